@@ -1,0 +1,162 @@
+//! Rules in, matches out. Sans-I/O: no clock, no file, no socket; `now` and rule texts are arguments.
+//!
+//! - [`rules`] reads Sigma documents (detections and correlations) into a [`RuleSet`] and says what is wrong with
+//!   those it cannot use: file, line, reason.
+//! - `sigma` evaluates the detections of one event, through rsigma's stateless engine, behind [`Stateless`].
+//! - `correlate` is our correlator: windows in event time, with lateness, edges, caps and snapshots.
+//! - [`Detector`] joins them: a batch of events in, matches out.
+//!
+//! A new kind of correlation goes into `correlate::Aggregate`. A new built-in rule is a file in `rules/`, named in
+//! [`BUILT_IN`]. Folding matches into incidents is `response`'s work, not ours.
+
+mod correlate;
+mod message;
+pub mod rules;
+mod sigma;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use wf_model::{Contribution, Event, FeedName, Match, Timestamp};
+
+pub use correlate::{CorrelationHealth, Limits};
+pub use rules::{RuleProblem, RuleSet, RuleSource};
+pub use sigma::Stateless;
+
+use correlate::Correlator;
+
+/// The built-in pack: file name and text.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("authentication.yml", include_str!("../rules/authentication.yml")),
+    ("authorisation.yml", include_str!("../rules/authorisation.yml")),
+    ("data.yml", include_str!("../rules/data.yml")),
+    ("web.yml", include_str!("../rules/web.yml")),
+];
+
+/// What detection remembers, with the stream position up to which it has seen.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The last event that is in this state.
+    pub through: wf_model::Seq,
+    correlations: Vec<correlate::Saved>,
+    feeds: Vec<(FeedName, Timestamp, Timestamp)>,
+}
+
+/// A rule's life so far, for the officer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RuleHealth {
+    pub id: String,
+    pub title: String,
+    pub matches: u64,
+    pub last_match: Option<Timestamp>,
+    pub correlation: Option<CorrelationHealth>,
+}
+
+/// Rules and what they remember.
+pub struct Detector {
+    rules: RuleSet,
+    engine: Box<dyn Stateless>,
+    correlator: Correlator,
+    counts: HashMap<String, (u64, Timestamp)>,
+    hits: Vec<usize>,
+}
+
+impl Detector {
+    pub fn new(rules: RuleSet, limits: Limits) -> Self {
+        let engine = sigma::engine(&rules);
+        let correlator = Correlator::new(&rules, limits);
+        Self { rules, engine, correlator, counts: HashMap::new(), hits: Vec::new() }
+    }
+
+    /// Swaps the rules. Correlations whose definition did not change keep what they remember.
+    pub fn replace_rules(&mut self, rules: RuleSet) {
+        self.engine = sigma::engine(&rules);
+        self.correlator.replace(&rules);
+        self.rules = rules;
+    }
+
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// Evaluates a batch, in the order given, and says what fired. Events carry their sequence numbers already.
+    pub fn on_batch(&mut self, now: Timestamp, events: &[Event]) -> Vec<Match> {
+        let mut matches = Vec::new();
+        let mut hits = std::mem::take(&mut self.hits);
+        self.correlator.begin_batch();
+        for event in events {
+            hits.clear();
+            self.engine.evaluate(event, &mut hits);
+            self.correlator.saw(now, event);
+            if hits.is_empty() {
+                continue;
+            }
+            for &i in &hits {
+                let rule = &self.rules.detections[i];
+                if let Some(severity) = rule.incident_severity {
+                    matches.push(Match {
+                        rule: rule.about.id.clone(),
+                        title: rule.about.title.clone(),
+                        kind: rule.about.kind.clone(),
+                        severity,
+                        entity: rule.about.entity(event),
+                        at: event.occurred_at,
+                        first_at: event.occurred_at,
+                        count: 1,
+                        value: 1,
+                        contribution: Contribution::Fired,
+                        message: rule.about.message.render(event),
+                        actions: rule.about.actions.clone(),
+                        events: vec![event.seq],
+                        feeds: vec![event.feed.clone()],
+                    });
+                }
+            }
+            self.correlator.on_event(now, event, &hits, &mut matches);
+        }
+        self.hits = hits;
+        for m in &matches {
+            let (n, last) = self.counts.entry(m.rule.clone()).or_default();
+            *n += 1;
+            *last = m.at;
+        }
+        matches
+    }
+
+    /// Time passes: forgets what no window can reach any more.
+    pub fn on_tick(&mut self, now: Timestamp) {
+        self.correlator.evict(now);
+    }
+
+    /// What must be kept so that a restart neither forgets nor counts twice.
+    pub fn snapshot(&self, through: wf_model::Seq) -> Snapshot {
+        let (correlations, feeds) = self.correlator.save();
+        Snapshot { through, correlations, feeds }
+    }
+
+    /// Takes a snapshot up again. State of correlations that changed since is left out. The caller then feeds the
+    /// events stored after `snapshot.through` and drops the matches: they were committed with those events.
+    pub fn restore(&mut self, snapshot: Snapshot) {
+        self.correlator.restore(snapshot.correlations, snapshot.feeds);
+    }
+
+    pub fn health(&self) -> Vec<RuleHealth> {
+        let correlations = self.correlator.health();
+        self.rules
+            .about_all()
+            .map(|about| {
+                let (matches, last) = self.counts.get(&about.id).copied().unwrap_or_default();
+                RuleHealth {
+                    id: about.id.clone(),
+                    title: about.title.clone(),
+                    matches,
+                    last_match: (matches > 0).then_some(last),
+                    correlation: correlations.get(&about.id).cloned(),
+                }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

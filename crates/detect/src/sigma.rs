@@ -1,0 +1,126 @@
+//! Evaluation of one event against the detections, by rsigma's stateless engine. Nothing outside this file and
+//! `rules` knows rsigma.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use compact_str::CompactString;
+use rsigma_eval::event::EventValue;
+use rsigma_eval::{Engine, MatchDetailLevel};
+use rsigma_parser::LogSource;
+use wf_model::{Event, Value};
+
+use crate::rules::RuleSet;
+
+/// Says which detections an event satisfies.
+pub trait Stateless: Send {
+    /// Appends the index, in [`RuleSet::detections`], of each detection that `event` satisfies.
+    fn evaluate(&self, event: &Event, hits: &mut Vec<usize>);
+}
+
+/// Fields that carry where an event came from in Sigma's words. Set by mappings; unset ones never prune a rule.
+pub const PRODUCT: &str = "watchfloor.logsource.product";
+pub const SERVICE: &str = "watchfloor.logsource.service";
+pub const CATEGORY: &str = "watchfloor.logsource.category";
+
+pub fn engine(rules: &RuleSet) -> Box<dyn Stateless> {
+    let mut engine = Engine::new();
+    engine.set_match_detail(MatchDetailLevel::Off);
+    // Every rule compiled once alone when it was loaded, so a failure here cannot happen; were one to, its rule stays silent
+    // and the rule health shows it without matches.
+    for (i, e) in engine.add_rules(rules.detections.iter().map(|d| &d.sigma)) {
+        tracing::error!(rule = rules.detections[i].about.id, error = %e, "rule did not compile");
+    }
+    let index =
+        rules.detections.iter().enumerate().map(|(i, d)| (d.about.id.clone(), i)).collect();
+    Box::new(Sigma { engine, index, sources: RefCell::new(HashMap::new()) })
+}
+
+struct Sigma {
+    engine: Engine,
+    index: HashMap<String, usize>,
+    /// Log sources seen, so that an event does not build three strings for each evaluation.
+    sources: RefCell<HashMap<[CompactString; 3], LogSource>>,
+}
+
+impl Stateless for Sigma {
+    fn evaluate(&self, event: &Event, hits: &mut Vec<usize>) {
+        let key = |name| event.fields.get_str(name).unwrap_or_default();
+        let (product, service, category) = (key(PRODUCT), key(SERVICE), key(CATEGORY));
+        let mut sources = self.sources.borrow_mut();
+        // A feed names a handful of sources; a hostile one must not grow the table.
+        if sources.len() > 1024 {
+            sources.clear();
+        }
+        let source = sources
+            .entry([product, service, category].map(CompactString::new))
+            .or_insert_with(|| log_source(product, service, category));
+        for result in self.engine.evaluate_pruned(&View(event), source) {
+            if let Some(&i) = result.header.rule_id.as_ref().and_then(|id| self.index.get(id)) {
+                hits.push(i);
+            }
+        }
+    }
+}
+
+fn log_source(product: &str, service: &str, category: &str) -> LogSource {
+    let some = |s: &str| (!s.is_empty()).then(|| s.to_owned());
+    LogSource {
+        // An event of unknown origin is ours: rules for Windows or AWS must not see it (some of them fire on all they see).
+        product: some(product).or_else(|| Some("watchfloor".to_owned())),
+        service: some(service),
+        category: some(category),
+        ..LogSource::default()
+    }
+}
+
+/// An [`Event`] as rsigma wants to see it.
+struct View<'a>(&'a Event);
+
+fn value(v: &Value) -> EventValue<'_> {
+    match v {
+        Value::Str(s) => EventValue::Str(Cow::Borrowed(s)),
+        Value::Int(n) => EventValue::Int(*n),
+        Value::Float(f) => EventValue::Float(*f),
+        Value::Bool(b) => EventValue::Bool(*b),
+        Value::List(items) => EventValue::Array(items.iter().map(value).collect()),
+    }
+}
+
+fn strings<'a>(v: &'a Value, visit: &mut dyn FnMut(&'a str)) {
+    match v {
+        Value::Str(s) => visit(s),
+        Value::List(items) => items.iter().for_each(|i| strings(i, visit)),
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) => {}
+    }
+}
+
+impl rsigma_eval::event::Event for View<'_> {
+    fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
+        if path == "watchfloor.feed" {
+            return Some(EventValue::Str(Cow::Borrowed(self.0.feed.as_str())));
+        }
+        self.0.fields.get(path).map(value)
+    }
+
+    fn any_string_value(&self, pred: &dyn Fn(&str) -> bool) -> bool {
+        let mut found = pred(self.0.raw.as_str());
+        for (_, v) in self.0.fields.iter() {
+            strings(v, &mut |s| found = found || pred(s));
+        }
+        found
+    }
+
+    fn all_string_values(&self) -> Vec<Cow<'_, str>> {
+        let mut all = vec![Cow::Borrowed(self.0.raw.as_str())];
+        for (_, v) in self.0.fields.iter() {
+            strings(v, &mut |s| all.push(Cow::Borrowed(s)));
+        }
+        all
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(&self.0.fields).unwrap_or_default()
+    }
+}

@@ -1,0 +1,46 @@
+//! Event text made visible. It is hostile: it may hold control characters, escape sequences for terminals, and
+//! characters that reorder or hide what stands beside them (threat T4).
+
+use std::borrow::Cow;
+
+/// Shows every character that a reader could not see, or that would move others, as `\u{…}`. Line feeds and tabs too:
+/// what comes out is one line.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_deceptive) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_deceptive(c) {
+            out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Controls, bidirectional controls, zero-width and invisible characters, and the tag block.
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(u32::from(c),
+            0x00AD | 0x061C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180E
+            | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F
+            | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB
+            | 0xE0000..=0xE0FFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t4_text_that_hides_or_moves_is_shown_as_escapes() {
+        assert_eq!(visible("plain Ünïcode 日本"), "plain Ünïcode 日本");
+        assert_eq!(visible("\u{1b}[31mred"), "\\u{1b}[31mred");
+        assert_eq!(visible("exe.\u{202e}fdp"), "exe.\\u{202e}fdp");
+        assert_eq!(visible("a\u{200b}b\nc"), "a\\u{200b}b\\u{a}c");
+        assert_eq!(visible("\u{9b}31m"), "\\u{9b}31m");
+        assert_eq!(visible("tag\u{e0041}"), "tag\\u{e0041}");
+    }
+}
