@@ -183,7 +183,6 @@ words! {
         /// It crossed 10, 50, 100 … or fired again after a pause.
         Grew = "grew",
         SeverityRaised = "severity_raised",
-        Notified = "notified",
         Acknowledged = "acknowledged",
         Resolved = "resolved",
         Reopened = "reopened",

@@ -1,0 +1,288 @@
+//! Two verdicts: is what is here unchanged (integrity), and is everything here (completeness).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ed25519_dalek::Signature;
+use wf_model::{Leaf, SignedCheckpoint};
+
+use crate::log::{ORIGIN, PublicKey, checkpoint_text, leaf_data, payload_hash};
+use crate::tree::{Frontier, Hash, leaf_hash};
+
+/// Whether every leaf is what the signed checkpoints say it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    /// `leaves` leaves and `checkpoints` checkpoints fit together; `erased` leaves carry no payload any more.
+    Intact { leaves: u64, checkpoints: u64, erased: u64 },
+    Broken { reason: String },
+}
+
+/// Whether the log reaches as far as the last statement about its length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// Nothing is missing up to a checkpoint that was kept outside.
+    Anchored { size: u64 },
+    /// No checkpoint from outside was given: complete up to its own last checkpoint, which a thief of the keys could have
+    /// signed again.
+    OwnWordOnly { size: u64 },
+    Incomplete { reason: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdicts {
+    pub integrity: Integrity,
+    pub completeness: Completeness,
+}
+
+impl Verdicts {
+    pub fn good(&self) -> bool {
+        matches!(self.integrity, Integrity::Intact { .. }) && !matches!(self.completeness, Completeness::Incomplete { .. })
+    }
+}
+
+/// Checks a log. `leaves` in order of index, `checkpoints` in order of size; `anchor` is the note of a checkpoint that was
+/// kept somewhere else.
+pub fn verify(key: &PublicKey, leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Verdicts {
+    let integrity = match integrity(key, leaves, checkpoints) {
+        Ok(intact) => intact,
+        Err(reason) => Integrity::Broken { reason },
+    };
+    let completeness = match completeness(key, leaves, checkpoints, anchor) {
+        Ok(complete) => complete,
+        Err(reason) => Completeness::Incomplete { reason },
+    };
+    Verdicts { integrity, completeness }
+}
+
+fn integrity(key: &PublicKey, leaves: &[Leaf], checkpoints: &[SignedCheckpoint]) -> Result<Integrity, String> {
+    let mut frontier = Frontier::default();
+    let mut erased = 0;
+    let mut pending = checkpoints.iter().peekable();
+    check_due(key, &frontier, &mut pending)?;
+    for (i, leaf) in leaves.iter().enumerate() {
+        if leaf.index != i as u64 {
+            return Err(format!("leaf {i} is missing: leaf {} stands in its place", leaf.index));
+        }
+        erased += u64::from(check_leaf(leaf)?);
+        frontier.push(leaf.hash);
+        check_due(key, &frontier, &mut pending)?;
+    }
+    if let Some(next) = pending.next() {
+        return Err(format!("a checkpoint covers {} leaves, but only {} are here", next.size, leaves.len()));
+    }
+    Ok(Integrity::Intact { leaves: leaves.len() as u64, checkpoints: checkpoints.len() as u64, erased })
+}
+
+fn check_due<'a>(key: &PublicKey, frontier: &Frontier, pending: &mut std::iter::Peekable<impl Iterator<Item = &'a SignedCheckpoint>>) -> Result<(), String> {
+    while let Some(checkpoint) = pending.next_if(|c| c.size <= frontier.size()) {
+        let (size, root) = open_note(key, &checkpoint.note)?;
+        if size != checkpoint.size || root != checkpoint.root {
+            return Err(format!("the checkpoint of size {} does not say what is stored beside it", checkpoint.size));
+        }
+        if size < frontier.size() {
+            return Err(format!("the checkpoint of size {size} is out of order"));
+        }
+        if root != frontier.root() {
+            return Err(format!("the first {size} leaves are not those that were signed"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the payload was erased; an error if the leaf is not what its hash says.
+fn check_leaf(leaf: &Leaf) -> Result<bool, String> {
+    let at = leaf.index;
+    let header: serde_json::Value = serde_json::from_str(&leaf.header).map_err(|e| format!("leaf {at}: the header is not JSON: {e}"))?;
+    if header["index"] != at {
+        return Err(format!("leaf {at}: its header says it is leaf {}", header["index"]));
+    }
+    if leaf.hash != leaf_hash(&leaf_data(&leaf.header, &leaf.payload_hash)) {
+        return Err(format!("leaf {at} was changed"));
+    }
+    match (&leaf.salt, &leaf.payload) {
+        (Some(salt), Some(payload)) => {
+            if payload_hash(salt, payload) != leaf.payload_hash {
+                return Err(format!("leaf {at}: the payload was changed"));
+            }
+            Ok(false)
+        }
+        (None, None) => Ok(true),
+        _ => Err(format!("leaf {at}: half of the payload is missing")),
+    }
+}
+
+fn completeness(key: &PublicKey, leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Result<Completeness, String> {
+    let have = leaves.len() as u64;
+    let own = checkpoints.last().map_or(0, |c| c.size);
+    if own != have {
+        return Err(format!("the last checkpoint covers {own} leaves, {have} are here"));
+    }
+    let Some(note) = anchor else { return Ok(Completeness::OwnWordOnly { size: have }) };
+    let (size, root) = open_note(key, note).map_err(|e| format!("the anchor: {e}"))?;
+    if size > have {
+        return Err(format!("the anchor covers {size} leaves, only {have} are here"));
+    }
+    let frontier: Frontier = leaves[..size as usize].iter().map(|l| l.hash).collect();
+    if frontier.root() != root {
+        return Err(format!("the first {size} leaves are not those of the anchor"));
+    }
+    Ok(Completeness::Anchored { size })
+}
+
+/// Size and root of a checkpoint whose signature holds.
+pub fn open_note(key: &PublicKey, note: &str) -> Result<(u64, Hash), String> {
+    let (text, signature) = note.split_once("\n\n").ok_or("a checkpoint has no signature")?;
+    let text = format!("{text}\n");
+    let mut lines = text.lines();
+    let (origin, size, root) = (lines.next(), lines.next(), lines.next());
+    if origin != Some(ORIGIN) {
+        return Err(format!("the checkpoint is of another log ({})", origin.unwrap_or_default()));
+    }
+    let size: u64 = size.and_then(|s| s.parse().ok()).ok_or("a checkpoint has no size")?;
+    let root: Hash = root
+        .and_then(|r| BASE64.decode(r).ok())
+        .and_then(|r| r.try_into().ok())
+        .ok_or("a checkpoint has no root")?;
+    if checkpoint_text(size, &root) != text {
+        return Err("a checkpoint is not in canonical form".into());
+    }
+    let signed = signature
+        .strip_prefix(&format!("\u{2014} {ORIGIN} "))
+        .and_then(|s| s.strip_suffix('\n'))
+        .and_then(|s| BASE64.decode(s).ok())
+        .ok_or("a checkpoint's signature is not readable")?;
+    if signed.len() != 68 || signed[..4] != key.id() {
+        return Err("a checkpoint is signed with another key".into());
+    }
+    let signature = Signature::from_slice(&signed[4..]).map_err(|e| e.to_string())?;
+    key.0.verify_strict(text.as_bytes(), &signature).map_err(|_| "a checkpoint's signature does not hold".to_owned())?;
+    Ok((size, root))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{AuditKey, AuditLog};
+    use wf_model::{Actor, AuditAction, Timestamp};
+
+    fn log_of(n: u64) -> (PublicKey, Vec<Leaf>, Vec<SignedCheckpoint>) {
+        let mut log = AuditLog::new(AuditKey::from_seed(&[7; 32]), []);
+        let (mut leaves, mut checkpoints) = (Vec::new(), Vec::new());
+        for i in 0..n {
+            let action = AuditAction {
+                at: Timestamp::from_millis(i as i64),
+                actor: Actor::Operator("Ann".into()),
+                action: "incident.acknowledge".into(),
+                subject: format!("incident:{i}"),
+                payload: serde_json::json!({ "note": "x" }),
+            };
+            let (l, c, next) = log.append(action.at, &[action], || [i as u8; 32]);
+            leaves.extend(l);
+            checkpoints.push(c);
+            log = next;
+        }
+        (log.public_key(), leaves, checkpoints)
+    }
+
+    #[test]
+    fn an_untouched_log_is_intact_and_complete_as_far_as_can_be_known() {
+        let (key, leaves, checkpoints) = log_of(5);
+        let v = verify(&key, &leaves, &checkpoints, None);
+        assert_eq!(v.integrity, Integrity::Intact { leaves: 5, checkpoints: 5, erased: 0 });
+        assert_eq!(v.completeness, Completeness::OwnWordOnly { size: 5 });
+        let v = verify(&key, &leaves, &checkpoints, Some(&checkpoints[2].note));
+        assert_eq!(v.completeness, Completeness::Anchored { size: 3 });
+    }
+
+    #[test]
+    fn t16_every_flipped_byte_is_found() {
+        let (key, leaves, checkpoints) = log_of(4);
+        let mut flips = 0;
+        let mut check = |leaves: &[Leaf], checkpoints: &[SignedCheckpoint], what: &str| {
+            flips += 1;
+            assert!(!verify(&key, leaves, checkpoints, None).good(), "{what}");
+        };
+        for i in 0..leaves.len() {
+            let flip_text = |s: &str, at: usize| {
+                let mut b = s.as_bytes().to_vec();
+                b[at] ^= 1;
+                String::from_utf8(b).ok()
+            };
+            for at in 0..leaves[i].header.len() {
+                let mut changed = leaves.clone();
+                if let Some(t) = flip_text(&leaves[i].header, at) {
+                    changed[i].header = t;
+                    check(&changed, &checkpoints, "header");
+                }
+            }
+            let payload = leaves[i].payload.clone().unwrap();
+            for at in 0..payload.len() {
+                let mut changed = leaves.clone();
+                if let Some(t) = flip_text(&payload, at) {
+                    changed[i].payload = Some(t);
+                    check(&changed, &checkpoints, "payload");
+                }
+            }
+            for at in 0..32 {
+                let mut changed = leaves.clone();
+                changed[i].hash[at] ^= 1;
+                check(&changed, &checkpoints, "hash");
+                let mut changed = leaves.clone();
+                changed[i].payload_hash[at] ^= 1;
+                check(&changed, &checkpoints, "payload hash");
+                let mut changed = leaves.clone();
+                changed[i].salt.as_mut().unwrap()[at] ^= 1;
+                check(&changed, &checkpoints, "salt");
+                let mut changed = checkpoints.clone();
+                changed[i].root[at] ^= 1;
+                check(&leaves, &changed, "root");
+            }
+            for at in 0..checkpoints[i].note.len() {
+                let mut changed = checkpoints.clone();
+                if let Some(t) = flip_text(&checkpoints[i].note, at) {
+                    changed[i].note = t;
+                    check(&leaves, &changed, "note");
+                }
+            }
+        }
+        assert!(flips > 1000);
+    }
+
+    #[test]
+    fn t16_truncated_reordered_and_forked_logs_are_found() {
+        let (key, leaves, checkpoints) = log_of(6);
+        assert!(!verify(&key, &leaves[..5], &checkpoints, None).good(), "a leaf cut off");
+        assert!(!verify(&key, &leaves[1..], &checkpoints, None).good(), "the first leaf gone");
+        let mut swapped = leaves.clone();
+        swapped.swap(2, 3);
+        assert!(!verify(&key, &swapped, &checkpoints, None).good(), "two leaves swapped");
+        let mut swapped = checkpoints.clone();
+        swapped.swap(2, 3);
+        assert!(!verify(&key, &leaves, &swapped, None).good(), "two checkpoints swapped");
+        // Leaves and checkpoints cut together look whole from inside; only the anchor tells.
+        let (short, fewer) = (&leaves[..4], &checkpoints[..4]);
+        assert!(verify(&key, short, fewer, None).good());
+        assert!(!verify(&key, short, fewer, Some(&checkpoints[5].note)).good(), "cut below the anchor");
+        // A second history, signed with the stolen key.
+        let mut fork = AuditLog::new(AuditKey::from_seed(&[7; 32]), leaves[..3].iter().map(|l| l.hash));
+        let action = AuditAction { at: Timestamp::EPOCH, actor: Actor::Engine, action: "x".into(), subject: String::new(), payload: serde_json::Value::Null };
+        let (mut forked, mut signed) = (leaves[..3].to_vec(), checkpoints[..3].to_vec());
+        for _ in 0..3 {
+            let (l, c, next) = fork.append(Timestamp::EPOCH, std::slice::from_ref(&action), || [0; 32]);
+            forked.extend(l);
+            signed.push(c);
+            fork = next;
+        }
+        assert!(verify(&key, &forked, &signed, None).good(), "inside it is consistent");
+        assert!(!verify(&key, &forked, &signed, Some(&checkpoints[5].note)).good(), "the anchor tells");
+        let other = AuditKey::from_seed(&[8; 32]).public();
+        assert!(!verify(&other, &leaves, &checkpoints, None).good(), "another key");
+    }
+
+    #[test]
+    fn an_erased_payload_leaves_the_proof_valid() {
+        let (key, mut leaves, checkpoints) = log_of(3);
+        leaves[1].payload = None;
+        leaves[1].salt = None;
+        assert_eq!(verify(&key, &leaves, &checkpoints, None).integrity, Integrity::Intact { leaves: 3, checkpoints: 3, erased: 1 });
+    }
+}
