@@ -1,0 +1,64 @@
+//! The audit log's rows. What they mean is `evidence`'s business.
+
+use sqlx::{Sqlite, Transaction};
+use wf_model::{Leaf, SignedCheckpoint, Timestamp};
+
+use crate::{Store, StoreError};
+
+pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, leaves: &[Leaf], checkpoint: Option<&SignedCheckpoint>) -> Result<(), sqlx::Error> {
+    for l in leaves {
+        let index = l.index as i64;
+        let (payload_hash, hash) = (l.payload_hash.as_slice(), l.hash.as_slice());
+        sqlx::query!(
+            "INSERT INTO audit_leaf (idx, header, payload, salt, payload_hash, hash) VALUES (?, ?, ?, ?, ?, ?)",
+            index, l.header, l.payload, l.salt, payload_hash, hash
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+    if let Some(c) = checkpoint {
+        let (size, root, at) = (c.size as i64, c.root.as_slice(), c.at.millis());
+        // The same size says the same: signatures are deterministic.
+        sqlx::query!("INSERT INTO audit_checkpoint (size, root, at, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", size, root, at, c.note)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::damaged("audit hash", "it is not 32 bytes long"))
+}
+
+impl Store {
+    /// The hashes of all leaves, in order.
+    pub async fn audit_hashes(&self) -> Result<Vec<[u8; 32]>, StoreError> {
+        let rows = sqlx::query_scalar!("SELECT hash FROM audit_leaf ORDER BY idx").fetch_all(&self.readers).await?;
+        rows.iter().map(|h| hash(h)).collect()
+    }
+
+    /// All leaves, in order.
+    pub async fn audit_leaves(&self) -> Result<Vec<Leaf>, StoreError> {
+        let rows = sqlx::query!(r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf ORDER BY idx"#).fetch_all(&self.readers).await?;
+        rows.into_iter()
+            .map(|r| {
+                Ok(Leaf {
+                    index: r.idx as u64,
+                    header: r.header,
+                    payload: r.payload,
+                    salt: r.salt,
+                    payload_hash: hash(&r.payload_hash)?,
+                    hash: hash(&r.hash)?,
+                })
+            })
+            .collect()
+    }
+
+    /// All checkpoints, by size.
+    pub async fn audit_checkpoints(&self) -> Result<Vec<SignedCheckpoint>, StoreError> {
+        let rows = sqlx::query!(r#"SELECT size AS "size!", root, at, note FROM audit_checkpoint ORDER BY size"#).fetch_all(&self.readers).await?;
+        rows.into_iter()
+            .map(|r| Ok(SignedCheckpoint { size: r.size as u64, root: hash(&r.root)?, at: Timestamp::from_millis(r.at), note: r.note }))
+            .collect()
+    }
+}

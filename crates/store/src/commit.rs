@@ -1,0 +1,80 @@
+//! The one way to change anything: everything one cause changes, in one transaction.
+
+use std::sync::Arc;
+
+use wf_model::{Event, FeedCounts, FeedName, Gap, Incident, Leaf, Position, Quarantined, Seq, SignedCheckpoint, TimelineEntry, Timestamp};
+
+use crate::rates::RateDelta;
+use crate::{Store, StoreError, audit, connect, events, feeds, incidents, rates};
+
+/// How far a feed got, and what happened to what it received since the last commit.
+#[derive(Clone, Debug)]
+pub struct FeedProgress {
+    pub feed: FeedName,
+    /// `None` leaves the stored position as it is.
+    pub position: Option<Position>,
+    /// Added to the stored counts.
+    pub counts: FeedCounts,
+    pub heard_at: Timestamp,
+}
+
+/// Everything one cause changes. What is left empty is not touched.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Numbered on from [`Store::next_seq`].
+    pub events: Arc<Vec<Event>>,
+    pub rates: Vec<RateDelta>,
+    pub feeds: Vec<FeedProgress>,
+    pub gaps: Vec<Gap>,
+    pub quarantine: Vec<Quarantined>,
+    pub incidents: Vec<Incident>,
+    pub timeline: Vec<TimelineEntry>,
+    pub leaves: Vec<Leaf>,
+    pub checkpoint: Option<SignedCheckpoint>,
+    /// What detection remembers, and the last event that is in it.
+    pub detector: Option<(Seq, Vec<u8>)>,
+    /// Seal the hot events now, however few they are.
+    pub seal: bool,
+}
+
+impl Store {
+    /// Commits all of it or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when the disk is full: nothing was changed, and the same commit can be tried again.
+    pub async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().await;
+        let writer = &mut *writer;
+        let touches_events = !commit.events.is_empty() || commit.seal;
+        let plan = if touches_events { Some(events::plan(&writer.tail, commit.events.clone(), commit.seal).await?) } else { None };
+        let result = async {
+            let mut tx = connect::begin(&mut writer.connection).await?;
+            if let Some(plan) = &plan {
+                events::write(&mut tx, plan).await?;
+            }
+            rates::write(&mut tx, &commit.rates).await?;
+            feeds::write(&mut tx, &commit.feeds, &commit.gaps, &commit.quarantine).await?;
+            incidents::write(&mut tx, &commit.incidents, &commit.timeline).await?;
+            audit::write(&mut tx, &commit.leaves, commit.checkpoint.as_ref()).await?;
+            if let Some((through, state)) = &commit.detector {
+                let through = through.0 as i64;
+                sqlx::query!("INSERT INTO detector (id, through, state) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET through = excluded.through, state = excluded.state", through, state)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            tx.commit().await
+        }
+        .await;
+        result.map_err(|e| self.failed(e))?;
+        if let Some(plan) = plan {
+            writer.tail.committed(plan);
+        }
+        Ok(())
+    }
+
+    /// What detection remembered, compressed by nobody: as it was committed.
+    pub async fn detector_state(&self) -> Result<Option<(Seq, Vec<u8>)>, StoreError> {
+        let row = sqlx::query!("SELECT through, state FROM detector WHERE id = 1").fetch_optional(&self.readers).await?;
+        Ok(row.map(|r| (Seq(r.through as u64), r.state)))
+    }
+}

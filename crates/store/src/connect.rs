@@ -1,0 +1,212 @@
+//! Opening: key, cipher, migrations, the one writer and the readers.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use tokio::sync::Mutex;
+
+use crate::error::StoreError;
+use crate::events::Tail;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+const PLAIN_HEADER: &[u8] = b"SQLite format 3\0";
+const READERS: u32 = 3;
+
+/// The 256-bit key of the database, as 64 hex digits. Never printed, never logged.
+#[derive(Clone)]
+pub struct DatabaseKey(SecretString);
+
+impl DatabaseKey {
+    pub fn from_hex(hex: &str) -> Result<Self, StoreError> {
+        let hex = hex.trim();
+        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(StoreError::BadKey);
+        }
+        Ok(Self(SecretString::from(hex.to_ascii_lowercase())))
+    }
+
+    pub fn expose_hex(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl std::fmt::Debug for DatabaseKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabaseKey(…)")
+    }
+}
+
+/// The open database.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) writer: Arc<Mutex<Writer>>,
+    pub(crate) readers: SqlitePool,
+    path: PathBuf,
+}
+
+/// The only connection that writes, and what it must remember between commits.
+pub(crate) struct Writer {
+    pub connection: SqliteConnection,
+    pub tail: Tail,
+}
+
+impl Store {
+    /// Opens the database at `path`, or makes it. The caller holds the lock of the data directory.
+    ///
+    /// # Errors
+    /// [`StoreError::NotEncrypted`], [`StoreError::WrongKey`], [`StoreError::Newer`]; never falls back to plain text.
+    pub async fn open(path: &Path, key: &DatabaseKey) -> Result<Self, StoreError> {
+        refuse_plain(path)?;
+        let mut connection = writer_options(path, key).connect().await.map_err(|e| opening(path, e))?;
+        let cipher: Option<String> = sqlx::query_scalar("PRAGMA cipher_version").fetch_optional(&mut connection).await.map_err(|e| opening(path, e))?;
+        if cipher.is_none_or(|v| v.is_empty()) {
+            return Err(StoreError::NoCipher);
+        }
+        migrate(&mut connection, path).await?;
+        let tail = Tail::load(&mut connection).await?;
+        // The first pages are written: what lies on the disk must not be readable.
+        refuse_plain(path)?;
+        restrict(path)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(Duration::from_secs(30))
+            .connect_lazy_with(reader_options(path, key));
+        Ok(Self { writer: Arc::new(Mutex::new(Writer { connection, tail })), readers, path: path.to_owned() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes readers and writer; the write-ahead log is merged.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        let mut writer = self.writer.lock().await;
+        if let Err(e) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut writer.connection).await {
+            tracing::warn!(error = %e, "the write-ahead log could not be merged; it will be at the next start");
+        }
+    }
+
+    /// Bytes on disk, the write-ahead log included.
+    pub fn size_on_disk(&self) -> u64 {
+        let size = |p: &Path| std::fs::metadata(p).map_or(0, |m| m.len());
+        size(&self.path) + size(&with_suffix(&self.path, "-wal"))
+    }
+
+    pub(crate) fn failed(&self, e: sqlx::Error) -> StoreError {
+        match StoreError::sqlite_code(&e) {
+            Some(13) => StoreError::Full { path: self.path.clone() },
+            _ => e.into(),
+        }
+    }
+}
+
+fn common(path: &Path, key: &DatabaseKey) -> SqliteConnectOptions {
+    // `SqliteConnectOptions` prints its pragmas in `Debug`, the key among them: it never leaves this module.
+    SqliteConnectOptions::from_str("sqlite::memory:")
+        .unwrap_or_default()
+        .in_memory(false)
+        .shared_cache(false)
+        .filename(path)
+        .pragma("key", format!("\"x'{}'\"", key.expose_hex()))
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .pragma("mmap_size", "0")
+        .disable_statement_logging()
+}
+
+fn writer_options(path: &Path, key: &DatabaseKey) -> SqliteConnectOptions {
+    common(path, key)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .pragma("secure_delete", "ON")
+        .pragma("wal_autocheckpoint", "4000")
+}
+
+fn reader_options(path: &Path, key: &DatabaseKey) -> SqliteConnectOptions {
+    common(path, key)
+        .create_if_missing(false)
+        .pragma("query_only", "ON")
+        .pragma("wal_autocheckpoint", "0")
+        .row_buffer_size(256)
+}
+
+/// An existing file that begins like a plain database is refused.
+fn refuse_plain(path: &Path) -> Result<(), StoreError> {
+    let file = |source| StoreError::File { path: path.to_owned(), source };
+    let mut head = [0; 16];
+    match std::fs::File::open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(file(e)),
+        Ok(mut f) => {
+            let n = f.read(&mut head).map_err(file)?;
+            if n == 16 && head == *PLAIN_HEADER {
+                return Err(StoreError::NotEncrypted { path: path.to_owned() });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Readable by this user alone.
+fn restrict(path: &Path) -> Result<(), StoreError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+            .map_err(|source| StoreError::File { path: path.to_owned(), source })?;
+    }
+    Ok(())
+}
+
+fn opening(path: &Path, e: sqlx::Error) -> StoreError {
+    match StoreError::sqlite_code(&e) {
+        // SQLITE_NOTADB: what SQLCipher says to a wrong key.
+        Some(26) => StoreError::WrongKey { path: path.to_owned() },
+        Some(13) => StoreError::Full { path: path.to_owned() },
+        _ => e.into(),
+    }
+}
+
+/// Brings the schema up to date. A database that has something to lose is copied first.
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let known: Vec<i64> = MIGRATIONS.iter().map(|m| m.version).collect();
+    let have: Vec<i64> = match sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version").fetch_all(&mut *connection).await {
+        Ok(have) => have,
+        Err(e) if StoreError::sqlite_code(&e) == Some(1) => Vec::new(),
+        Err(e) => return Err(opening(path, e)),
+    };
+    if let Some(&version) = have.iter().find(|v| !known.contains(v)) {
+        return Err(StoreError::Newer { path: path.to_owned(), version });
+    }
+    if !have.is_empty() && have.len() < known.len() {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
+        let copy = with_suffix(path, &format!(".before-{}", known[known.len() - 1]));
+        std::fs::copy(path, &copy).map_err(|source| StoreError::File { path: copy, source })?;
+    }
+    MIGRATIONS.run(connection).await?;
+    Ok(())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Begins a write. `BEGIN IMMEDIATE`, so that it never turns out half-way that it cannot write.
+pub(crate) async fn begin(connection: &mut SqliteConnection) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, sqlx::Error> {
+    connection.begin_with("BEGIN IMMEDIATE").await
+}

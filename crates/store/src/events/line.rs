@@ -1,0 +1,154 @@
+//! One event as one line of JSON, the form it has in the hot table and in blocks.
+//!
+//! `{"s":seq,"f":"feed","i":"id","t":occurred,"r":received,"k":1,"c":1,"x":{fields},"w":what came in}`; `w` is the text itself when it is
+//! a JSON object or array on one line, else a JSON string.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use wf_model::{Event, FeedName, Seq, Timestamp};
+
+use super::tokens::{HashesOfWords, field_hash, word_hash, words};
+use crate::StoreError;
+
+/// An event as it is read back: what the window, the CLI and searches show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredEvent {
+    pub seq: Seq,
+    pub feed: FeedName,
+    pub id: Option<String>,
+    pub occurred_at: Timestamp,
+    pub received_at: Timestamp,
+    pub skewed: bool,
+    pub conflict: bool,
+    pub fields: BTreeMap<String, serde_json::Value>,
+    pub raw: String,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    s: u64,
+    f: String,
+    #[serde(default)]
+    i: Option<String>,
+    t: i64,
+    r: i64,
+    #[serde(default)]
+    k: u8,
+    #[serde(default)]
+    c: u8,
+    x: BTreeMap<String, serde_json::Value>,
+    #[serde(borrow)]
+    w: &'a RawValue,
+}
+
+/// Appends the line, line feed included.
+pub fn encode(event: &Event, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail.
+    let _written = try_encode(event, out);
+}
+
+fn try_encode(event: &Event, out: &mut Vec<u8>) -> std::io::Result<()> {
+    write!(out, "{{\"s\":{},\"f\":", event.seq.0)?;
+    serde_json::to_writer(&mut *out, event.feed.as_str())?;
+    if let Some(id) = &event.id {
+        out.extend_from_slice(b",\"i\":");
+        serde_json::to_writer(&mut *out, id.as_str())?;
+    }
+    write!(out, ",\"t\":{},\"r\":{}", event.occurred_at.millis(), event.received_at.millis())?;
+    if event.skewed {
+        out.extend_from_slice(b",\"k\":1");
+    }
+    if event.conflict {
+        out.extend_from_slice(b",\"c\":1");
+    }
+    out.extend_from_slice(b",\"x\":");
+    serde_json::to_writer(&mut *out, &event.fields)?;
+    out.extend_from_slice(b",\"w\":");
+    let raw = event.raw.as_str();
+    if embeddable(raw) {
+        out.extend_from_slice(raw.as_bytes());
+    } else {
+        serde_json::to_writer(&mut *out, raw)?;
+    }
+    out.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+/// Frames that begin like an object or an array were parsed as JSON before they became events.
+fn embeddable(raw: &str) -> bool {
+    matches!(raw.as_bytes().first(), Some(b'{' | b'[')) && matches!(raw.as_bytes().last(), Some(b'}' | b']')) && !raw.contains(['\n', '\r'])
+}
+
+/// Adds the hashes of every word and every `field=value` of the event.
+pub fn index(event: &Event, hashes: &mut HashesOfWords) {
+    words(event.raw.as_str().as_bytes(), embeddable(event.raw.as_str()), |w| {
+        hashes.insert(word_hash(w));
+    });
+    hashes.insert(field_hash("feed", event.feed.as_str()));
+    for (name, value) in event.fields.iter() {
+        each_text(value, &mut |text| {
+            hashes.insert(field_hash(name, text));
+            words(text.as_bytes(), false, |w| {
+                hashes.insert(word_hash(w));
+            });
+        });
+    }
+}
+
+fn each_text(value: &wf_model::Value, visit: &mut dyn FnMut(&str)) {
+    use wf_model::Value;
+    match value {
+        Value::Str(s) => visit(s),
+        Value::List(items) => items.iter().for_each(|i| each_text(i, visit)),
+        // As JSON writes it, because that is how it is compared when it is read back (1.0, not 1).
+        Value::Float(f) => visit(&serde_json::Number::from_f64(*f).map(|n| n.to_string()).unwrap_or_default()),
+        other @ (Value::Int(_) | Value::Bool(_)) => visit(&other.to_string()),
+    }
+}
+
+pub fn decode(line: &[u8]) -> Result<StoredEvent, StoreError> {
+    let line: Line = serde_json::from_slice(line).map_err(|e| StoreError::damaged("event", e))?;
+    let raw = line.w.get();
+    let raw = if raw.starts_with('"') {
+        serde_json::from_str(raw).map_err(|e| StoreError::damaged("event", e))?
+    } else {
+        raw.to_owned()
+    };
+    Ok(StoredEvent {
+        seq: Seq(line.s),
+        feed: FeedName::new(&line.f),
+        id: line.i,
+        occurred_at: Timestamp::from_millis(line.t),
+        received_at: Timestamp::from_millis(line.r),
+        skewed: line.k == 1,
+        conflict: line.c == 1,
+        fields: line.x,
+        raw,
+    })
+}
+
+impl StoredEvent {
+    /// As an event again, for detection to look at once more.
+    pub fn to_event(&self) -> Event {
+        let mut fields = wf_model::Fields::with_capacity(self.fields.len());
+        for (name, value) in &self.fields {
+            if let Some(v) = wf_model::Value::from_json(value) {
+                fields.set(name.as_str().into(), v);
+            }
+        }
+        Event {
+            seq: self.seq,
+            feed: self.feed.clone(),
+            id: self.id.as_deref().map(Into::into),
+            occurred_at: self.occurred_at,
+            received_at: self.received_at,
+            skewed: self.skewed,
+            conflict: self.conflict,
+            fields,
+            raw: self.raw.as_str().into(),
+        }
+    }
+}
