@@ -11,9 +11,17 @@ CREATE TABLE block (
     first_at  INTEGER NOT NULL,
     last_at   INTEGER NOT NULL,
     n         INTEGER NOT NULL,
-    bloom     BLOB NOT NULL,
     body      BLOB NOT NULL
 ) STRICT;
+
+-- A block's Bloom filter, in segments: a word lives in one of them, so that a search reads a sixteenth of all filters,
+-- and those lie side by side.
+CREATE TABLE bloom (
+    segment   INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL REFERENCES block (first_seq) ON DELETE CASCADE,
+    bits      BLOB NOT NULL,
+    PRIMARY KEY (segment, first_seq)
+) STRICT, WITHOUT ROWID;
 
 -- Events by the minute they occurred in: all, and those that matched a rule, by severity.
 CREATE TABLE rate (

@@ -1,1 +1,26 @@
-//! wf-feeds
+//! WebSocket subscriptions: connect, resume, decode, normalise.
+//!
+//! - [`config`] is what `[feed.NAME]` may say.
+//! - [`mapping`] turns a feed's own shape into ECS fields; the built-in ones are files in `mappings/`.
+//! - `decode` cuts frames into records; [`ingest`] is the state machine over them: dedup, counts, gaps, quarantine. Sans-I/O.
+//! - [`connect`] opens the socket, with a limit on every wait; [`subscribe`] is the task that keeps a feed alive.
+//!
+//! A new shape is a file in `mappings/` named in [`mapping::BUILT_IN`]. A new kind of feed is a variant of [`config::Kind`] with
+//! a module beside `subscribe`. Storing what comes, and deciding what it means, is done elsewhere.
+
+pub mod config;
+pub mod connect;
+mod decode;
+pub mod ingest;
+pub mod mapping;
+pub mod probe;
+pub mod secret;
+pub mod subscribe;
+
+pub use config::FeedConfig;
+
+pub use mapping::Mapping;
+pub use secret::{SecretRef, SecretSource};
+
+pub use ingest::{Delivery, Ingest};
+pub use subscribe::{FeedState, FeedStatus, Subscription};

@@ -27,7 +27,8 @@ pub struct Sealed {
     pub first_at: i64,
     pub last_at: i64,
     pub n: usize,
-    pub bloom: Vec<u8>,
+    /// One entry a segment.
+    pub bloom: Vec<Vec<u8>>,
     pub body: Vec<u8>,
 }
 

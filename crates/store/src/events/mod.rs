@@ -9,6 +9,7 @@ mod line;
 mod query;
 mod tokens;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -96,11 +97,15 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, plan: &Plan) -> Resu
     for b in &plan.blocks {
         let (first, last, n) = (b.first_seq.0 as i64, b.last_seq.0 as i64, b.n as i64);
         sqlx::query!(
-            "INSERT INTO block (first_seq, last_seq, first_at, last_at, n, bloom, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            first, last, b.first_at, b.last_at, n, b.bloom, b.body
+            "INSERT INTO block (first_seq, last_seq, first_at, last_at, n, body) VALUES (?, ?, ?, ?, ?, ?)",
+            first, last, b.first_at, b.last_at, n, b.body
         )
         .execute(&mut **tx)
         .await?;
+        for (segment, bits) in b.bloom.iter().enumerate() {
+            let segment = segment as i64;
+            sqlx::query!("INSERT INTO bloom (segment, first_seq, bits) VALUES (?, ?, ?)", segment, first, bits).execute(&mut **tx).await?;
+        }
     }
     Ok(())
 }
@@ -127,7 +132,7 @@ pub struct Found {
 }
 
 /// Filters read at a time, and bodies unpacked at a time.
-const FILTERS: i64 = 512;
+const FILTERS: i64 = 1024;
 const BODIES: usize = 4;
 
 impl Store {
@@ -142,7 +147,10 @@ impl Store {
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Found, StoreError> {
         let mut found = Found::default();
-        let total = before.map_or(u64::MAX, |b| b.0.saturating_sub(1)).min(self.count_events().await?);
+        let last = sqlx::query_scalar!(r#"SELECT max(coalesce((SELECT max(seq) FROM hot), 0), coalesce((SELECT max(last_seq) FROM block WHERE first_seq = (SELECT max(first_seq) FROM block)), 0)) AS "n!: i64""#)
+            .fetch_one(&self.readers)
+            .await?;
+        let total = before.map_or(u64::MAX, |b| b.0.saturating_sub(1)).min(last as u64);
         let below = before.map_or(i64::MAX, |b| b.0 as i64);
         let hot = sqlx::query_scalar!("SELECT line FROM hot WHERE seq < ? ORDER BY seq DESC", below).fetch_all(&self.readers).await?;
         let mut looked_at = hot.len() as u64;
@@ -158,17 +166,19 @@ impl Store {
         }
         let since = query.since.map_or(i64::MIN, Timestamp::millis);
         let until = query.until.map_or(i64::MAX, Timestamp::millis);
+        let required = query.required();
         // A block that `before` cuts through is looked at again, from its cut downwards.
         let mut from = below;
         loop {
             let rows = sqlx::query!(
-                "SELECT first_seq, n, bloom FROM block WHERE first_seq < ? AND last_at >= ? AND first_at <= ? ORDER BY first_seq DESC LIMIT ?",
+                "SELECT first_seq, n FROM block WHERE first_seq < ? AND last_at >= ? AND first_at <= ? ORDER BY first_seq DESC LIMIT ?",
                 from, since, until, FILTERS
             )
             .fetch_all(&self.readers)
             .await?;
             let Some(last) = rows.last() else { break };
             from = last.first_seq;
+            let possible = self.possible(&required, last.first_seq, rows[0].first_seq).await?;
             let mut rows = rows.into_iter().peekable();
             while rows.peek().is_some() {
                 if cancel.load(Ordering::Relaxed) {
@@ -181,7 +191,7 @@ impl Store {
                     && let Some(row) = rows.next()
                 {
                     looked_at += row.n as u64;
-                    if query.may_match(&row.bloom) {
+                    if possible.as_ref().is_none_or(|p| p.contains(&row.first_seq)) {
                         candidates.push(row.first_seq);
                     }
                 }
@@ -198,6 +208,23 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Of the blocks that begin in `from..=to`, those whose filters hold every one of `required`; `None` when nothing is.
+    async fn possible(&self, required: &[u64], from: i64, to: i64) -> Result<Option<HashSet<i64>>, StoreError> {
+        let mut possible: Option<HashSet<i64>> = None;
+        for &hash in required {
+            let segment = tokens::segment(hash) as i64;
+            let rows = sqlx::query!("SELECT first_seq, bits FROM bloom WHERE segment = ? AND first_seq BETWEEN ? AND ?", segment, from, to)
+                .fetch_all(&self.readers)
+                .await?;
+            let hold = rows.into_iter().filter(|r| tokens::may_hold(&r.bits, hash)).map(|r| r.first_seq);
+            possible = Some(match possible {
+                None => hold.collect(),
+                Some(earlier) => hold.filter(|s| earlier.contains(s)).collect(),
+            });
+        }
+        Ok(possible)
     }
 
     async fn scan_block(&self, first_seq: i64, query: &Query, before: Option<Seq>, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {

@@ -6,7 +6,7 @@
 use wf_model::Timestamp;
 
 use super::line::StoredEvent;
-use super::tokens::{field_hash, may_hold, push_lower, word_hash, words};
+use super::tokens::{field_hash, push_lower, word_hash, words};
 
 /// A parsed query. The empty one matches everything.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,13 +89,17 @@ impl Query {
         self.terms.is_empty()
     }
 
-    /// `false`: nothing in a block with this filter can match.
-    pub(super) fn may_match(&self, bloom: &[u8]) -> bool {
-        self.terms.iter().filter(|t| !t.negated).all(|t| match &t.kind {
-            Kind::Word(w) => may_hold(bloom, word_hash(w.as_bytes())),
-            Kind::Field { name, value } => may_hold(bloom, field_hash(name, value)),
-            Kind::Substring(text) => inner_words(text).iter().all(|w| may_hold(bloom, word_hash(w.as_bytes()))),
-        })
+    /// Hashes that a block must hold, all of them, for anything in it to match.
+    pub(super) fn required(&self) -> Vec<u64> {
+        let mut hashes = Vec::new();
+        for t in self.terms.iter().filter(|t| !t.negated) {
+            match &t.kind {
+                Kind::Word(w) => hashes.push(word_hash(w.as_bytes())),
+                Kind::Field { name, value } => hashes.push(field_hash(name, value)),
+                Kind::Substring(text) => hashes.extend(inner_words(text).iter().map(|w| word_hash(w.as_bytes()))),
+            }
+        }
+        hashes
     }
 
     /// A text that every matching line holds, lower-cased: a cheap look before a line is parsed.

@@ -110,22 +110,31 @@ pub type HashesOfWords = HashSet<u64, BuildHasherDefault<AsIs>>;
 const BITS_PER_WORD: usize = 10;
 const PROBES: u64 = 6;
 
+/// A filter is kept in this many segments; a word lives in one of them.
+pub const SEGMENTS: usize = 16;
+
+pub fn segment(hash: u64) -> usize {
+    (hash % SEGMENTS as u64) as usize
+}
+
 /// 10 bits a distinct word, 6 probes: about one false alarm in a hundred.
-pub fn bloom(hashes: &HashesOfWords) -> Vec<u8> {
-    let mut filter = vec![0u8; (hashes.len() * BITS_PER_WORD).div_ceil(8).max(8)];
-    let bits = filter.len() as u64 * 8;
+pub fn bloom(hashes: &HashesOfWords) -> Vec<Vec<u8>> {
+    let mut counts = [0usize; SEGMENTS];
+    hashes.iter().for_each(|h| counts[segment(*h)] += 1);
+    let mut filter: Vec<_> = counts.iter().map(|n| vec![0u8; (n * BITS_PER_WORD).div_ceil(8).max(8)]).collect();
     for &h in hashes {
-        for bit in probes(h, bits) {
-            filter[(bit / 8) as usize] |= 1 << (bit % 8);
+        let bytes = &mut filter[segment(h)];
+        for bit in probes(h, bytes.len() as u64 * 8) {
+            bytes[(bit / 8) as usize] |= 1 << (bit % 8);
         }
     }
     filter
 }
 
-/// `false`: certainly not in the block.
-pub fn may_hold(filter: &[u8], hash: u64) -> bool {
-    let bits = filter.len() as u64 * 8;
-    bits > 0 && probes(hash, bits).all(|bit| filter[(bit / 8) as usize] & (1 << (bit % 8)) != 0)
+/// `false`: certainly not in the block. `bits` is the segment that `hash` belongs to.
+pub fn may_hold(bits: &[u8], hash: u64) -> bool {
+    let n = bits.len() as u64 * 8;
+    n > 0 && probes(hash, n).all(|bit| bits[(bit / 8) as usize] & (1 << (bit % 8)) != 0)
 }
 
 fn probes(hash: u64, bits: u64) -> impl Iterator<Item = u64> {
@@ -167,8 +176,8 @@ mod tests {
         let hash = |i: u32| word_hash(&i.to_le_bytes());
         let held: HashesOfWords = (0..10_000).map(hash).collect();
         let filter = bloom(&held);
-        assert!((0..10_000).all(|i| may_hold(&filter, hash(i))));
-        let wrong = (10_000..110_000).filter(|i| may_hold(&filter, hash(*i))).count();
+        assert!((0..10_000).all(|i| may_hold(&filter[segment(hash(i))], hash(i))));
+        let wrong = (10_000..110_000).filter(|i| may_hold(&filter[segment(hash(*i))], hash(*i))).count();
         assert!(wrong < 2_000, "{wrong} of 100000");
     }
 }

@@ -1,0 +1,199 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn config(text: &str) -> Arc<FeedConfig> {
+    Arc::new(toml::from_str(&format!("url = \"wss://x\"\nmap = \"auth-event\"\n{text}")).unwrap())
+}
+
+const RESUMING: &str = r#"resume = { cursor = "/offset", epoch = "/epoch", recovered = "/recovered" }
+dedup = { id = "/id" }
+decode = { ignore = [{ pointer = "/type", equals = "hello" }] }"#;
+
+fn ingest(text: &str, seed: Seed) -> Ingest {
+    Ingest::new(FeedName::new("f"), config(text), Arc::from([Mapping::built_in("auth-event").unwrap()]), seed)
+}
+
+fn at_ms(ms: i64) -> Timestamp {
+    Timestamp::from_millis(ms)
+}
+
+fn feed(i: &mut Ingest, now: i64, frame: &str) -> Option<Delivery> {
+    i.on_frame(at_ms(now), Bytes::copy_from_slice(frame.as_bytes()), Pressure::None);
+    i.take()
+}
+
+#[test]
+fn an_event_with_its_cursor_and_epoch_is_one_delivery() {
+    let mut i = ingest(RESUMING, Seed::default());
+    let d = feed(&mut i, 5000, r#"{"type":"hello","epoch":"e1","recovered":true}"#).unwrap();
+    assert_eq!((d.counts.received, d.counts.filtered, d.gaps.len()), (1, 1, 0));
+    let d = feed(&mut i, 5000, r#"{"id":"a","offset":7,"event":"login_failed","ip":"1.1.1.1","timestamp":4}"#).unwrap();
+    assert_eq!(d.position, Some(Position { epoch: Some("e1".into()), cursor: Some("7".into()) }));
+    assert_eq!((d.events.len(), d.counts.stored, d.events[0].occurred_at), (1, 1, at_ms(4000)));
+}
+
+#[test]
+fn the_same_event_again_is_a_duplicate_and_the_same_id_with_other_content_is_kept_and_flagged() {
+    let mut i = ingest(RESUMING, Seed::default());
+    let one = r#"{"id":"a","offset":1,"event":"login_failed","ip":"1.1.1.1","timestamp":4}"#;
+    feed(&mut i, 5000, one);
+    let d = feed(&mut i, 6000, one).unwrap();
+    assert_eq!((d.events.len(), d.counts.duplicates), (0, 1));
+    let d = feed(&mut i, 7000, r#"{"id":"a","offset":2,"event":"login_success","ip":"1.1.1.1","timestamp":4}"#).unwrap();
+    assert!(d.events[0].conflict, "t14: the attacker's earlier event must not suppress this one");
+}
+
+#[test]
+fn what_was_stored_before_a_restart_is_known_after_it() {
+    let mut i = ingest(RESUMING, Seed::default());
+    let text = r#"{"id":"a","offset":1,"event":"login_failed","ip":"1.1.1.1","timestamp":4}"#;
+    let event = feed(&mut i, 5000, text).unwrap().events.remove(0);
+    let seed = Seed { recent: vec![("a".into(), content_hash(&event), event.received_at)], ..Seed::default() };
+    assert_eq!(feed(&mut ingest(RESUMING, seed), 9000, text).unwrap().counts.duplicates, 1);
+}
+
+#[test]
+fn a_cursor_never_goes_back_and_a_new_epoch_is_a_gap_that_starts_anew() {
+    let mut i = ingest(RESUMING, Seed { position: Position { epoch: Some("e1".into()), cursor: Some("50".into()) }, heard_at: Some(at_ms(1)), recent: vec![] });
+    feed(&mut i, 10, r#"{"id":"a","offset":7,"event":"x"}"#);
+    assert_eq!(i.cursor(), Some("50"));
+    let d = feed(&mut i, 20, r#"{"type":"hello","epoch":"e2","recovered":false}"#).unwrap();
+    assert_eq!(d.gaps.iter().map(|g| (g.reason, g.from, g.to)).collect::<Vec<_>>(), [(GapReason::EpochChanged, at_ms(10), at_ms(20))]);
+    feed(&mut i, 30, r#"{"id":"b","offset":1,"event":"x"}"#);
+    assert_eq!(i.cursor(), Some("1"));
+}
+
+#[test]
+fn a_server_that_cannot_replay_leaves_a_gap() {
+    let position = Position { epoch: Some("e".into()), cursor: Some("5".into()) };
+    let mut i = ingest(RESUMING, Seed { position, heard_at: Some(at_ms(100)), recent: vec![] });
+    i.on_connected(at_ms(900));
+    let d = feed(&mut i, 1000, r#"{"type":"hello","epoch":"e","recovered":false}"#).unwrap();
+    assert_eq!(d.gaps.iter().map(|g| g.reason).collect::<Vec<_>>(), [GapReason::NotRecovered]);
+    let mut best_effort = ingest("", Seed { heard_at: Some(at_ms(100)), ..Seed::default() });
+    best_effort.on_connected(at_ms(900));
+    assert_eq!(best_effort.take().unwrap().gaps.iter().map(|g| (g.reason, g.from)).collect::<Vec<_>>(), [(GapReason::Disconnected, at_ms(100))]);
+}
+
+#[test]
+fn garbage_goes_to_quarantine_with_its_hash_and_loses_nothing_else() {
+    let mut i = ingest(RESUMING, Seed::default());
+    let frames: [&[u8]; 6] = [b"{", b"\xff\xfe", b"[]", b"{\"foo\":1}", b"plain text", b"\"string\""];
+    for frame in frames {
+        i.on_frame(at_ms(1), Bytes::copy_from_slice(frame), Pressure::None);
+    }
+    i.on_frame(at_ms(1), Bytes::from_static(br#"{"id":"a","offset":1,"event":"x"}"#), Pressure::None);
+    let d = i.take().unwrap();
+    assert_eq!((d.counts.received, d.counts.quarantined, d.counts.stored), (7, 6, 1));
+    assert!(d.quarantine.iter().all(|q| q.sha256.len() == 64 && !q.error.is_empty()));
+}
+
+#[test]
+fn a_frame_beyond_the_limit_is_kept_as_a_stub_and_stepped_past() {
+    let mut i = ingest(&format!("{RESUMING}\nlimits = {{ frame = \"1KiB\" }}"), Seed::default());
+    let d = feed(&mut i, 1, &format!(r#"{{"id":"a","offset":9,"event":"x","pad":"{}"}}"#, "x".repeat(200_000))).unwrap();
+    assert_eq!((d.counts.quarantined, d.quarantine[0].raw.len(), d.quarantine[0].length > 200_000), (1, KEPT, true));
+    assert_eq!(i.cursor(), Some("9"));
+}
+
+#[test]
+fn a_stamp_far_in_the_future_is_not_believed() {
+    let mut i = ingest("", Seed::default());
+    let d = feed(&mut i, 1_000_000_000_000, r#"{"event":"x","timestamp":4000000000}"#).unwrap();
+    assert!(d.events[0].skewed && d.events[0].occurred_at == at_ms(1_000_000_000_000));
+}
+
+#[test]
+fn under_pressure_the_ordinary_is_shed_first_and_every_run_has_a_gap() {
+    let mut i = ingest("", Seed::default());
+    for pressure in [Pressure::High, Pressure::Full] {
+        i.on_frame(at_ms(1), Bytes::from_static(br#"{"event":"token_refresh"}"#), pressure);
+        i.on_frame(at_ms(2), Bytes::from_static(br#"{"event":"login_failed"}"#), pressure);
+    }
+    let d = i.take().unwrap();
+    assert_eq!((d.counts.received, d.counts.stored, d.counts.discarded), (4, 1, 3));
+    assert_eq!(d.gaps.iter().map(|g| (g.reason, g.estimated)).collect::<Vec<_>>(), [(GapReason::Overload, Some(3))]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Frame(Vec<u8>),
+    Event { id: u8, offset: u16, action: u8 },
+    Batch(Vec<u8>),
+    Hello { epoch: u8, recovered: bool },
+    Connected,
+    Poison,
+    Take,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = (Step, u8, i64)> {
+    let step = prop_oneof![
+        2 => prop::collection::vec(any::<u8>(), 0..40).prop_map(Step::Frame),
+        8 => (any::<u8>(), any::<u16>(), 0u8..3).prop_map(|(id, offset, action)| Step::Event { id, offset, action }),
+        2 => prop::collection::vec(any::<u8>(), 0..6).prop_map(Step::Batch),
+        1 => (0u8..3, any::<bool>()).prop_map(|(epoch, recovered)| Step::Hello { epoch, recovered }),
+        1 => Just(Step::Connected),
+        1 => Just(Step::Poison),
+        3 => Just(Step::Take),
+        1 => Just(Step::Restart),
+    ];
+    (step, 0u8..6, -100_000i64..200_000)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The conservation law, whatever comes, in whatever order, with the clock jumping and the process dying in between.
+    #[test]
+    fn everything_received_has_exactly_one_fate(steps in prop::collection::vec(step(), 1..80), batches in any::<bool>()) {
+        let text = if batches { format!("{}\n", RESUMING.replace("decode = {", "decode = { events = \"/events/*\", ")) } else { RESUMING.to_owned() };
+        let mut machine = ingest(&text, Seed::default());
+        let mut now = 1_000_000_000;
+        let (mut sent, mut total, mut stored, mut committed) = (0u64, FeedCounts::default(), Vec::<(String, u64, Timestamp)>::new(), Seed::default());
+        let mut commit = |d: Option<Delivery>, committed: &mut Seed, stored: &mut Vec<_>| -> u64 {
+            let Some(d) = d else { return 0 };
+            assert_eq!(d.counts.in_flight(), 0, "a delivery leaves nothing open");
+            total.add(&d.counts);
+            for e in &d.events { if let Some(id) = &e.id { stored.push((id.to_string(), content_hash(e), e.received_at)); } }
+            if let Some(p) = d.position { committed.position = p; }
+            committed.heard_at = Some(d.heard_at);
+            d.counts.received
+        };
+        for (step, pressure, jump) in steps {
+            now += jump;
+            let pressure = match pressure { 0 => Pressure::Full, 1 => Pressure::High, _ => Pressure::None };
+            let t = at_ms(now);
+            let mut frame = |machine: &mut Ingest, bytes: Vec<u8>| machine.on_frame(t, Bytes::from(bytes), pressure);
+            match step {
+                Step::Frame(bytes) => { sent += 1; frame(&mut machine, bytes) }
+                Step::Event { id, offset, action } => { sent += 1; frame(&mut machine, format!(r#"{{"id":"{id}","offset":{offset},"event":"a{action}"}}"#).into_bytes()) }
+                Step::Batch(ids) => {
+                    sent += if batches { ids.len() as u64 } else { 1 };
+                    let items: Vec<_> = ids.iter().map(|id| format!(r#"{{"id":"{id}","event":"x"}}"#)).collect();
+                    frame(&mut machine, format!(r#"{{"offset":1,"events":[{}]}}"#, items.join(",")).into_bytes());
+                }
+                Step::Hello { epoch, recovered } => { sent += 1; frame(&mut machine, format!(r#"{{"type":"hello","epoch":"{epoch}","recovered":{recovered}}}"#).into_bytes()) }
+                Step::Connected => machine.on_connected(t),
+                Step::Poison => { if machine.step_over_poison(t, "bad frame") { sent += 1; } }
+                Step::Take => { commit(machine.take(), &mut committed, &mut stored); }
+                Step::Restart => {
+                    // What was taken is committed; the rest dies with the process and is not counted anywhere.
+                    if let Some(lost) = machine.take() { sent -= lost.counts.received; }
+                    machine = ingest(&text, Seed { recent: stored.clone(), ..committed.clone() });
+                }
+            }
+        }
+        commit(machine.take(), &mut committed, &mut stored);
+        prop_assert_eq!(total.in_flight(), 0);
+        prop_assert_eq!(total.received, sent, "every record sent is received once");
+        let fates = total.stored + total.duplicates + total.quarantined + total.filtered + total.discarded;
+        prop_assert_eq!(total.received, fates);
+        let mut unique = stored.clone();
+        unique.sort();
+        unique.dedup_by(|a, b| (&a.0, a.1) == (&b.0, b.1));
+        let distinct: std::collections::HashSet<_> = stored.iter().map(|(id, _, _)| id).collect();
+        prop_assert!(unique.len() >= distinct.len());
+    }
+}

@@ -1,0 +1,42 @@
+//! References to secrets. Secrets themselves never stand in a config.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Where a secret is: `keychain:NAME` or, for servers, `env:NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum SecretRef {
+    Keychain(String),
+    Env(String),
+}
+
+impl TryFrom<String> for SecretRef {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("keychain", name)) if !name.is_empty() => Ok(Self::Keychain(name.to_owned())),
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
+            // The text may be the secret itself, so it is not repeated.
+            _ => Err("a secret is written as a reference, keychain:NAME or env:NAME, never as itself".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keychain(name) => write!(f, "keychain:{name}"),
+            Self::Env(name) => write!(f, "env:{name}"),
+        }
+    }
+}
+
+/// Gives secrets out. The OS keychain behind it may ask the person, so this can take long.
+pub trait SecretSource: Send + Sync {
+    /// # Errors
+    /// A sentence that says which secret is missing and how to provide it.
+    fn get(&self, reference: &SecretRef) -> Result<SecretString, String>;
+}
