@@ -124,6 +124,12 @@ CREATE TABLE audit_checkpoint (
     note TEXT NOT NULL
 ) STRICT;
 
+-- The public keys that signed checkpoints: a recovered console signs on with a new one.
+CREATE TABLE audit_key (
+    public_key BLOB PRIMARY KEY,
+    since_size INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What detection remembers, with the last event that is in it.
 CREATE TABLE detector (
     id      INTEGER PRIMARY KEY CHECK (id = 1),

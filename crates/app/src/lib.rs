@@ -1,1 +1,42 @@
-//! wf-app
+//! The rooms joined: everything that runs, and nothing that shows.
+//!
+//! Three ways lead through here.
+//! - An event comes in: [`pipeline`] takes deliveries from feeds, has `detect` and `response` say what they mean, and commits all of
+//!   it at once.
+//! - An officer acts: [`controller`] is what the window, the CLI and the control socket call.
+//! - Time passes: [`timers`] looks at what is due.
+//!
+//! [`ledger`] is the one door to the disk for all three, so that the audit log and the incidents are written in one order.
+//! [`engine`] starts and stops it all; [`supervisor`] restarts what fails. A new action goes into [`api`] and [`controller`]; a new
+//! picture of the state into [`views`]; a new setting into [`config`].
+
+pub mod api;
+pub mod config;
+pub mod config_reference;
+pub mod control;
+pub mod controller;
+pub mod engine;
+pub mod keys;
+pub mod ledger;
+pub mod live;
+pub mod offline;
+pub mod paths;
+pub mod pipeline;
+mod platform;
+pub mod supervisor;
+mod threat;
+pub mod timers;
+pub mod views;
+
+pub use api::{ApiError, ErrorCode, Request};
+pub use config::Config;
+pub use controller::Controller;
+pub use engine::{Engine, EngineOptions, StartError};
+
+pub use wf_feeds::SecretRef;
+pub use wf_model::text::visible;
+
+/// A moment in milliseconds since the epoch, as RFC 3339.
+pub fn when(ms: i64) -> String {
+    wf_model::Timestamp::from_millis(ms).rfc3339()
+}

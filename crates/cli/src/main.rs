@@ -1,1 +1,318 @@
-fn main(){}
+//! `watchfloorctl`: the same console without a window, for servers, scripts and auditors.
+//!
+//! It acts through the engine that runs on the data directory; where none does, it opens the directory itself. Results go to
+//! standard output, errors to standard error. Exit codes: 1 failure, 2 usage, 3 refused by the state of things.
+
+mod render;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
+use wf_app::api::{ApiError, ErrorCode, Request};
+use wf_app::keys::OsKeychain;
+use wf_app::paths::Paths;
+use wf_app::{Config, offline};
+
+/// A security console without a window.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    /// Where the database lies.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The config file.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the engine without a window, until SIGTERM.
+    Run {
+        /// Stop after this long (90s, 10m, 2h).
+        #[arg(long = "for", value_name = "DURATION", value_parser = wf_app::config::parse_span)]
+        duration: Option<std::time::Duration>,
+    },
+    /// Subscriptions.
+    #[command(subcommand)]
+    Feeds(Feeds),
+    /// Stored events.
+    #[command(subcommand)]
+    Events(Events),
+    /// Incidents.
+    #[command(subcommand)]
+    Incidents(Incidents),
+    /// Detection rules.
+    #[command(subcommand)]
+    Rules(Rules),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Feeds with the conservation numbers, tasks, store.
+    Health,
+    /// The config file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+enum Feeds {
+    /// Every feed and how it does.
+    List,
+    /// Connect once and show the handshake, the first frames and what became of them.
+    Test { name: String },
+}
+
+#[derive(Subcommand)]
+enum Events {
+    /// Stored events, newest first.
+    List {
+        /// Words, field=value, "any text"; a leading - turns a term round.
+        #[arg(long, default_value = "")]
+        query: String,
+        /// A moment (2026-02-22T22:00:00Z) or a span back from now (15m, 24h, 7d).
+        #[arg(long)]
+        since: Option<String>,
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// Go on after an earlier page: its `next`.
+        #[arg(long, value_name = "CURSOR")]
+        after: Option<String>,
+    },
+    /// How many events are stored.
+    Count,
+}
+
+#[derive(Args)]
+struct Noted {
+    /// An incident's id or number.
+    id: String,
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Incidents {
+    /// Live incidents first, the gravest first.
+    List {
+        /// open, acknowledged or resolved.
+        #[arg(long)]
+        state: Option<String>,
+        /// P1 to P4.
+        #[arg(long)]
+        severity: Option<String>,
+        #[arg(long, default_value_t = 1000)]
+        limit: u32,
+    },
+    /// One incident with its timeline and evidence.
+    Show { id: String },
+    /// Acknowledge: it is mine.
+    Ack(Noted),
+    /// Resolve: it is over.
+    Resolve {
+        #[command(flatten)]
+        noted: Noted,
+        /// true_positive, benign, false_positive or duplicate.
+        #[arg(long)]
+        verdict: String,
+    },
+    /// Reopen: it was not over.
+    Reopen(Noted),
+}
+
+#[derive(Subcommand)]
+enum Rules {
+    /// Check rule files; exit code 1 if any is bad.
+    Check {
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Run rules over recorded events: one JSON line a firing.
+    Test {
+        /// Rule files or directories; the built-in rules when there are none.
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Recorded events, one a line.
+        #[arg(long, value_name = "FILE.ndjson")]
+        events: PathBuf,
+        /// The mapping to read them with; several separated by commas are tried in order.
+        #[arg(long, default_value = "ecs", value_name = "NAME")]
+        map: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Two verdicts: is it unchanged, and is it complete.
+    Verify {
+        /// A checkpoint or an export kept somewhere else.
+        #[arg(long, value_name = "FILE")]
+        anchor: Option<PathBuf>,
+    },
+    /// Write what an auditor checks without Watchfloor.
+    Export { file: PathBuf },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Read the config and say what is wrong with it.
+    Check,
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("WATCHFLOOR_LOG").unwrap_or_else(|_| "warn".into()))
+        .init();
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(r) => r,
+        Err(e) => return fail(&ApiError::failed(e)),
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(code) => code,
+        Err(e) => fail(&e),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "errors of a command-line tool go there")]
+fn fail(e: &ApiError) -> ExitCode {
+    eprintln!("watchfloorctl: {}", wf_app::visible(&e.message));
+    ExitCode::from(match e.code {
+        ErrorCode::Invalid => 2,
+        ErrorCode::Refused => 3,
+        ErrorCode::NotFound | ErrorCode::Failed => 1,
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "results of a command-line tool go there")]
+fn print(text: &str) {
+    println!("{text}");
+}
+
+async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
+    let paths = Paths::new(a.data_dir, a.config);
+    let (request, render): (Request, fn(&Value) -> String) = match a.command {
+        Command::Run { duration } => return run::run(paths, duration).await,
+        Command::Rules(Rules::Check { paths }) => return Ok(rules_check(&paths, a.json)),
+        Command::Rules(Rules::Test { paths: rules, events, map }) => return rules_test(&paths, &rules, &events, &map),
+        Command::Config(ConfigCommand::Check) => return config_check(&paths, a.json),
+        Command::Audit(Audit::Export { file }) => {
+            let export = ask(&paths, Request::AuditExport).await?;
+            let text = serde_json::to_vec_pretty(&export).map_err(ApiError::failed)?;
+            wf_app::config::write_bytes(&file, &text).map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
+            let n = export["leaves"].as_array().map_or(0, Vec::len);
+            print(&if a.json { json!({ "file": file, "leaves": n }).to_string() } else { format!("{n} entries written to {}", file.display()) });
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Audit(Audit::Verify { anchor }) => {
+            let anchor = anchor.map(|p| std::fs::read_to_string(&p).map_err(|e| ApiError::invalid(format!("{}: {e}", p.display())))).transpose()?;
+            let verdict = ask(&paths, Request::AuditVerify { anchor }).await?;
+            print(&if a.json { verdict.to_string() } else { render::verdict(&verdict) });
+            return Ok(if verdict["good"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Feeds(Feeds::List) => (Request::FeedsList, render::feeds),
+        Command::Feeds(Feeds::Test { name }) => {
+            let probe = ask(&paths, Request::FeedsTest { name }).await?;
+            print(&if a.json { probe.to_string() } else { render::probe(&probe) });
+            return Ok(if probe["connected"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Events(Events::List { query, since, limit, after }) => (Request::EventsList { query, since, limit, after }, render::events),
+        Command::Events(Events::Count) => (Request::EventsCount, |v| v["events"].to_string()),
+        Command::Incidents(Incidents::List { state, severity, limit }) => (Request::IncidentsList { state, severity, limit }, render::incidents),
+        Command::Incidents(Incidents::Show { id }) => (Request::IncidentsShow { id }, render::incident),
+        Command::Incidents(Incidents::Ack(n)) => (Request::IncidentsAcknowledge { id: n.id, note: n.note }, render::one_incident),
+        Command::Incidents(Incidents::Resolve { noted, verdict }) => (Request::IncidentsResolve { id: noted.id, verdict, note: noted.note }, render::one_incident),
+        Command::Incidents(Incidents::Reopen(n)) => (Request::IncidentsReopen { id: n.id, note: n.note }, render::one_incident),
+        Command::Health => (Request::Health, render::health),
+    };
+    let answer = ask(&paths, request).await?;
+    print(&if a.json { answer.to_string() } else { render(&answer) });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(paths: &Paths, request: Request) -> Result<Value, ApiError> {
+    offline::ask(paths, Arc::new(OsKeychain), request).await
+}
+
+fn rules_check(paths: &[PathBuf], as_json: bool) -> ExitCode {
+    let files = offline::rules_check(paths);
+    let bad = files.iter().any(|(_, problems)| !problems.is_empty());
+    if as_json {
+        let list: Vec<_> = files
+            .iter()
+            .map(|(file, problems)| json!({ "file": file, "ok": problems.is_empty(), "problems": problems.iter().map(|p| json!({ "line": p.line, "reason": p.reason })).collect::<Vec<_>>() }))
+            .collect();
+        print(&json!({ "files": list }).to_string());
+    } else {
+        for (file, problems) in &files {
+            if problems.is_empty() {
+                print(&format!("{file}: ok"));
+            }
+            for p in problems {
+                print(&wf_app::visible(&p.to_string()));
+            }
+        }
+    }
+    if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn rules_test(paths: &Paths, rules: &[PathBuf], events: &std::path::Path, map: &str) -> Result<ExitCode, ApiError> {
+    let config = Config::load(&paths.config).map_err(ApiError::invalid)?;
+    let mappings = offline::mappings(&config, map)?;
+    let rules = offline::rules_for_test(rules)?;
+    let text = std::fs::read(events).map_err(|e| ApiError::invalid(format!("{}: {e}", events.display())))?;
+    let lines = text.split(|b| *b == b'\n').map(|l| String::from_utf8_lossy(l).into_owned());
+    let bad = offline::rules_test(rules, mappings, lines, |f| print(&serde_json::to_string(&f).unwrap_or_default()))?;
+    for problem in bad.iter().take(20) {
+        fail(&ApiError::failed(format!("{}: {problem}", events.display())));
+    }
+    if bad.len() > 20 {
+        fail(&ApiError::failed(format!("{}: {} more lines could not be read", events.display(), bad.len() - 20)));
+    }
+    Ok(if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn config_check(paths: &Paths, as_json: bool) -> Result<ExitCode, ApiError> {
+    let result = Config::load(&paths.config);
+    let exists = paths.config.exists();
+    match result {
+        Err(e) => {
+            if as_json {
+                print(&json!({ "ok": false, "file": paths.config, "reason": e.reason }).to_string());
+                return Ok(ExitCode::FAILURE);
+            }
+            Err(ApiError::failed(e))
+        }
+        Ok(config) => {
+            let missing: Vec<String> = config
+                .secret_refs()
+                .into_iter()
+                .filter_map(|(feed, r)| match r {
+                    wf_app::SecretRef::Env(name) if std::env::var_os(name).is_none() => Some(format!("[feed.{feed}]: the environment variable {name} is not set")),
+                    _ => None,
+                })
+                .collect();
+            let feeds: Vec<_> = config.feed.keys().collect();
+            print(&if as_json {
+                json!({ "ok": true, "file": paths.config, "exists": exists, "feeds": feeds, "warnings": missing }).to_string()
+            } else {
+                let mut text = if exists { format!("{}: ok, {} feeds", paths.config.display(), feeds.len()) } else { format!("{}: does not exist; all defaults", paths.config.display()) };
+                for m in &missing {
+                    text.push_str(&format!("\nwarning: {m}"));
+                }
+                text
+            });
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

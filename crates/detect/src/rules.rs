@@ -200,9 +200,9 @@ impl RuleSet {
         self.correlations.iter().map(|c| c.window).max().unwrap_or_default()
     }
 
-    /// The author of a rule: licences such as DRL 1.1 want them shown beside a match.
-    pub fn author(&self, rule: &str) -> Option<&str> {
-        self.about_all().find(|a| a.id == rule)?.author.as_deref()
+    /// Rule ids and their authors: licences such as DRL 1.1 want them shown beside a match.
+    pub fn authors(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.about_all().filter_map(|a| Some((a.id.as_str(), a.author.as_deref()?)))
     }
 
     pub(crate) fn about_all(&self) -> impl Iterator<Item = &About> {

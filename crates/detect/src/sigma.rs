@@ -2,7 +2,6 @@
 //! `rules` knows rsigma.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::collections::HashMap;
 
 use compact_str::CompactString;
@@ -14,9 +13,9 @@ use wf_model::{Event, Value};
 use crate::rules::RuleSet;
 
 /// Says which detections an event satisfies.
-pub trait Stateless: Send {
+pub trait Stateless: Send + Sync {
     /// Appends the index, in [`RuleSet::detections`], of each detection that `event` satisfies.
-    fn evaluate(&self, event: &Event, hits: &mut Vec<usize>);
+    fn evaluate(&mut self, event: &Event, hits: &mut Vec<usize>);
 }
 
 /// Fields that carry where an event came from in Sigma's words. Set by mappings; unset ones never prune a rule.
@@ -34,21 +33,21 @@ pub fn engine(rules: &RuleSet) -> Box<dyn Stateless> {
     }
     let index =
         rules.detections.iter().enumerate().map(|(i, d)| (d.about.id.clone(), i)).collect();
-    Box::new(Sigma { engine, index, sources: RefCell::new(HashMap::new()) })
+    Box::new(Sigma { engine, index, sources: HashMap::new() })
 }
 
 struct Sigma {
     engine: Engine,
     index: HashMap<String, usize>,
     /// Log sources seen, so that an event does not build three strings for each evaluation.
-    sources: RefCell<HashMap<[CompactString; 3], LogSource>>,
+    sources: HashMap<[CompactString; 3], LogSource>,
 }
 
 impl Stateless for Sigma {
-    fn evaluate(&self, event: &Event, hits: &mut Vec<usize>) {
+    fn evaluate(&mut self, event: &Event, hits: &mut Vec<usize>) {
         let key = |name| event.fields.get_str(name).unwrap_or_default();
         let (product, service, category) = (key(PRODUCT), key(SERVICE), key(CATEGORY));
-        let mut sources = self.sources.borrow_mut();
+        let sources = &mut self.sources;
         // A feed names a handful of sources; a hostile one must not grow the table.
         if sources.len() > 1024 {
             sources.clear();

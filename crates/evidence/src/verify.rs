@@ -39,32 +39,32 @@ impl Verdicts {
     }
 }
 
-/// Checks a log. `leaves` in order of index, `checkpoints` in order of size; `anchor` is the note of a checkpoint that was
+/// Checks a log signed with `keys`. `leaves` in order of index, `checkpoints` in order of size; `anchor` is the note of a checkpoint that was
 /// kept somewhere else.
-pub fn verify(key: &PublicKey, leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Verdicts {
-    let integrity = match integrity(key, leaves, checkpoints) {
+pub fn verify(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Verdicts {
+    let integrity = match integrity(keys, leaves, checkpoints) {
         Ok(intact) => intact,
         Err(reason) => Integrity::Broken { reason },
     };
-    let completeness = match completeness(key, leaves, checkpoints, anchor) {
+    let completeness = match completeness(keys, leaves, checkpoints, anchor) {
         Ok(complete) => complete,
         Err(reason) => Completeness::Incomplete { reason },
     };
     Verdicts { integrity, completeness }
 }
 
-fn integrity(key: &PublicKey, leaves: &[Leaf], checkpoints: &[SignedCheckpoint]) -> Result<Integrity, String> {
+fn integrity(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoint]) -> Result<Integrity, String> {
     let mut frontier = Frontier::default();
     let mut erased = 0;
     let mut pending = checkpoints.iter().peekable();
-    check_due(key, &frontier, &mut pending)?;
+    check_due(keys, &frontier, &mut pending)?;
     for (i, leaf) in leaves.iter().enumerate() {
         if leaf.index != i as u64 {
             return Err(format!("leaf {i} is missing: leaf {} stands in its place", leaf.index));
         }
         erased += u64::from(check_leaf(leaf)?);
         frontier.push(leaf.hash);
-        check_due(key, &frontier, &mut pending)?;
+        check_due(keys, &frontier, &mut pending)?;
     }
     if let Some(next) = pending.next() {
         return Err(format!("a checkpoint covers {} leaves, but only {} are here", next.size, leaves.len()));
@@ -72,9 +72,9 @@ fn integrity(key: &PublicKey, leaves: &[Leaf], checkpoints: &[SignedCheckpoint])
     Ok(Integrity::Intact { leaves: leaves.len() as u64, checkpoints: checkpoints.len() as u64, erased })
 }
 
-fn check_due<'a>(key: &PublicKey, frontier: &Frontier, pending: &mut std::iter::Peekable<impl Iterator<Item = &'a SignedCheckpoint>>) -> Result<(), String> {
+fn check_due<'a>(keys: &[PublicKey], frontier: &Frontier, pending: &mut std::iter::Peekable<impl Iterator<Item = &'a SignedCheckpoint>>) -> Result<(), String> {
     while let Some(checkpoint) = pending.next_if(|c| c.size <= frontier.size()) {
-        let (size, root) = open_note(key, &checkpoint.note)?;
+        let (size, root) = open_note(keys, &checkpoint.note)?;
         if size != checkpoint.size || root != checkpoint.root {
             return Err(format!("the checkpoint of size {} does not say what is stored beside it", checkpoint.size));
         }
@@ -110,14 +110,14 @@ fn check_leaf(leaf: &Leaf) -> Result<bool, String> {
     }
 }
 
-fn completeness(key: &PublicKey, leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Result<Completeness, String> {
+fn completeness(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Result<Completeness, String> {
     let have = leaves.len() as u64;
     let own = checkpoints.last().map_or(0, |c| c.size);
     if own != have {
         return Err(format!("the last checkpoint covers {own} leaves, {have} are here"));
     }
     let Some(note) = anchor else { return Ok(Completeness::OwnWordOnly { size: have }) };
-    let (size, root) = open_note(key, note).map_err(|e| format!("the anchor: {e}"))?;
+    let (size, root) = open_note(keys, note).map_err(|e| format!("the anchor: {e}"))?;
     if size > have {
         return Err(format!("the anchor covers {size} leaves, only {have} are here"));
     }
@@ -129,7 +129,7 @@ fn completeness(key: &PublicKey, leaves: &[Leaf], checkpoints: &[SignedCheckpoin
 }
 
 /// Size and root of a checkpoint whose signature holds.
-pub fn open_note(key: &PublicKey, note: &str) -> Result<(u64, Hash), String> {
+pub fn open_note(keys: &[PublicKey], note: &str) -> Result<(u64, Hash), String> {
     let (text, signature) = note.split_once("\n\n").ok_or("a checkpoint has no signature")?;
     let text = format!("{text}\n");
     let mut lines = text.lines();
@@ -150,9 +150,10 @@ pub fn open_note(key: &PublicKey, note: &str) -> Result<(u64, Hash), String> {
         .and_then(|s| s.strip_suffix('\n'))
         .and_then(|s| BASE64.decode(s).ok())
         .ok_or("a checkpoint's signature is not readable")?;
-    if signed.len() != 68 || signed[..4] != key.id() {
-        return Err("a checkpoint is signed with another key".into());
-    }
+    let key = keys
+        .iter()
+        .find(|k| signed.len() == 68 && signed[..4] == k.id())
+        .ok_or("a checkpoint is signed with another key")?;
     let signature = Signature::from_slice(&signed[4..]).map_err(|e| e.to_string())?;
     key.0.verify_strict(text.as_bytes(), &signature).map_err(|_| "a checkpoint's signature does not hold".to_owned())?;
     Ok((size, root))
@@ -186,10 +187,10 @@ mod tests {
     #[test]
     fn an_untouched_log_is_intact_and_complete_as_far_as_can_be_known() {
         let (key, leaves, checkpoints) = log_of(5);
-        let v = verify(&key, &leaves, &checkpoints, None);
+        let v = verify(std::slice::from_ref(&key), &leaves, &checkpoints, None);
         assert_eq!(v.integrity, Integrity::Intact { leaves: 5, checkpoints: 5, erased: 0 });
         assert_eq!(v.completeness, Completeness::OwnWordOnly { size: 5 });
-        let v = verify(&key, &leaves, &checkpoints, Some(&checkpoints[2].note));
+        let v = verify(std::slice::from_ref(&key), &leaves, &checkpoints, Some(&checkpoints[2].note));
         assert_eq!(v.completeness, Completeness::Anchored { size: 3 });
     }
 
@@ -199,7 +200,7 @@ mod tests {
         let mut flips = 0;
         let mut check = |leaves: &[Leaf], checkpoints: &[SignedCheckpoint], what: &str| {
             flips += 1;
-            assert!(!verify(&key, leaves, checkpoints, None).good(), "{what}");
+            assert!(!verify(std::slice::from_ref(&key), leaves, checkpoints, None).good(), "{what}");
         };
         for i in 0..leaves.len() {
             let flip_text = |s: &str, at: usize| {
@@ -250,18 +251,18 @@ mod tests {
     #[test]
     fn t16_truncated_reordered_and_forked_logs_are_found() {
         let (key, leaves, checkpoints) = log_of(6);
-        assert!(!verify(&key, &leaves[..5], &checkpoints, None).good(), "a leaf cut off");
-        assert!(!verify(&key, &leaves[1..], &checkpoints, None).good(), "the first leaf gone");
+        assert!(!verify(std::slice::from_ref(&key), &leaves[..5], &checkpoints, None).good(), "a leaf cut off");
+        assert!(!verify(std::slice::from_ref(&key), &leaves[1..], &checkpoints, None).good(), "the first leaf gone");
         let mut swapped = leaves.clone();
         swapped.swap(2, 3);
-        assert!(!verify(&key, &swapped, &checkpoints, None).good(), "two leaves swapped");
+        assert!(!verify(std::slice::from_ref(&key), &swapped, &checkpoints, None).good(), "two leaves swapped");
         let mut swapped = checkpoints.clone();
         swapped.swap(2, 3);
-        assert!(!verify(&key, &leaves, &swapped, None).good(), "two checkpoints swapped");
+        assert!(!verify(std::slice::from_ref(&key), &leaves, &swapped, None).good(), "two checkpoints swapped");
         // Leaves and checkpoints cut together look whole from inside; only the anchor tells.
         let (short, fewer) = (&leaves[..4], &checkpoints[..4]);
-        assert!(verify(&key, short, fewer, None).good());
-        assert!(!verify(&key, short, fewer, Some(&checkpoints[5].note)).good(), "cut below the anchor");
+        assert!(verify(std::slice::from_ref(&key), short, fewer, None).good());
+        assert!(!verify(std::slice::from_ref(&key), short, fewer, Some(&checkpoints[5].note)).good(), "cut below the anchor");
         // A second history, signed with the stolen key.
         let mut fork = AuditLog::new(AuditKey::from_seed(&[7; 32]), leaves[..3].iter().map(|l| l.hash));
         let action = AuditAction { at: Timestamp::EPOCH, actor: Actor::Engine, action: "x".into(), subject: String::new(), payload: serde_json::Value::Null };
@@ -272,10 +273,10 @@ mod tests {
             signed.push(c);
             fork = next;
         }
-        assert!(verify(&key, &forked, &signed, None).good(), "inside it is consistent");
-        assert!(!verify(&key, &forked, &signed, Some(&checkpoints[5].note)).good(), "the anchor tells");
+        assert!(verify(std::slice::from_ref(&key), &forked, &signed, None).good(), "inside it is consistent");
+        assert!(!verify(std::slice::from_ref(&key), &forked, &signed, Some(&checkpoints[5].note)).good(), "the anchor tells");
         let other = AuditKey::from_seed(&[8; 32]).public();
-        assert!(!verify(&other, &leaves, &checkpoints, None).good(), "another key");
+        assert!(!verify(std::slice::from_ref(&other), &leaves, &checkpoints, None).good(), "another key");
     }
 
     #[test]
@@ -283,6 +284,6 @@ mod tests {
         let (key, mut leaves, checkpoints) = log_of(3);
         leaves[1].payload = None;
         leaves[1].salt = None;
-        assert_eq!(verify(&key, &leaves, &checkpoints, None).integrity, Integrity::Intact { leaves: 3, checkpoints: 3, erased: 1 });
+        assert_eq!(verify(std::slice::from_ref(&key), &leaves, &checkpoints, None).integrity, Integrity::Intact { leaves: 3, checkpoints: 3, erased: 1 });
     }
 }

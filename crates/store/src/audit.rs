@@ -31,6 +31,23 @@ fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
 }
 
 impl Store {
+    /// Every public key that ever signed, the oldest first.
+    pub async fn audit_keys(&self) -> Result<Vec<[u8; 32]>, StoreError> {
+        let rows = sqlx::query_scalar!("SELECT public_key FROM audit_key ORDER BY since_size").fetch_all(&self.readers).await?;
+        rows.iter().map(|k| hash(k)).collect()
+    }
+
+    /// Notes that this key signs from now on.
+    pub async fn add_audit_key(&self, public_key: &[u8; 32], since_size: u64) -> Result<(), StoreError> {
+        let (key, since) = (public_key.as_slice(), since_size as i64);
+        let mut writer = self.writer.lock().await;
+        sqlx::query!("INSERT INTO audit_key (public_key, since_size) VALUES (?, ?) ON CONFLICT DO NOTHING", key, since)
+            .execute(&mut writer.connection)
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(())
+    }
+
     /// The hashes of all leaves, in order.
     pub async fn audit_hashes(&self) -> Result<Vec<[u8; 32]>, StoreError> {
         let rows = sqlx::query_scalar!("SELECT hash FROM audit_leaf ORDER BY idx").fetch_all(&self.readers).await?;

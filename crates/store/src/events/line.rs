@@ -152,3 +152,19 @@ impl StoredEvent {
         }
     }
 }
+
+impl From<&Event> for StoredEvent {
+    fn from(e: &Event) -> Self {
+        Self {
+            seq: e.seq,
+            feed: e.feed.clone(),
+            id: e.id.as_ref().map(ToString::to_string),
+            occurred_at: e.occurred_at,
+            received_at: e.received_at,
+            skewed: e.skewed,
+            conflict: e.conflict,
+            fields: e.fields.iter().map(|(n, v)| (n.to_owned(), serde_json::to_value(v).unwrap_or_default())).collect(),
+            raw: e.raw.as_str().to_owned(),
+        }
+    }
+}

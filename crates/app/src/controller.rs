@@ -1,0 +1,429 @@
+//! An officer acts. The window, the CLI and the control socket all come here; nothing here knows which of them it was.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use wf_evidence::log::PublicKey;
+use wf_evidence::{Completeness, Export, Integrity};
+use wf_feeds::FeedStatus;
+use wf_model::{Actor, AuditAction, FeedCounts, FeedName, Incident, IncidentState, Seq, Severity, Timestamp, Verdict};
+use wf_response::lifecycle;
+use wf_store::Store;
+use wf_store::events::{Progress, Query};
+use wf_store::incidents::IncidentFilter;
+
+use crate::api::{ApiError, ErrorCode, Request};
+use crate::config::{Config, KeySource};
+use crate::keys::{Keychain, Secrets};
+use crate::ledger::Ledger;
+use crate::live::Live;
+use crate::pipeline::Signal;
+use crate::supervisor::Supervisor;
+use crate::threat;
+use crate::views::*;
+
+/// What runs, when something runs. A tool that reads the disk has none of it.
+pub struct Running {
+    pub supervisor: Arc<Supervisor>,
+    pub signals: mpsc::Sender<Signal>,
+    pub outlets: Arc<crate::pipeline::Outlets>,
+    pub feeds: Arc<crate::engine::Feeds>,
+}
+
+/// Answers questions and does what officers ask for.
+pub struct Controller {
+    pub ledger: Arc<Ledger>,
+    pub live: Arc<Live>,
+    pub keychain: Arc<dyn Keychain>,
+    pub config: Mutex<Arc<Config>>,
+    /// Sentences about rules and config that could not be taken.
+    pub problems: Mutex<BTreeMap<&'static str, Vec<String>>>,
+    pub authors: Mutex<HashMap<String, String>>,
+    pub running: Option<Running>,
+}
+
+const SHOWN_GAPS: u32 = 200;
+const SHOWN_QUARANTINE: u32 = 100;
+
+impl Controller {
+    fn store(&self) -> &Store {
+        self.ledger.store()
+    }
+
+    pub fn config(&self) -> Arc<Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The person at this console.
+    pub fn operator(&self) -> Actor {
+        Actor::Operator(self.config().operator.display_name())
+    }
+
+    /// Does what a request over the control socket asks, and gives one JSON value back.
+    pub async fn handle(&self, request: Request) -> Result<serde_json::Value, ApiError> {
+        fn value<T: Serialize>(t: T) -> Result<serde_json::Value, ApiError> {
+            serde_json::to_value(t).map_err(ApiError::failed)
+        }
+        match request {
+            Request::FeedsList => value(self.feeds().await?.feeds),
+            Request::FeedsTest { name } => value(self.feeds_test(&name).await?),
+            Request::EventsList { query, since, limit, after } => value(self.events_for_cli(&query, since.as_deref(), limit, after.as_deref()).await?),
+            Request::EventsCount => Ok(json!({ "events": self.store().count_events().await? })),
+            Request::IncidentsList { state, severity, limit } => value(self.incidents(state.as_deref(), severity.as_deref(), limit).await?),
+            Request::IncidentsShow { id } => value(self.incident(&id).await?),
+            Request::IncidentsAcknowledge { id, note } => value(self.acknowledge(&id, note.as_deref()).await?),
+            Request::IncidentsResolve { id, verdict, note } => value(self.resolve(&id, &verdict, note.as_deref()).await?),
+            Request::IncidentsReopen { id, note } => value(self.reopen(&id, note.as_deref()).await?),
+            Request::AuditVerify { anchor } => value(self.audit_verify(anchor.as_deref()).await?),
+            Request::AuditExport => value(self.audit_export().await?),
+            Request::Health => value(self.health().await?),
+        }
+    }
+
+    pub async fn acknowledge(&self, id: &str, note: Option<&str>) -> Result<IncidentView, ApiError> {
+        let (now, who) = (Timestamp::now(), self.operator());
+        self.act(id, |i| lifecycle::acknowledge(now, &who, i, note)).await
+    }
+
+    pub async fn resolve(&self, id: &str, verdict: &str, note: Option<&str>) -> Result<IncidentView, ApiError> {
+        let verdict: Verdict = verdict.parse().map_err(ApiError::invalid)?;
+        let (now, who) = (Timestamp::now(), self.operator());
+        self.act(id, |i| lifecycle::resolve(now, &who, i, verdict, note)).await
+    }
+
+    pub async fn reopen(&self, id: &str, note: Option<&str>) -> Result<IncidentView, ApiError> {
+        let (now, who) = (Timestamp::now(), self.operator());
+        self.act(id, |i| lifecycle::reopen(now, &who, i, note)).await
+    }
+
+    pub async fn note(&self, id: &str, text: &str) -> Result<IncidentView, ApiError> {
+        let (now, who) = (Timestamp::now(), self.operator());
+        self.act(id, |i| lifecycle::note(now, &who, i, text)).await
+    }
+
+    async fn act(&self, id: &str, action: impl FnOnce(&Incident) -> Result<wf_response::Changes, lifecycle::Refusal>) -> Result<IncidentView, ApiError> {
+        let changes = self.ledger.act(id, action).await?;
+        self.live.touched(|t| t.incidents += 1);
+        if let Some(running) = &self.running {
+            for notice in changes.notices {
+                // Nobody listens any more when the window is being closed; the state is committed all the same.
+                let _told = running.outlets.notices.try_send(notice).is_ok();
+            }
+        }
+        changes.incidents.first().map(IncidentView::from).ok_or_else(|| ApiError::failed("nothing changed"))
+    }
+
+    /// Live and lately resolved incidents: live first, the gravest first, the newest first.
+    pub async fn incidents(&self, state: Option<&str>, severity: Option<&str>, limit: u32) -> Result<Vec<IncidentView>, ApiError> {
+        let filter = IncidentFilter {
+            live: state == Some("live"),
+            state: state.filter(|s| *s != "live").map(str::parse::<IncidentState>).transpose().map_err(ApiError::invalid)?,
+            severity: severity.map(str::parse::<Severity>).transpose().map_err(ApiError::invalid)?,
+        };
+        Ok(self.store().incidents(&filter, limit.clamp(1, 100_000)).await?.iter().map(IncidentView::from).collect())
+    }
+
+    pub async fn incident(&self, id: &str) -> Result<IncidentDetail, ApiError> {
+        let store = self.store();
+        let incident = store.incident(id).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no incident '{id}'")))?;
+        let seqs: Vec<Seq> = incident.first_events.iter().chain(&incident.last_events).copied().collect();
+        let mut related: Vec<_> = store
+            .incidents(&IncidentFilter::default(), 2000)
+            .await?
+            .into_iter()
+            .filter(|o| o.id != incident.id && (o.entity.is_some() && o.entity.as_ref().map(|e| &e.value) == incident.entity.as_ref().map(|e| &e.value)))
+            .collect();
+        related.sort_by_key(|o| std::cmp::Reverse(o.number));
+        related.truncate(8);
+        Ok(IncidentDetail {
+            timeline: store.timeline(&incident.id).await?.iter().map(TimelineView::from).collect(),
+            evidence: store.events_by_seq(&seqs).await?.iter().map(EventView::from).collect(),
+            rule_author: self.authors.lock().unwrap_or_else(PoisonError::into_inner).get(&incident.rule).cloned(),
+            related: related.iter().map(IncidentView::from).collect(),
+            incident: (&incident).into(),
+        })
+    }
+
+    /// One event, whole.
+    pub async fn event(&self, seq: f64) -> Result<EventDetail, ApiError> {
+        let found = self.store().events_by_seq(&[Seq(seq.max(0.0) as u64)]).await?;
+        found.first().map(EventDetail::from).ok_or_else(|| ApiError::new(ErrorCode::NotFound, "this event is not stored any more"))
+    }
+
+    /// The newest events after `after` that fit `query`; at most a screenful.
+    pub fn pull(&self, after: f64, limit: u32, query: &str) -> Result<LiveView, ApiError> {
+        let query = Query::parse(query).map_err(ApiError::invalid)?;
+        let pulled = self.live.pull(after.max(0.0) as u64, limit.min(500) as usize, &query);
+        Ok(LiveView { rows: pulled.events.iter().map(EventView::from).collect(), newest: pulled.newest as f64, fresh: pulled.fresh as f64 })
+    }
+
+    /// Stored events, newest first.
+    pub async fn search(&self, query: &str, since: Option<f64>, after: Option<&str>, limit: u32, cancel: &AtomicBool, progress: impl FnMut(SearchProgress) + Send) -> Result<EventPage, ApiError> {
+        let mut query = Query::parse(query).map_err(ApiError::invalid)?;
+        query.since = since.map(|ms| Timestamp::from_millis(ms as i64));
+        let found = self.find(&query, after, limit, cancel, progress).await?;
+        Ok(EventPage { events: found.events.iter().map(EventView::from).collect(), next: found.next.map(|s| s.0.to_string()), cancelled: found.cancelled })
+    }
+
+    async fn find(&self, query: &Query, after: Option<&str>, limit: u32, cancel: &AtomicBool, mut progress: impl FnMut(SearchProgress) + Send) -> Result<wf_store::events::Found, ApiError> {
+        let before = after.map(|a| a.parse().map(Seq).map_err(|_| ApiError::invalid(format!("'{a}' is not a cursor of an earlier page")))).transpose()?;
+        let told = |p: Progress| progress(SearchProgress { looked_at: p.looked_at as f64, total: p.total as f64, hits: p.hits as f64 });
+        Ok(self.store().search(query, before, limit.clamp(1, 100_000) as usize, cancel, told).await?)
+    }
+
+    async fn events_for_cli(&self, query: &str, since: Option<&str>, limit: u32, after: Option<&str>) -> Result<serde_json::Value, ApiError> {
+        let mut query = Query::parse(query).map_err(ApiError::invalid)?;
+        query.since = since.map(since_when).transpose()?;
+        let found = self.find(&query, after, limit, &AtomicBool::new(false), |_| {}).await?;
+        let events: Vec<_> = found
+            .events
+            .iter()
+            .map(|e| {
+                json!({
+                    "seq": e.seq.0, "feed": e.feed, "id": e.id, "occurred_at": e.occurred_at.rfc3339(), "received_at": e.received_at.rfc3339(),
+                    "skewed": e.skewed, "conflict": e.conflict, "fields": e.fields, "raw": e.raw,
+                })
+            })
+            .collect();
+        Ok(json!({ "events": events, "next": found.next.map(|s| s.0.to_string()) }))
+    }
+
+    pub async fn rates(&self, span_minutes: u32, buckets: u32) -> Result<Vec<RateView>, ApiError> {
+        let now = Timestamp::now();
+        let bucket = i64::from((span_minutes / buckets.clamp(1, 2000)).max(1));
+        let from = now - Duration::from_secs(u64::from(span_minutes) * 60);
+        Ok(self
+            .store()
+            .rates(from, now, bucket)
+            .await?
+            .into_iter()
+            .map(|b| RateView { from: millis(b.from), total: b.total as f64, matched: b.matched.iter().map(|n| *n as f64).collect() })
+            .collect())
+    }
+
+    pub async fn feeds(&self) -> Result<FeedsView, ApiError> {
+        let gaps = self.store().gaps(SHOWN_GAPS).await?;
+        let quarantine = self.store().quarantine(SHOWN_QUARANTINE).await?;
+        Ok(FeedsView {
+            feeds: self.feed_views(&gaps).await?,
+            gaps: gaps.iter().map(GapView::from).collect(),
+            quarantine: quarantine.iter().map(QuarantineView::from).collect(),
+        })
+    }
+
+    async fn feed_views(&self, gaps: &[wf_model::Gap]) -> Result<Vec<FeedView>, ApiError> {
+        let config = self.config();
+        let stored = self.store().feeds().await?;
+        let statuses: BTreeMap<FeedName, (FeedStatus, Arc<wf_feeds::FeedConfig>)> = self.running.as_ref().map(|r| r.feeds.statuses()).unwrap_or_default();
+        let mut names: Vec<FeedName> = stored.iter().map(|f| f.name.clone()).collect();
+        names.extend(config.feed.keys().map(|n| FeedName::new(n)));
+        names.extend(statuses.keys().cloned());
+        names.sort();
+        names.dedup();
+        Ok(names
+            .into_iter()
+            .map(|name| {
+                let held = stored.iter().find(|f| f.name == name);
+                let status = statuses.get(&name);
+                let configured = status.map(|(_, c)| c.as_ref()).or_else(|| config.feed.get(name.as_str()));
+                let state = match (&status, configured) {
+                    (Some((s, _)), _) => state_word(s),
+                    (None, Some(c)) if !c.enabled => "disabled",
+                    (None, Some(_)) => "not running",
+                    (None, None) => "removed",
+                };
+                FeedView {
+                    state: state.to_owned(),
+                    since: status.map_or(0.0, |(s, _)| millis(s.since)),
+                    detail: status.map(|(s, _)| s.detail.clone()).unwrap_or_default(),
+                    url: configured.map(|c| c.url.clone()).unwrap_or_default(),
+                    mapping: configured.map(|c| c.map.names().join(", ")).unwrap_or_default(),
+                    delivery: configured.map_or("", |c| if c.resumes() { "replay" } else { "best-effort" }).to_owned(),
+                    counts: held.map(|f| Conservation::from(&f.counts)).unwrap_or_default(),
+                    last_event: held.map(|f| millis(f.heard_at)),
+                    cursor: held.and_then(|f| f.position.cursor.clone()),
+                    epoch: held.and_then(|f| f.position.epoch.clone()),
+                    connections: status.map_or(0.0, |(s, _)| s.connections as f64),
+                    gaps: gaps.iter().filter(|g| g.feed == name).count() as f64,
+                    name: name.to_string(),
+                }
+            })
+            .collect())
+    }
+
+    /// Connects once to a configured feed and shows what came of it. Nothing is stored.
+    pub async fn feeds_test(&self, name: &str) -> Result<wf_feeds::probe::Probe, ApiError> {
+        let config = self.config();
+        let demo = self.running.as_ref().and_then(|r| r.feeds.statuses().remove(&FeedName::new(name)).map(|(_, c)| c));
+        let feed = config.feed.get(name).cloned().map(Arc::new).or(demo).ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no [feed.{name}]")))?;
+        let mappings = config.mappings_of(&feed).map_err(ApiError::invalid)?;
+        Ok(wf_feeds::probe::probe(feed, mappings, Arc::new(Secrets(self.keychain.clone())), Duration::from_secs(10)).await)
+    }
+
+    /// Starts a feed again that stopped.
+    pub fn restart_feed(&self, name: &str) -> Result<(), ApiError> {
+        let running = self.running.as_ref().ok_or_else(|| ApiError::new(ErrorCode::Refused, "no engine runs"))?;
+        running.feeds.restart(&FeedName::new(name)).map_err(|e| ApiError::new(ErrorCode::NotFound, e))
+    }
+
+    pub async fn overview(&self) -> Result<OverviewView, ApiError> {
+        let live = self.store().incidents(&IncidentFilter { live: true, ..IncidentFilter::default() }, 10_000).await?;
+        let threat = threat::assess(live.iter());
+        let mut counts = vec![0; 4];
+        let mut active: HashMap<&str, (u64, Severity)> = HashMap::new();
+        for i in &live {
+            counts[usize::from(i.severity.number() - 1)] += 1;
+            if let Some(e) = &i.entity {
+                let slot = active.entry(&e.value).or_insert((0, Severity::P4));
+                slot.0 += i.count;
+                slot.1 = slot.1.max(i.severity);
+            }
+        }
+        let mut most_active: Vec<_> = active.into_iter().map(|(name, (count, s))| TopView { name: name.to_owned(), count: count as f64, severity: s.as_str().to_owned() }).collect();
+        most_active.sort_by(|a, b| b.count.total_cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
+        most_active.truncate(5);
+        let feeds = self.feed_views(&[]).await?;
+        let mut totals = FeedCounts::default();
+        for f in self.store().feeds().await? {
+            totals.add(&f.counts);
+        }
+        let config = self.config();
+        Ok(OverviewView {
+            operator: config.operator.display_name(),
+            threat: ThreatView { level: threat.level.to_owned(), score: threat.score, reasons: threat.reasons, formula: threat::FORMULA.to_owned() },
+            needs_you: live.iter().filter(|i| i.state == IncidentState::Open).take(6).map(IncidentView::from).collect(),
+            live: counts,
+            most_active,
+            events_per_second: self.live.rate.load(Ordering::Relaxed) as f64 / 10.0,
+            lag_ms: self.live.lag.load(Ordering::Relaxed) as f64,
+            totals: (&totals).into(),
+            blocked: self.blocked(),
+            problems: self.all_problems(),
+            first_run: feeds.is_empty(),
+            feeds,
+        })
+    }
+
+    fn blocked(&self) -> Option<String> {
+        self.running.as_ref().and_then(|r| r.outlets.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn all_problems(&self) -> Vec<String> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
+    }
+
+    pub async fn health(&self) -> Result<HealthView, ApiError> {
+        let store = self.store();
+        let mut rules = Vec::new();
+        if let Some(running) = &self.running {
+            let (ask, answer) = oneshot::channel();
+            if running.signals.send(Signal::Health(ask)).await.is_ok()
+                && let Ok(Ok(health)) = tokio::time::timeout(Duration::from_secs(5), answer).await
+            {
+                rules = health;
+            }
+        }
+        Ok(HealthView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            running: self.running.is_some(),
+            feeds: self.feed_views(&store.gaps(SHOWN_GAPS).await?).await?,
+            tasks: self
+                .running
+                .iter()
+                .flat_map(|r| r.supervisor.health())
+                .map(|t| TaskView { name: t.name, running: t.running, restarts: t.restarts, last_failure: t.last_failure })
+                .collect(),
+            store: StoreView {
+                path: store.path().display().to_string(),
+                bytes: store.size_on_disk() as f64,
+                events: store.count_events().await? as f64,
+                encrypted: true,
+                key: match self.config().store.key {
+                    KeySource::Keychain => "keychain",
+                    KeySource::Env(_) => "environment",
+                }
+                .to_owned(),
+                blocked: self.blocked(),
+            },
+            rules: rules
+                .into_iter()
+                .map(|r| {
+                    let c = r.correlation.unwrap_or_default();
+                    RuleView {
+                        id: r.id,
+                        title: r.title,
+                        matches: r.matches as f64,
+                        last_match: r.last_match.map(millis),
+                        groups: c.groups as f64,
+                        late: c.late as f64,
+                        incomplete: c.incomplete as f64,
+                        shed: c.shed as f64,
+                    }
+                })
+                .collect(),
+            problems: self.all_problems(),
+        })
+    }
+
+    /// Two verdicts about the audit log. `anchor`: the text of a checkpoint, or an earlier export, kept outside.
+    pub async fn audit_verify(&self, anchor: Option<&str>) -> Result<AuditVerdict, ApiError> {
+        let anchor = anchor.map(anchor_note).transpose()?;
+        let store = self.store();
+        let keys: Vec<PublicKey> = store.audit_keys().await?.iter().filter_map(PublicKey::from_bytes).collect();
+        let (leaves, checkpoints) = (store.audit_leaves().await?, store.audit_checkpoints().await?);
+        let verdicts = tokio::task::spawn_blocking({
+            let (leaves, checkpoints) = (leaves.clone(), checkpoints.clone());
+            move || wf_evidence::verify::verify(&keys, &leaves, &checkpoints, anchor.as_deref())
+        })
+        .await
+        .map_err(ApiError::failed)?;
+        Ok(AuditVerdict {
+            good: verdicts.good(),
+            integrity: match &verdicts.integrity {
+                Integrity::Intact { leaves, checkpoints, erased } => format!("intact: {leaves} entries under {checkpoints} signed checkpoints, {erased} with their details erased"),
+                Integrity::Broken { reason } => format!("BROKEN: {reason}"),
+            },
+            completeness: match &verdicts.completeness {
+                Completeness::Anchored { size } => format!("complete up to the anchor kept outside ({size} entries)"),
+                Completeness::OwnWordOnly { size } => format!("complete by its own word only ({size} entries): no anchor from outside was given, so a rewrite with the stolen key would not show"),
+                Completeness::Incomplete { reason } => format!("INCOMPLETE: {reason}"),
+            },
+            leaves: leaves.len() as f64,
+            checkpoints: checkpoints.len() as f64,
+        })
+    }
+
+    /// What an auditor checks without us. The export is itself an entry of the log.
+    pub async fn audit_export(&self) -> Result<Export, ApiError> {
+        self.ledger
+            .record(vec![AuditAction { at: Timestamp::now(), actor: self.operator(), action: "audit.export".into(), subject: "audit".into(), payload: json!({}) }])
+            .await?;
+        let log = self.ledger.log().await;
+        let checkpoint = log.checkpoint(Timestamp::now());
+        let mut leaves = self.store().audit_leaves().await?;
+        leaves.truncate(checkpoint.size as usize);
+        tokio::task::spawn_blocking(move || Export::new(&log, &leaves, &checkpoint)).await.map_err(ApiError::failed)
+    }
+}
+
+/// The checkpoint in an anchor: the note itself, or an export that holds one.
+fn anchor_note(text: &str) -> Result<String, ApiError> {
+    if text.trim_start().starts_with('{') {
+        let export: serde_json::Value = serde_json::from_str(text).map_err(|e| ApiError::invalid(format!("the anchor: {e}")))?;
+        return export["checkpoint"].as_str().map(str::to_owned).ok_or_else(|| ApiError::invalid("the anchor: there is no checkpoint in it"));
+    }
+    Ok(text.to_owned())
+}
+
+/// `2026-02-22T22:00:00Z`, or a span back from now: `15m`, `24h`, `7d`.
+fn since_when(text: &str) -> Result<Timestamp, ApiError> {
+    if let Ok(span) = wf_feeds::config::parse_span(text) {
+        return Ok(Timestamp::now() - span);
+    }
+    Timestamp::parse(text).ok_or_else(|| ApiError::invalid(format!("'{text}' is neither a moment (2026-02-22T22:00:00Z) nor a span (15m, 24h, 7d)")))
+}

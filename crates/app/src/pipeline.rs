@@ -1,0 +1,263 @@
+//! An event comes in: detect, fold, commit, acknowledge. One way, one batch at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use wf_detect::{Detector, RuleSet};
+use wf_feeds::Delivery;
+use wf_model::{Event, FeedName, Match, Notice, Seq, Severity, Timestamp, Value};
+use wf_response::Changes;
+use wf_store::rates::RateDelta;
+use wf_store::{Commit, FeedProgress, StoreError};
+
+use crate::ledger::Ledger;
+use crate::live::Live;
+
+/// A batch is what waits, up to this; more is the next batch.
+const BATCH_EVENTS: usize = 8192;
+const BATCH_BYTES: usize = 16 << 20;
+/// Under load a batch waits this long for company, because a commit costs the same for one event as for a hundred.
+const LINGER: Duration = Duration::from_millis(8);
+/// What detection remembers is kept this often.
+const SNAPSHOT: Duration = Duration::from_secs(60);
+
+/// What goes through the pipeline besides deliveries.
+pub enum Signal {
+    /// New rules, compiled already.
+    Rules(RuleSet),
+    /// Matches that no event caused: a feed that fell silent.
+    Matches(Vec<Match>),
+    /// Time passed.
+    Tick,
+    /// How the rules do.
+    Health(oneshot::Sender<Vec<wf_detect::RuleHealth>>),
+}
+
+/// Where the pipeline tells of what it did.
+pub struct Outlets {
+    pub live: Arc<Live>,
+    pub committed: Mutex<HashMap<FeedName, watch::Sender<Option<String>>>>,
+    /// Why nothing can be stored right now.
+    pub blocked: Mutex<Option<String>>,
+    pub notices: mpsc::Sender<Notice>,
+    pub shutting_down: AtomicBool,
+}
+
+pub struct Pipeline {
+    pub ledger: Arc<Ledger>,
+    pub outlets: Arc<Outlets>,
+    pub deliveries: mpsc::Receiver<Delivery>,
+    pub signals: mpsc::Receiver<Signal>,
+    pub detector: Option<Detector>,
+    pub next: Seq,
+    snapshot_at: tokio::time::Instant,
+    busy: bool,
+}
+
+impl Pipeline {
+    pub fn new(ledger: Arc<Ledger>, outlets: Arc<Outlets>, deliveries: mpsc::Receiver<Delivery>, signals: mpsc::Receiver<Signal>, detector: Detector, next: Seq) -> Self {
+        Self { ledger, outlets, deliveries, signals, detector: Some(detector), next, snapshot_at: tokio::time::Instant::now() + SNAPSHOT, busy: false }
+    }
+
+    /// Runs until told to stop; then commits what was handed over already, and what detection remembers.
+    pub async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+        loop {
+            tokio::select! {
+                biased;
+                () = crate::supervisor::told(&mut stop) => break,
+                signal = self.signals.recv() => match signal {
+                    Some(signal) => self.on_signal(signal).await?,
+                    None => break,
+                },
+                delivery = self.deliveries.recv() => match delivery {
+                    Some(first) => self.on_deliveries(first).await?,
+                    None => break,
+                },
+            }
+        }
+        // Whatever a feed handed over counts as received: it is committed, not dropped. Feeds have stopped by now or stop at their next send.
+        while let Ok(first) = self.deliveries.try_recv() {
+            self.on_deliveries(first).await?;
+        }
+        self.commit(Vec::new(), Vec::new(), true).await
+    }
+
+    async fn on_signal(&mut self, signal: Signal) -> Result<(), String> {
+        match signal {
+            Signal::Rules(rules) => {
+                if let Some(d) = &mut self.detector {
+                    d.replace_rules(rules);
+                }
+            }
+            Signal::Matches(matches) => self.commit(Vec::new(), matches, false).await?,
+            Signal::Tick => {
+                if let Some(d) = &mut self.detector {
+                    d.on_tick(Timestamp::now());
+                }
+                if self.snapshot_at <= tokio::time::Instant::now() {
+                    self.commit(Vec::new(), Vec::new(), true).await?;
+                }
+            }
+            Signal::Health(answer) => {
+                // Whoever asked may have gone; that is their affair.
+                let _answered = answer.send(self.detector.as_ref().map(Detector::health).unwrap_or_default()).is_ok();
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_deliveries(&mut self, first: Delivery) -> Result<(), String> {
+        if self.busy {
+            tokio::time::sleep(LINGER).await;
+        }
+        let mut batch = vec![first];
+        let (mut events, mut bytes) = (batch[0].events.len(), batch[0].weight);
+        while events < BATCH_EVENTS && bytes < BATCH_BYTES {
+            let Ok(more) = self.deliveries.try_recv() else { break };
+            events += more.events.len();
+            bytes += more.weight;
+            batch.push(more);
+        }
+        self.busy = events > 16;
+        self.commit(batch, Vec::new(), false).await
+    }
+
+    /// Commits a batch, however long it takes: what cannot be written now is written later, and meanwhile feeds wait.
+    async fn commit(&mut self, mut batch: Vec<Delivery>, mut matches: Vec<Match>, snapshot: bool) -> Result<(), String> {
+        let mut events: Vec<Event> = Vec::with_capacity(batch.iter().map(|d| d.events.len()).sum());
+        for delivery in &mut batch {
+            events.append(&mut delivery.events);
+        }
+        for (i, event) in events.iter_mut().enumerate() {
+            event.seq = Seq(self.next.0 + i as u64);
+        }
+        let now = Timestamp::now();
+        let mut detector = self.detector.take().ok_or("the pipeline lost its detector in an earlier failure")?;
+        let through = Seq(self.next.0 + events.len() as u64 - 1);
+        let detected = tokio::task::spawn_blocking(move || {
+            let found = detector.on_batch(now, &events);
+            let state = snapshot.then(|| serde_json::to_vec(&detector.snapshot(through)).unwrap_or_default());
+            (detector, events, found, state)
+        })
+        .await
+        .map_err(|e| format!("detection: {e}"))?;
+        let (detector, mut events, found, state) = detected;
+        self.detector = Some(detector);
+        matches.extend(found);
+        let first = self.next;
+        let progress = progress(&batch);
+        let mut commit = Commit {
+            feeds: progress,
+            gaps: batch.iter_mut().flat_map(|d| std::mem::take(&mut d.gaps)).collect(),
+            quarantine: batch.iter_mut().flat_map(|d| std::mem::take(&mut d.quarantine)).collect(),
+            detector: state.map(|s| (through, s)),
+            ..Commit::default()
+        };
+        // Which incident an event belongs to is known once folding gave the numbers; an officer's action in between can change
+        // the fold but not who is whose, so tagging once is enough.
+        let tags = self.ledger.preview(|book| book.fold(now, &matches)).await;
+        tag(&mut events, first, &matches, &tags);
+        commit.rates = rates(&events);
+        commit.events = Arc::new(events);
+        let mut pause = Duration::from_millis(100);
+        let changes = loop {
+            let result = self.ledger.commit(|book| (commit.clone(), book.fold(now, &matches))).await;
+            match result {
+                Ok(changes) => break changes,
+                Err(e) => {
+                    self.blocked(Some(&e));
+                    if self.outlets.shutting_down.load(Ordering::Relaxed) {
+                        // Not committed, so not acknowledged: the server, or a gap, will say so.
+                        return Err(e.to_string());
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        };
+        self.blocked(None);
+        self.next = Seq(first.0 + commit.events.len() as u64);
+        if snapshot {
+            self.snapshot_at = tokio::time::Instant::now() + SNAPSHOT;
+        }
+        self.tell(&batch, commit.events, changes).await;
+        Ok(())
+    }
+
+    async fn tell(&self, batch: &[Delivery], events: Arc<Vec<Event>>, changes: Changes) {
+        {
+            let committed = self.outlets.committed.lock().unwrap_or_else(PoisonError::into_inner);
+            for delivery in batch {
+                if let (Some(sender), Some(position)) = (committed.get(&delivery.feed), &delivery.position) {
+                    sender.send_replace(position.cursor.clone());
+                }
+            }
+        }
+        let live = &self.outlets.live;
+        live.push(Timestamp::now(), events);
+        live.touched(|t| {
+            t.events += 1;
+            t.incidents += u64::from(!changes.incidents.is_empty());
+        });
+        for notice in changes.notices {
+            // Full only when nobody takes them: then the window is gone, and the next start tells of what is open.
+            if self.outlets.notices.send(notice).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    fn blocked(&self, error: Option<&StoreError>) {
+        let mut blocked = self.outlets.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        if blocked.is_some() != error.is_some() {
+            self.outlets.live.touched(|t| t.health += 1);
+        }
+        *blocked = error.map(ToString::to_string);
+    }
+}
+
+/// One entry a feed: the last position, the sum of the counts.
+fn progress(batch: &[Delivery]) -> Vec<FeedProgress> {
+    let mut by_feed: BTreeMap<&FeedName, FeedProgress> = BTreeMap::new();
+    for d in batch {
+        let entry = by_feed.entry(&d.feed).or_insert_with(|| FeedProgress { feed: d.feed.clone(), position: None, counts: Default::default(), heard_at: d.heard_at });
+        entry.counts.add(&d.counts);
+        entry.heard_at = entry.heard_at.max(d.heard_at);
+        if d.position.is_some() {
+            entry.position.clone_from(&d.position);
+        }
+    }
+    by_feed.into_values().collect()
+}
+
+/// Writes onto each event of this batch that completed or took part in a match which incident it belongs to.
+fn tag(events: &mut [Event], first: Seq, matches: &[Match], changes: &Changes) {
+    for m in matches {
+        let Some(incident) = changes.incidents.iter().find(|i| i.rule == m.rule && i.entity == m.entity) else { continue };
+        for seq in &m.events {
+            let Some(event) = seq.0.checked_sub(first.0).and_then(|i| events.get_mut(i as usize)) else { continue };
+            // An event in several incidents shows the gravest.
+            let graver = event.fields.get_str("watchfloor.severity").and_then(|s| s.parse::<Severity>().ok()).is_none_or(|s| s < m.severity);
+            if graver {
+                event.fields.set("watchfloor.severity".into(), Value::str(m.severity.as_str()));
+                event.fields.set("watchfloor.incident".into(), Value::Int(incident.number as i64));
+            }
+        }
+    }
+}
+
+fn rates(events: &[Event]) -> Vec<RateDelta> {
+    let mut minutes: BTreeMap<i64, RateDelta> = BTreeMap::new();
+    for event in events {
+        let minute = event.occurred_at.millis().div_euclid(60_000);
+        let delta = minutes.entry(minute).or_insert(RateDelta { minute, ..RateDelta::default() });
+        delta.total += 1;
+        if let Some(severity) = event.fields.get_str("watchfloor.severity").and_then(|s| s.parse::<Severity>().ok()) {
+            delta.matched[usize::from(severity.number() - 1)] += 1;
+        }
+    }
+    minutes.into_values().collect()
+}

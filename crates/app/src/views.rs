@@ -1,0 +1,419 @@
+//! What the window and the CLI show. Plain values: times in milliseconds since the epoch, ids and numbers as such, no 64-bit
+//! integers, because the page's numbers are floating point.
+
+use serde::{Deserialize, Serialize};
+use specta::Type;
+use wf_feeds::{FeedState, FeedStatus};
+use wf_model::{Gap, Incident, Quarantined, TimelineEntry, Timestamp};
+use wf_store::events::StoredEvent;
+
+/// Milliseconds since the epoch.
+pub type Millis = f64;
+
+pub fn millis(t: Timestamp) -> Millis {
+    t.millis() as f64
+}
+
+fn maybe(t: Option<Timestamp>) -> Option<Millis> {
+    t.map(millis)
+}
+
+/// An incident, as a row of the queue and the head of its page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct IncidentView {
+    pub id: String,
+    pub number: u32,
+    pub title: String,
+    pub rule: String,
+    pub rule_title: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub severity: String,
+    pub entity: Option<String>,
+    pub entity_field: Option<String>,
+    pub state: String,
+    pub count: f64,
+    pub first_seen: Millis,
+    pub last_seen: Millis,
+    pub detected_at: Millis,
+    pub feeds: Vec<String>,
+    pub acknowledged_by: Option<String>,
+    pub acknowledged_at: Option<Millis>,
+    pub resolved_by: Option<String>,
+    pub resolved_at: Option<Millis>,
+    pub verdict: Option<String>,
+    pub recurrence_of: Option<u32>,
+    pub actions: Vec<String>,
+}
+
+impl From<&Incident> for IncidentView {
+    fn from(i: &Incident) -> Self {
+        Self {
+            id: i.id.0.clone(),
+            number: i.number as u32,
+            title: i.title(),
+            rule: i.rule.clone(),
+            rule_title: i.rule_title.clone(),
+            kind: i.kind.clone(),
+            severity: i.severity.as_str().to_owned(),
+            entity: i.entity.as_ref().map(|e| e.value.clone()),
+            entity_field: i.entity.as_ref().map(|e| e.field.clone()),
+            state: i.state.as_str().to_owned(),
+            count: i.count as f64,
+            first_seen: millis(i.first_seen),
+            last_seen: millis(i.last_seen),
+            detected_at: millis(i.detected_at),
+            feeds: i.feeds.iter().map(ToString::to_string).collect(),
+            acknowledged_by: i.acknowledged_by.clone(),
+            acknowledged_at: maybe(i.acknowledged_at),
+            resolved_by: i.resolved_by.clone(),
+            resolved_at: maybe(i.resolved_at),
+            verdict: i.verdict.map(|v| v.as_str().to_owned()),
+            recurrence_of: i.recurrence_of.map(|n| n as u32),
+            actions: i.actions.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct TimelineView {
+    pub at: Millis,
+    /// `None`: the engine.
+    pub operator: Option<String>,
+    pub kind: String,
+    pub text: String,
+}
+
+impl From<&TimelineEntry> for TimelineView {
+    fn from(e: &TimelineEntry) -> Self {
+        let operator = match &e.actor {
+            wf_model::Actor::Operator(name) => Some(name.clone()),
+            wf_model::Actor::Engine => None,
+        };
+        Self { at: millis(e.at), operator, kind: e.kind.as_str().to_owned(), text: e.text.clone() }
+    }
+}
+
+/// An incident's page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct IncidentDetail {
+    pub incident: IncidentView,
+    pub timeline: Vec<TimelineView>,
+    /// Contributing events: the first and the last few, oldest first.
+    pub evidence: Vec<EventView>,
+    pub rule_author: Option<String>,
+    /// Other incidents about the same entity or of the same rule, newest first.
+    pub related: Vec<IncidentView>,
+}
+
+/// An event as a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct EventView {
+    pub seq: f64,
+    pub at: Millis,
+    pub received_at: Millis,
+    pub feed: String,
+    pub action: String,
+    pub who: String,
+    pub source: String,
+    pub what: String,
+    pub severity: Option<String>,
+    pub incident: Option<u32>,
+    /// The stamp lay in the future and was not believed.
+    pub skewed: bool,
+    /// Another event with this id and other content came before.
+    pub conflict: bool,
+}
+
+impl From<&StoredEvent> for EventView {
+    fn from(e: &StoredEvent) -> Self {
+        let text = |names: &[&str]| names.iter().find_map(|n| e.fields.get(*n).map(plain)).unwrap_or_default();
+        Self {
+            seq: e.seq.0 as f64,
+            at: millis(e.occurred_at),
+            received_at: millis(e.received_at),
+            feed: e.feed.to_string(),
+            action: text(&["event.action"]),
+            who: text(&["user.name", "user.email", "user.id"]),
+            source: text(&["source.ip", "host.name"]),
+            what: what(e),
+            severity: e.fields.get("watchfloor.severity").map(plain),
+            incident: e.fields.get("watchfloor.incident").and_then(serde_json::Value::as_u64).map(|n| n as u32),
+            skewed: e.skewed,
+            conflict: e.conflict,
+        }
+    }
+}
+
+fn plain(v: &serde_json::Value) -> String {
+    match v {
+        serde_json::Value::String(s) => s.chars().take(300).collect(),
+        other => other.to_string().chars().take(300).collect(),
+    }
+}
+
+/// What happened, in a few words, from whatever fields there are.
+fn what(e: &StoredEvent) -> String {
+    let get = |name: &str| e.fields.get(name).map(plain).filter(|s| !s.is_empty());
+    let mut parts = Vec::new();
+    if let Some(activity) = get("watchfloor.activity").or_else(|| get("url.original")) {
+        parts.push(activity);
+        parts.extend(get("http.response.status_code"));
+    }
+    if let Some(n) = get("watchfloor.records_accessed") {
+        parts.push(format!("{}{n} records", get("watchfloor.resource").map(|r| format!("{r}, ")).unwrap_or_default()));
+    }
+    parts.extend(get("event.reason"));
+    if parts.is_empty() {
+        parts.extend(get("message").or_else(|| get("source.geo.country_iso_code")));
+    }
+    if parts.is_empty() {
+        parts.push(e.raw.chars().take(200).collect());
+    }
+    parts.join("  ")
+}
+
+/// One event, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct EventDetail {
+    pub event: EventView,
+    pub id: Option<String>,
+    /// Field and value, in order of name.
+    pub fields: Vec<(String, String)>,
+    pub raw: String,
+}
+
+impl From<&StoredEvent> for EventDetail {
+    fn from(e: &StoredEvent) -> Self {
+        let fields = e.fields.iter().map(|(n, v)| (n.clone(), match v { serde_json::Value::String(s) => s.clone(), other => other.to_string() })).collect();
+        Self { event: e.into(), id: e.id.clone(), fields, raw: e.raw.clone() }
+    }
+}
+
+/// Some of the newest events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct LiveView {
+    /// Newest first.
+    pub rows: Vec<EventView>,
+    pub newest: f64,
+    /// How many that fit came since the asked place, shown or not.
+    pub fresh: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct EventPage {
+    /// Newest first.
+    pub events: Vec<EventView>,
+    /// Pass it to get older ones; `None` at the end.
+    pub next: Option<String>,
+    pub cancelled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct SearchProgress {
+    pub looked_at: f64,
+    pub total: f64,
+    pub hits: f64,
+}
+
+/// What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded + in_flight`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Type)]
+pub struct Conservation {
+    pub received: f64,
+    pub stored: f64,
+    pub duplicates: f64,
+    pub quarantined: f64,
+    pub filtered: f64,
+    pub discarded: f64,
+    pub in_flight: f64,
+}
+
+impl From<&wf_model::FeedCounts> for Conservation {
+    fn from(c: &wf_model::FeedCounts) -> Self {
+        Self {
+            received: c.received as f64,
+            stored: c.stored as f64,
+            duplicates: c.duplicates as f64,
+            quarantined: c.quarantined as f64,
+            filtered: c.filtered as f64,
+            discarded: c.discarded as f64,
+            in_flight: c.in_flight() as f64,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct FeedView {
+    pub name: String,
+    /// `connecting`, `live`, `waiting`, `stopped`, `disabled`, `removed`.
+    pub state: String,
+    pub since: Millis,
+    pub detail: String,
+    pub url: String,
+    pub mapping: String,
+    /// `replay` or `best-effort`.
+    pub delivery: String,
+    pub counts: Conservation,
+    pub last_event: Option<Millis>,
+    pub cursor: Option<String>,
+    pub epoch: Option<String>,
+    pub connections: f64,
+    pub gaps: f64,
+}
+
+pub fn state_word(status: &FeedStatus) -> &'static str {
+    match status.state {
+        FeedState::Connecting => "connecting",
+        FeedState::Live => "live",
+        FeedState::Waiting => "waiting",
+        FeedState::Stopped => "stopped",
+        FeedState::Disabled => "disabled",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct GapView {
+    pub feed: String,
+    pub from: Millis,
+    pub to: Millis,
+    pub reason: String,
+    pub estimated: Option<f64>,
+}
+
+impl From<&Gap> for GapView {
+    fn from(g: &Gap) -> Self {
+        Self { feed: g.feed.to_string(), from: millis(g.from), to: millis(g.to), reason: g.reason.as_str().to_owned(), estimated: g.estimated.map(|n| n as f64) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct QuarantineView {
+    pub feed: String,
+    pub at: Millis,
+    pub error: String,
+    /// The beginning, made visible.
+    pub text: String,
+    pub length: f64,
+    pub sha256: String,
+    pub cursor: Option<String>,
+}
+
+impl From<&Quarantined> for QuarantineView {
+    fn from(q: &Quarantined) -> Self {
+        let text: String = String::from_utf8_lossy(&q.raw).chars().take(500).collect();
+        Self {
+            feed: q.feed.to_string(),
+            at: millis(q.at),
+            error: q.error.clone(),
+            text: wf_model::text::visible(&text).into_owned(),
+            length: q.length as f64,
+            sha256: q.sha256.clone(),
+            cursor: q.cursor.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct FeedsView {
+    pub feeds: Vec<FeedView>,
+    pub gaps: Vec<GapView>,
+    pub quarantine: Vec<QuarantineView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct TaskView {
+    pub name: String,
+    pub running: bool,
+    pub restarts: u32,
+    pub last_failure: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct StoreView {
+    pub path: String,
+    pub bytes: f64,
+    pub events: f64,
+    pub encrypted: bool,
+    /// Where the key is: `keychain` or `environment`.
+    pub key: String,
+    /// Why nothing can be stored right now.
+    pub blocked: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct RuleView {
+    pub id: String,
+    pub title: String,
+    pub matches: f64,
+    pub last_match: Option<Millis>,
+    pub groups: f64,
+    pub late: f64,
+    pub incomplete: f64,
+    pub shed: f64,
+}
+
+/// Everything that can be wrong, in one place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct HealthView {
+    pub version: String,
+    /// `false`: read from the disk by a tool; nothing runs.
+    pub running: bool,
+    pub feeds: Vec<FeedView>,
+    pub tasks: Vec<TaskView>,
+    pub store: StoreView,
+    pub rules: Vec<RuleView>,
+    /// Sentences: rules that could not be loaded, a config that could not be read.
+    pub problems: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct ThreatView {
+    pub level: String,
+    pub score: u32,
+    pub reasons: Vec<String>,
+    pub formula: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct RateView {
+    pub from: Millis,
+    pub total: f64,
+    /// P1 first.
+    pub matched: Vec<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct TopView {
+    pub name: String,
+    pub count: f64,
+    pub severity: String,
+}
+
+/// The status bar, the rail's badges, and the head of the Watch room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct OverviewView {
+    pub operator: String,
+    pub threat: ThreatView,
+    /// Live incidents, P1 first.
+    pub live: Vec<u32>,
+    /// Open ones that nobody has acknowledged, the gravest first.
+    pub needs_you: Vec<IncidentView>,
+    pub most_active: Vec<TopView>,
+    pub feeds: Vec<FeedView>,
+    pub events_per_second: f64,
+    pub lag_ms: f64,
+    pub totals: Conservation,
+    pub blocked: Option<String>,
+    pub problems: Vec<String>,
+    /// No feed is set up: the first run's screen is due.
+    pub first_run: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct AuditVerdict {
+    pub good: bool,
+    pub integrity: String,
+    pub completeness: String,
+    pub leaves: f64,
+    pub checkpoints: f64,
+}
