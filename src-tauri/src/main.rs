@@ -1,1 +1,63 @@
-fn main(){}
+//! The native shell: one window, a tray, OS notifications, and commands that forward to `app`. Thin on purpose: what can be
+//! decided without a window is decided in `wf-app`.
+#![cfg_attr(all(not(debug_assertions), target_os = "windows"), windows_subsystem = "windows")]
+
+#[cfg(all(feature = "webdriver", not(debug_assertions)))]
+compile_error!("the webdriver feature lets anybody drive the window; a release build must not have it");
+
+mod commands;
+mod console;
+mod launch;
+mod notifications;
+mod tray;
+mod window;
+
+use std::process::ExitCode;
+
+use tauri::Manager as _;
+
+use console::Console;
+
+fn main() -> ExitCode {
+    if let Some(code) = launch::clean_environment() {
+        return code;
+    }
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("WATCHFLOOR_LOG").unwrap_or_else(|_| "warn".into()))
+        .init();
+    let paths = launch::paths();
+    let specta = commands::builder();
+    let built = tauri::Builder::default()
+        // First, so that a second start ends before it touches anything.
+        .plugin(tauri_plugin_single_instance::init(|app, _, _| window::show(app)))
+        .plugin(tauri_plugin_notification::init())
+        .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_window_state::Builder::default().with_denylist(&[]).build())
+        .invoke_handler(specta.invoke_handler())
+        .setup(move |app| {
+            let handle = app.handle().clone();
+            commands::manage(&handle);
+            app.manage(Console::new(paths, notifications::Desktop::new(handle.clone())));
+            window::create(&handle)?;
+            tray::create(&handle)?;
+            tauri::async_runtime::spawn(async move {
+                let console = handle.state::<Console>();
+                console.start().await;
+                tray::follow(&handle).await;
+            });
+            Ok(())
+        })
+        .on_window_event(window::on_event)
+        .build(tauri::generate_context!());
+    match built {
+        Ok(app) => {
+            app.run(window::on_run_event);
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            tracing::error!(error = %e, "the window could not be made");
+            ExitCode::FAILURE
+        }
+    }
+}

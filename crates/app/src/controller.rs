@@ -44,6 +44,7 @@ pub struct Controller {
     /// Sentences about rules and config that could not be taken.
     pub problems: Mutex<BTreeMap<&'static str, Vec<String>>>,
     pub authors: Mutex<HashMap<String, String>>,
+    pub config_path: std::path::PathBuf,
     pub running: Option<Running>,
 }
 
@@ -67,7 +68,7 @@ impl Controller {
     /// Does what a request over the control socket asks, and gives one JSON value back.
     pub async fn handle(&self, request: Request) -> Result<serde_json::Value, ApiError> {
         fn value<T: Serialize>(t: T) -> Result<serde_json::Value, ApiError> {
-            serde_json::to_value(t).map_err(ApiError::failed)
+            serde_json::to_value(t).map(for_tools).map_err(ApiError::failed)
         }
         match request {
             Request::FeedsList => value(self.feeds().await?.feeds),
@@ -271,6 +272,52 @@ impl Controller {
         running.feeds.restart(&FeedName::new(name)).map_err(|e| ApiError::new(ErrorCode::NotFound, e))
     }
 
+    /// Writes `[feed.NAME]` into the config; it is taken up within seconds.
+    pub async fn add_feed(&self, name: &str, url: &str, mapping: &str) -> Result<(), ApiError> {
+        if self.config().feed.contains_key(name) {
+            return Err(ApiError::new(ErrorCode::Refused, format!("there is a feed '{name}' already")));
+        }
+        let maps: Vec<&str> = mapping.split(',').map(str::trim).filter(|m| !m.is_empty()).collect();
+        let mut table = toml_edit::DocumentMut::new();
+        table["url"] = toml_edit::value(url);
+        table["map"] = match maps.as_slice() {
+            [one] => toml_edit::value(*one),
+            several => toml_edit::value(several.iter().copied().collect::<toml_edit::Array>()),
+        };
+        self.edit_config(format!("add feed {name}"), |text, path| crate::config::with_feed(text, path, name, &table.to_string())).await
+    }
+
+    /// Switches the demo feed on.
+    pub async fn try_demo(&self) -> Result<(), ApiError> {
+        self.edit_config("demo on".into(), |text, path| crate::config::with_demo(text, path, true)).await
+    }
+
+    async fn edit_config(&self, what: String, edit: impl FnOnce(&str, &std::path::Path) -> Result<String, crate::config::ConfigError>) -> Result<(), ApiError> {
+        let text = match std::fs::read_to_string(&self.config_path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(ApiError::failed(format!("{}: {e}", self.config_path.display()))),
+        };
+        let edited = edit(&text, &self.config_path).map_err(|e| ApiError::invalid(e.reason))?;
+        crate::config::write(&self.config_path, &edited).map_err(|e| ApiError::failed(format!("{}: {e}", self.config_path.display())))?;
+        let action = AuditAction { at: Timestamp::now(), actor: self.operator(), action: "config.edit".into(), subject: "config".into(), payload: json!({ "what": what }) };
+        Ok(self.ledger.record(vec![action]).await?)
+    }
+
+    /// Where the database key is: `keychain` or `environment`.
+    pub fn key_store(&self) -> &'static str {
+        match self.config().store.key {
+            KeySource::Keychain => "keychain",
+            KeySource::Env(_) => "environment",
+        }
+    }
+
+    /// Live P1 and P2.
+    pub async fn open_urgent(&self) -> Result<[u64; 2], ApiError> {
+        let [p1, p2, ..] = self.store().live_by_severity().await?;
+        Ok([p1, p2])
+    }
+
     pub async fn overview(&self) -> Result<OverviewView, ApiError> {
         let live = self.store().incidents(&IncidentFilter { live: true, ..IncidentFilter::default() }, 10_000).await?;
         let threat = threat::assess(live.iter());
@@ -343,11 +390,7 @@ impl Controller {
                 bytes: store.size_on_disk() as f64,
                 events: store.count_events().await? as f64,
                 encrypted: true,
-                key: match self.config().store.key {
-                    KeySource::Keychain => "keychain",
-                    KeySource::Env(_) => "environment",
-                }
-                .to_owned(),
+                key: self.key_store().to_owned(),
                 blocked: self.blocked(),
             },
             rules: rules
@@ -426,4 +469,26 @@ fn since_when(text: &str) -> Result<Timestamp, ApiError> {
         return Ok(Timestamp::now() - span);
     }
     Timestamp::parse(text).ok_or_else(|| ApiError::invalid(format!("'{text}' is neither a moment (2026-02-22T22:00:00Z) nor a span (15m, 24h, 7d)")))
+}
+
+/// The page counts in floating point and in milliseconds; scripts get whole numbers and RFC 3339.
+fn for_tools(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    const TIMES: &[&str] = &["first_seen", "last_seen", "detected_at", "acknowledged_at", "resolved_at", "at", "received_at", "since", "last_event", "last_match", "from", "to"];
+    match value {
+        Value::Object(map) => Value::Object(
+            map.into_iter()
+                .map(|(k, v)| match v.as_f64() {
+                    Some(ms) if TIMES.contains(&k.as_str()) => (k, Value::String(Timestamp::from_millis(ms as i64).rfc3339())),
+                    _ => (k, for_tools(v)),
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.into_iter().map(for_tools).collect()),
+        Value::Number(n) => match n.as_f64() {
+            Some(f) if n.is_f64() && f.fract() == 0.0 && f.abs() < 9e15 => Value::from(f as i64),
+            _ => Value::Number(n),
+        },
+        other => other,
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,7 +33,12 @@ use crate::{control, timers};
 const DELIVERIES: usize = 64;
 /// How much of the past deduplication reads back at a start.
 const REMEMBERED: usize = 50_000;
+/// The name of the demo's feed.
+const DEMO: &str = "demo";
 const ORDERLY: Duration = Duration::from_secs(10);
+
+/// Boxed where the compiler cannot see through borrowed arguments that a future may change threads.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Tells the officer, outside the window too.
 pub trait Notifier: Send + Sync {
@@ -82,7 +88,6 @@ pub struct Engine {
     supervisor: Arc<Supervisor>,
     outlets: Arc<Outlets>,
     feeds: Arc<Feeds>,
-    _demo: Option<DemoServer>,
     _lock: DataDirLock,
 }
 
@@ -95,7 +100,11 @@ pub(crate) struct Opened {
 }
 
 /// Takes the lock, finds the keys, opens the store, and takes the audit log and the live incidents up.
-pub(crate) async fn open(paths: &Paths, keychain: &Arc<dyn Keychain>) -> Result<Opened, StartError> {
+pub(crate) fn open<'a>(paths: &'a Paths, keychain: &'a Arc<dyn Keychain>) -> Boxed<'a, Result<Opened, StartError>> {
+    Box::pin(open_all(paths, keychain))
+}
+
+async fn open_all(paths: &Paths, keychain: &Arc<dyn Keychain>) -> Result<Opened, StartError> {
     let config = Config::load(&paths.config)?;
     let data_dir = |source| StartError::DataDir { path: paths.data_dir.clone(), source };
     paths.prepare().map_err(data_dir)?;
@@ -113,7 +122,11 @@ pub(crate) async fn open(paths: &Paths, keychain: &Arc<dyn Keychain>) -> Result<
 
 impl Engine {
     /// Starts everything. Feeds connect on their own time.
-    pub async fn start(options: EngineOptions) -> Result<Self, StartError> {
+    pub fn start(options: EngineOptions) -> Boxed<'static, Result<Self, StartError>> {
+        Box::pin(Self::begin(options))
+    }
+
+    async fn begin(options: EngineOptions) -> Result<Self, StartError> {
         // Several libraries bring a TLS provider each; the first one installed is everybody's.
         let _first = rustls::crypto::aws_lc_rs::default_provider().install_default().is_ok();
         let EngineOptions { paths, keychain, notifier } = options;
@@ -145,6 +158,7 @@ impl Engine {
             outlets: outlets.clone(),
             supervisor: supervisor.clone(),
             keychain: keychain.clone(),
+            demo: tokio::sync::Mutex::default(),
         });
         let operator = config.operator.display_name();
         let controller = Arc::new(Controller {
@@ -154,6 +168,7 @@ impl Engine {
             config: Mutex::new(Arc::new(config.clone())),
             problems: Mutex::new(BTreeMap::from([("rules", sentences(&problems))])),
             authors: Mutex::new(authors),
+            config_path: paths.config.clone(),
             running: Some(Running { supervisor: supervisor.clone(), signals: signals.clone(), outlets: outlets.clone(), feeds: feeds.clone() }),
         });
         ledger
@@ -201,13 +216,9 @@ impl Engine {
         let (timed, stop, config_path) = (controller.clone(), supervisor.stopping(), paths.config.clone());
         supervisor.spawn("timers", never, move || timers::run(timed.clone(), config_path.clone(), stop.clone()));
 
-        let demo = match config.demo.enabled {
-            true => Some(feeds.start_demo(&config).await.map_err(StartError::Demo)?),
-            false => None,
-        };
-        feeds.apply(&config);
+        feeds.apply(&config).await.map_err(StartError::Demo)?;
         let fresh = keys.fresh.then(|| keys::recovery_key(&keys.database));
-        Ok(Self { controller, fresh, supervisor, outlets, feeds, _demo: demo, _lock: lock })
+        Ok(Self { controller, fresh, supervisor, outlets, feeds, _lock: lock })
     }
 
     /// Waits until every feed has connected or failed to, once.
@@ -254,7 +265,11 @@ async fn tell(notices: Arc<tokio::sync::Mutex<mpsc::Receiver<Notice>>>, notifier
 }
 
 /// Detection remembers what it knew: the snapshot, and the events stored since.
-async fn restore(store: &Store, detector: &mut Detector) -> Result<(), StoreError> {
+fn restore<'a>(store: &'a Store, detector: &'a mut Detector) -> Boxed<'a, Result<(), StoreError>> {
+    Box::pin(replay(store, detector))
+}
+
+async fn replay(store: &Store, detector: &mut Detector) -> Result<(), StoreError> {
     let mut through = Seq(0);
     match store.detector_state().await? {
         Some((seq, state)) => {
@@ -334,6 +349,7 @@ pub struct Feeds {
     outlets: Arc<Outlets>,
     supervisor: Arc<Supervisor>,
     keychain: Arc<dyn Keychain>,
+    demo: tokio::sync::Mutex<Option<DemoServer>>,
 }
 
 struct RunningFeed {
@@ -359,11 +375,15 @@ impl Feeds {
     }
 
     /// Brings what runs into line with the config: starts, stops, restarts what changed.
-    pub fn apply(&self, config: &Config) {
+    pub fn apply<'a>(&'a self, config: &'a Config) -> Boxed<'a, std::io::Result<()>> {
+        Box::pin(self.bring_into_line(config))
+    }
+
+    async fn bring_into_line(&self, config: &Config) -> std::io::Result<()> {
         let wanted: BTreeMap<FeedName, &FeedConfig> = config.feed.iter().map(|(n, f)| (FeedName::new(n), f)).collect();
         let gone: Vec<_> = {
             let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            running.iter().filter(|(n, f)| n.as_str() != "demo" && wanted.get(n).is_none_or(|w| format!("{w:?}") != f.definition)).map(|(n, _)| n.clone()).collect()
+            running.iter().filter(|(n, f)| n.as_str() != DEMO && wanted.get(n).is_none_or(|w| format!("{w:?}") != f.definition)).map(|(n, _)| n.clone()).collect()
         };
         for name in gone {
             self.stop(&name);
@@ -378,16 +398,23 @@ impl Feeds {
                 }
             }
         }
+        let mut demo = self.demo.lock().await;
+        if config.demo.enabled && demo.is_none() {
+            *demo = Some(self.start_demo(config).await?);
+        } else if !config.demo.enabled && demo.take().is_some() {
+            self.stop(&FeedName::new(DEMO));
+        }
         self.outlets.live.touched(|t| t.health += 1);
+        Ok(())
     }
 
     /// Plays the demo feed on a free port of this machine and subscribes to it.
-    pub async fn start_demo(&self, config: &Config) -> std::io::Result<DemoServer> {
+    async fn start_demo(&self, config: &Config) -> std::io::Result<DemoServer> {
         let scenario = Scenario { seed: config.demo.seed, per_minute: config.demo.per_minute, ..Scenario::default() };
         let server = DemoServer::start(([127, 0, 0, 1], 0).into(), DemoOptions { scenario, ..DemoOptions::default() }).await?;
         let feed = demo_config(&server.url()).map_err(std::io::Error::other)?;
         let mappings = config.mappings_of(&feed).map_err(std::io::Error::other)?;
-        self.start(FeedName::new("demo"), Arc::new(feed), mappings);
+        self.start(FeedName::new(DEMO), Arc::new(feed), mappings);
         Ok(server)
     }
 

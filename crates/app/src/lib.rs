@@ -35,8 +35,5 @@ pub use engine::{Engine, EngineOptions, StartError};
 
 pub use wf_feeds::SecretRef;
 pub use wf_model::text::visible;
-
-/// A moment in milliseconds since the epoch, as RFC 3339.
-pub fn when(ms: i64) -> String {
-    wf_model::Timestamp::from_millis(ms).rfc3339()
-}
+pub use wf_model::{Notice, NoticeReason, Severity};
+pub use wf_store::StoreError;

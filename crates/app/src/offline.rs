@@ -34,6 +34,7 @@ pub async fn open(paths: &Paths, keychain: Arc<dyn Keychain>) -> Result<Offline,
         problems: Mutex::new(BTreeMap::from([("rules", engine::sentences(&problems))])),
         authors: Mutex::new(engine::authors(&rules)),
         config: Mutex::new(Arc::new(opened.config)),
+        config_path: paths.config.clone(),
         running: None,
     };
     Ok(Offline { controller, _lock: opened.lock })

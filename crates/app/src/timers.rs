@@ -172,7 +172,7 @@ async fn reload(controller: &Controller, files: &mut Files) -> Result<(), String
             let payload = json!({ "feeds_before": names(&old), "feeds_after": names(&config), "feeds_changed": changed, "rules": config.rules.paths });
             *controller.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config.clone());
             if let Some(running) = &controller.running {
-                running.feeds.apply(&config);
+                running.feeds.apply(&config).await.map_err(|e| format!("the demo feed: {e}"))?;
             }
             record(controller, "config.change", payload).await;
             files.look(&config);

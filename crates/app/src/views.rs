@@ -417,3 +417,43 @@ pub struct AuditVerdict {
     pub leaves: f64,
     pub checkpoints: f64,
 }
+
+/// What a test of a feed found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct ProbeView {
+    pub connected: bool,
+    pub problem: Option<String>,
+    pub tls: Option<String>,
+    pub delivery: String,
+    pub cursor: Option<String>,
+    pub frames: Vec<ProbeFrameView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct ProbeFrameView {
+    pub bytes: f64,
+    pub text: String,
+    /// Field and value of each event in it.
+    pub events: Vec<Vec<(String, String)>>,
+    pub quarantined: Vec<String>,
+}
+
+impl From<wf_feeds::probe::Probe> for ProbeView {
+    fn from(p: wf_feeds::probe::Probe) -> Self {
+        let fields = |e: &serde_json::Value| {
+            e["fields"].as_object().into_iter().flatten().map(|(n, v)| (n.clone(), plain(v))).collect()
+        };
+        Self {
+            connected: p.connected,
+            problem: p.problem,
+            tls: p.tls,
+            delivery: p.delivery.to_owned(),
+            cursor: p.cursor,
+            frames: p
+                .frames
+                .iter()
+                .map(|f| ProbeFrameView { bytes: f.bytes as f64, text: f.text.clone(), events: f.events.iter().map(fields).collect(), quarantined: f.quarantined.clone() })
+                .collect(),
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Answers for people. Event text is made visible, so that nothing in it speaks to the terminal (threat T4).
 
 use serde_json::Value;
-use wf_app::{visible, when};
+use wf_app::visible;
 
 fn text(v: &Value) -> String {
     match v {
@@ -15,9 +15,6 @@ fn number(v: &Value) -> String {
     v.as_f64().map_or_else(|| "-".into(), |n| format!("{n:.0}"))
 }
 
-fn time(v: &Value) -> String {
-    v.as_f64().map_or_else(|| "-".into(), |ms| when(ms as i64))
-}
 
 /// Columns as wide as their widest cell.
 fn table(head: &[&str], rows: &[Vec<String>]) -> String {
@@ -100,7 +97,7 @@ pub fn incidents(v: &Value) -> String {
     }
     let rows: Vec<_> = list(v)
         .iter()
-        .map(|i| vec![format!("#{}", number(&i["number"])), text(&i["severity"]), text(&i["state"]), number(&i["count"]), time(&i["last_seen"]), text(&i["title"]), text(&i["acknowledged_by"])])
+        .map(|i| vec![format!("#{}", number(&i["number"])), text(&i["severity"]), text(&i["state"]), number(&i["count"]), text(&i["last_seen"]), text(&i["title"]), text(&i["acknowledged_by"])])
         .collect();
     table(&["", "SEV", "STATE", "COUNT", "LAST SEEN", "WHAT", "OWNER"], &rows)
 }
@@ -113,12 +110,12 @@ pub fn incident(v: &Value) -> String {
     let i = &v["incident"];
     let mut out = vec![
         one_incident(i),
-        format!("id {}, rule {}, type {}, first seen {}, last seen {}, feeds {}", text(&i["id"]), text(&i["rule_title"]), text(&i["type"]), time(&i["first_seen"]), time(&i["last_seen"]), list(&i["feeds"]).iter().map(text).collect::<Vec<_>>().join(", ")),
+        format!("id {}, rule {}, type {}, first seen {}, last seen {}, feeds {}", text(&i["id"]), text(&i["rule_title"]), text(&i["type"]), text(&i["first_seen"]), text(&i["last_seen"]), list(&i["feeds"]).iter().map(text).collect::<Vec<_>>().join(", ")),
         "\nevidence".into(),
     ];
-    out.extend(list(&v["evidence"]).iter().map(|e| format!("  {}  {}  {}  {}  {}", time(&e["at"]), text(&e["action"]), text(&e["who"]), text(&e["source"]), text(&e["what"]))));
+    out.extend(list(&v["evidence"]).iter().map(|e| format!("  {}  {}  {}  {}  {}", text(&e["at"]), text(&e["action"]), text(&e["who"]), text(&e["source"]), text(&e["what"]))));
     out.push("\ntimeline".into());
-    out.extend(list(&v["timeline"]).iter().map(|t| format!("  {}  {}  {}", time(&t["at"]), t["operator"].as_str().map_or_else(|| "Watchfloor".into(), |o| visible(o).into_owned()), text(&t["text"]))));
+    out.extend(list(&v["timeline"]).iter().map(|t| format!("  {}  {}  {}", text(&t["at"]), t["operator"].as_str().map_or_else(|| "Watchfloor".into(), |o| visible(o).into_owned()), text(&t["text"]))));
     out.join("\n")
 }
 

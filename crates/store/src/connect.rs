@@ -70,7 +70,7 @@ impl Store {
         if cipher.is_none_or(|v| v.is_empty()) {
             return Err(StoreError::NoCipher);
         }
-        migrate(&mut connection, path).await?;
+        let mut connection = migrate(connection, path.to_owned()).await?;
         let tail = Tail::load(&mut connection).await?;
         // The first pages are written: what lies on the disk must not be readable.
         refuse_plain(path)?;
@@ -181,7 +181,14 @@ fn opening(path: &Path, e: sqlx::Error) -> StoreError {
 }
 
 /// Brings the schema up to date. A database that has something to lose is copied first.
-async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+///
+/// On a thread of its own: the migrator's future cannot change threads, as far as the compiler can see.
+async fn migrate(mut connection: SqliteConnection, path: PathBuf) -> Result<SqliteConnection, StoreError> {
+    let runtime = tokio::runtime::Handle::current();
+    crate::events::blocking(move || runtime.block_on(migrate_all(&mut connection, &path)).map(|()| connection)).await
+}
+
+async fn migrate_all(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let known: Vec<i64> = MIGRATIONS.iter().map(|m| m.version).collect();
     let have: Vec<i64> = match sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version").fetch_all(&mut *connection).await {
         Ok(have) => have,

@@ -1,0 +1,293 @@
+//! What the page may call. Each forwards to the controller in one line; arguments are checked there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use specta::Type;
+use tauri::ipc::Channel;
+use tauri::{AppHandle, Manager as _, State};
+use tauri_plugin_dialog::DialogExt as _;
+use tauri_specta::{Builder, collect_commands};
+use wf_app::Controller;
+use wf_app::api::ApiError;
+use wf_app::views::*;
+
+use crate::console::{Console, ConsoleView};
+use crate::window::{self, QuitAsked};
+
+/// Something may look different: compare and pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+pub struct TickView {
+    pub events: u32,
+    pub incidents: u32,
+    pub health: u32,
+    pub quit_asked: bool,
+}
+
+/// The window is told at most this often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The search that runs; a new one ends it.
+#[derive(Default)]
+struct Searching(std::sync::Mutex<Arc<AtomicBool>>);
+
+impl Searching {
+    fn begin(&self) -> Arc<AtomicBool> {
+        let mut running = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        running.store(true, Ordering::Relaxed);
+        *running = Arc::default();
+        running.clone()
+    }
+}
+
+type Answer<T> = Result<T, ApiError>;
+
+fn at(console: &State<'_, Console>) -> Answer<Arc<Controller>> {
+    console.controller()
+}
+
+#[tauri::command]
+#[specta::specta]
+fn console(console: State<'_, Console>) -> ConsoleView {
+    console.view()
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn retry_start(console: State<'_, Console>) -> Answer<ConsoleView> {
+    console.start().await;
+    Ok(console.view())
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn recover(console: State<'_, Console>, key: String) -> Answer<ConsoleView> {
+    let key = SecretString::from(key);
+    console.recover(key.expose_secret()).await?;
+    Ok(console.view())
+}
+
+/// In a native dialog: the page never sees it.
+#[tauri::command]
+#[specta::specta]
+fn show_recovery_key(app: AppHandle, console: State<'_, Console>) -> Answer<()> {
+    let key = console.recovery_key().ok_or_else(|| ApiError::invalid("the recovery key is shown only in the session that made it"))?;
+    let text = format!("Write this down or print it, and keep it apart from this machine. Whoever has it and the database can read everything.\n\n{}", key.expose_secret());
+    app.dialog().message(text).title("Watchfloor recovery key").show(|_| {});
+    Ok(())
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn watch_ticks(app: AppHandle, console: State<'_, Console>, ticks: Channel<TickView>) -> Answer<()> {
+    let controller = at(&console)?;
+    tauri::async_runtime::spawn(async move {
+        let mut tick = controller.live.tick();
+        let mut last = None;
+        loop {
+            let t = *tick.borrow_and_update();
+            let view = TickView {
+                events: t.events as u32,
+                incidents: t.incidents as u32,
+                health: t.health as u32,
+                quit_asked: app.state::<QuitAsked>().0.swap(false, Ordering::SeqCst),
+            };
+            if last != Some(view) && ticks.send(view).is_err() {
+                return;
+            }
+            last = Some(view);
+            tokio::time::sleep(TICK).await;
+            if tick.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn overview(console: State<'_, Console>) -> Answer<OverviewView> {
+    at(&console)?.overview().await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn pull_live(console: State<'_, Console>, after: f64, limit: u32, query: String) -> Answer<LiveView> {
+    at(&console)?.pull(after, limit, &query)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn search_events(app: AppHandle, console: State<'_, Console>, query: String, since: Option<f64>, after: Option<String>, limit: u32, progress: Channel<SearchProgress>) -> Answer<EventPage> {
+    let cancel = app.state::<Searching>().begin();
+    // A page that has gone hears nothing, and needs nothing.
+    at(&console)?.search(&query, since, after.as_deref(), limit.min(1000), &cancel, |p| drop(progress.send(p))).await
+}
+
+#[tauri::command]
+#[specta::specta]
+fn cancel_search(app: AppHandle) {
+    app.state::<Searching>().begin();
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn event(console: State<'_, Console>, seq: f64) -> Answer<EventDetail> {
+    at(&console)?.event(seq).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn rates(console: State<'_, Console>, minutes: u32, buckets: u32) -> Answer<Vec<RateView>> {
+    at(&console)?.rates(minutes.min(60 * 24 * 366), buckets).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn incidents(console: State<'_, Console>, state: Option<String>) -> Answer<Vec<IncidentView>> {
+    at(&console)?.incidents(state.as_deref(), None, 10_000).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn incident(console: State<'_, Console>, id: String) -> Answer<IncidentDetail> {
+    at(&console)?.incident(&id).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn acknowledge(console: State<'_, Console>, id: String, note: Option<String>) -> Answer<IncidentView> {
+    at(&console)?.acknowledge(&id, note.as_deref()).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn resolve(console: State<'_, Console>, id: String, verdict: String, note: Option<String>) -> Answer<IncidentView> {
+    at(&console)?.resolve(&id, &verdict, note.as_deref()).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn reopen(console: State<'_, Console>, id: String, note: Option<String>) -> Answer<IncidentView> {
+    at(&console)?.reopen(&id, note.as_deref()).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn add_note(console: State<'_, Console>, id: String, text: String) -> Answer<IncidentView> {
+    at(&console)?.note(&id, &text).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn feeds(console: State<'_, Console>) -> Answer<FeedsView> {
+    at(&console)?.feeds().await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn test_feed(console: State<'_, Console>, name: String) -> Answer<ProbeView> {
+    at(&console)?.feeds_test(&name).await.map(ProbeView::from)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn restart_feed(console: State<'_, Console>, name: String) -> Answer<()> {
+    at(&console)?.restart_feed(&name)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn add_feed(console: State<'_, Console>, name: String, url: String, mapping: String) -> Answer<()> {
+    at(&console)?.add_feed(&name, &url, &mapping).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn try_demo(console: State<'_, Console>) -> Answer<()> {
+    at(&console)?.try_demo().await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn health(console: State<'_, Console>) -> Answer<HealthView> {
+    at(&console)?.health().await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn verify_audit(console: State<'_, Console>) -> Answer<AuditVerdict> {
+    at(&console)?.audit_verify(None).await
+}
+
+#[tauri::command]
+#[specta::specta]
+fn hide_window(app: AppHandle) {
+    window::hide(&app);
+}
+
+#[tauri::command]
+#[specta::specta]
+fn quit(app: AppHandle) {
+    window::leave(&app);
+}
+
+/// The commands, and the types the page knows them by.
+pub fn builder() -> Builder<tauri::Wry> {
+    Builder::new().commands(collect_commands![
+        console, retry_start, recover, show_recovery_key, watch_ticks, overview, pull_live, search_events, cancel_search, event, rates, incidents, incident, acknowledge,
+        resolve, reopen, add_note, feeds, test_feed, restart_feed, add_feed, try_demo, health, verify_audit, hide_window, quit,
+    ])
+}
+
+pub fn manage(app: &AppHandle) {
+    app.manage(Searching::default());
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    include!("command_names.rs");
+
+    /// `WATCHFLOOR_WRITE_BINDINGS=1` (or `cargo xtask bindings`) writes them anew.
+    #[test]
+    fn the_committed_bindings_are_those_of_the_commands() {
+        let committed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/src/host/bindings.ts");
+        let fresh = std::env::temp_dir().join(format!("watchfloor-bindings-{}.ts", std::process::id()));
+        super::builder().export(specta_typescript::Typescript::default(), &fresh).unwrap();
+        let text = std::fs::read_to_string(&fresh).unwrap();
+        std::fs::remove_file(&fresh).unwrap();
+        if std::env::var_os("WATCHFLOOR_WRITE_BINDINGS").is_some() {
+            std::fs::write(&committed, &text).unwrap();
+        }
+        assert!(std::fs::read_to_string(&committed).unwrap_or_default() == text, "run `cargo xtask bindings` and commit the result");
+    }
+
+    #[test]
+    fn t2_the_one_window_is_granted_its_commands_and_nothing_else() {
+        let text = include_str!("../capabilities/main.json");
+        let capability: serde_json::Value = serde_json::from_str(text).unwrap();
+        let granted: Vec<String> = capability["permissions"].as_array().unwrap().iter().map(|p| p.as_str().unwrap().to_owned()).collect();
+        let expected: Vec<String> = COMMANDS.iter().map(|c| format!("allow-{}", c.replace('_', "-"))).collect();
+        assert_eq!(granted, expected);
+        assert_eq!(capability["windows"], serde_json::json!(["main"]));
+        assert!(capability.get("remote").is_none());
+    }
+
+    #[test]
+    fn the_window_settings_are_those_of_the_threat_model() {
+        let config: serde_json::Value = serde_json::from_str(include_str!("../tauri.conf.json")).unwrap();
+        let security = &config["app"]["security"];
+        assert_eq!(config["app"]["withGlobalTauri"], false);
+        assert_eq!(security["freezePrototype"], true);
+        assert!(security.get("assetProtocol").is_none());
+        let csp = security["csp"].as_str().unwrap();
+        assert!(!csp.contains("unsafe-") && csp.contains("require-trusted-types-for 'script'") && csp.starts_with("default-src 'none'"));
+        let scripts = csp.split(';').find(|d| d.trim().starts_with("script-src")).unwrap();
+        assert_eq!(scripts.trim(), "script-src 'self'");
+    }
+}

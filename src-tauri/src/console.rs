@@ -1,0 +1,143 @@
+//! The engine behind the window: starting, locked with a reason, or running.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use secrecy::SecretString;
+use serde::Serialize;
+use specta::Type;
+use tokio::sync::watch;
+use wf_app::api::{ApiError, ErrorCode};
+use wf_app::keys::{KeyError, OsKeychain};
+use wf_app::paths::Paths;
+use wf_app::{Controller, Engine, EngineOptions, StartError, StoreError};
+
+use crate::notifications::Desktop;
+
+/// What the page shows before anything else.
+#[derive(Clone, Debug, Serialize, Type)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ConsoleView {
+    Starting,
+    /// It cannot run. `kind` decides the screen.
+    Locked { kind: LockKind, message: String },
+    Running {
+        /// Keys were made at this start: the officer should keep the recovery key.
+        fresh: bool,
+        version: String,
+        key_store: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "snake_case")]
+pub enum LockKind {
+    /// No keychain in this session.
+    KeychainMissing,
+    /// A keychain that is locked, or that lost the key: unlock or recover.
+    KeychainLocked,
+    /// The key does not open this database: recover.
+    WrongKey,
+    Config,
+    Other,
+}
+
+enum State {
+    Starting,
+    Locked { kind: LockKind, message: String },
+    Running { engine: Box<Engine>, controller: Arc<Controller> },
+    Ended,
+}
+
+pub struct Console {
+    paths: Paths,
+    notifier: Arc<Desktop>,
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+    starting: tokio::sync::Mutex<()>,
+}
+
+impl Console {
+    pub fn new(paths: Paths, notifier: Desktop) -> Self {
+        Self { paths, notifier: Arc::new(notifier), state: Mutex::new(State::Starting), changed: watch::Sender::new(0), starting: tokio::sync::Mutex::default() }
+    }
+
+    fn set(&self, state: State) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Starts the engine unless it runs. How it went is the state.
+    pub async fn start(&self) {
+        let _one_at_a_time = self.starting.lock().await;
+        if self.controller().is_ok() {
+            return;
+        }
+        self.set(State::Starting);
+        let options = EngineOptions { paths: self.paths.clone(), keychain: Arc::new(OsKeychain), notifier: self.notifier.clone() };
+        self.set(match Engine::start(options).await {
+            Ok(engine) => State::Running { controller: engine.controller.clone(), engine: Box::new(engine) },
+            Err(e) => State::Locked { kind: kind_of(&e), message: e.to_string() },
+        });
+    }
+
+    /// Puts the key of a recovery key into the keychain and starts.
+    pub async fn recover(&self, text: &str) -> Result<(), ApiError> {
+        wf_app::keys::recover(text, Arc::new(OsKeychain), &self.paths).await.map_err(|e| match e {
+            KeyError::BadRecoveryKey(_) => ApiError::invalid(e),
+            other => ApiError::failed(other),
+        })?;
+        self.start().await;
+        Ok(())
+    }
+
+    pub fn controller(&self) -> Result<Arc<Controller>, ApiError> {
+        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Running { controller, .. } => Ok(controller.clone()),
+            State::Starting | State::Locked { .. } | State::Ended => Err(ApiError::new(ErrorCode::Refused, "the console is not open")),
+        }
+    }
+
+    /// The recovery key, in the session that made the keys. It goes to a native dialog and never to the page.
+    pub fn recovery_key(&self) -> Option<SecretString> {
+        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Running { engine, .. } => engine.fresh.clone(),
+            State::Starting | State::Locked { .. } | State::Ended => None,
+        }
+    }
+
+    pub fn view(&self) -> ConsoleView {
+        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Starting | State::Ended => ConsoleView::Starting,
+            State::Locked { kind, message } => ConsoleView::Locked { kind: *kind, message: message.clone() },
+            State::Running { engine, controller } => ConsoleView::Running {
+                fresh: engine.fresh.is_some(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                key_store: controller.key_store().to_owned(),
+            },
+        }
+    }
+
+    /// Stops the engine in order.
+    pub async fn stop(&self) {
+        let state = std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Ended);
+        if let State::Running { engine, .. } = state
+            && let Err(e) = engine.stop().await
+        {
+            tracing::error!(error = %e, "the end could not be recorded");
+        }
+    }
+}
+
+fn kind_of(e: &StartError) -> LockKind {
+    match e {
+        StartError::Key(KeyError::NoKeychain) => LockKind::KeychainMissing,
+        StartError::Key(KeyError::Locked | KeyError::NoKeyForDatabase | KeyError::Failed(_)) => LockKind::KeychainLocked,
+        StartError::Store(StoreError::WrongKey { .. }) => LockKind::WrongKey,
+        StartError::Config(_) | StartError::Key(_) => LockKind::Config,
+        StartError::DataDir { .. } | StartError::AlreadyRunning(_) | StartError::Store(_) | StartError::Control(_) | StartError::Demo(_) => LockKind::Other,
+    }
+}
