@@ -238,7 +238,8 @@ fn quit(app: AppHandle) {
 
 /// The commands, and the types the page knows them by.
 pub fn builder() -> Builder<tauri::Wry> {
-    Builder::new().commands(collect_commands![
+    // Times in milliseconds and counts: all below 2^53.
+    Builder::new().dangerously_cast_bigints_to_number().commands(collect_commands![
         console, retry_start, recover, show_recovery_key, watch_ticks, overview, pull_live, search_events, cancel_search, event, rates, incidents, incident, acknowledge,
         resolve, reopen, add_note, feeds, test_feed, restart_feed, add_feed, try_demo, health, verify_audit, hide_window, quit,
     ])

@@ -160,7 +160,7 @@ impl Controller {
     pub fn pull(&self, after: f64, limit: u32, query: &str) -> Result<LiveView, ApiError> {
         let query = Query::parse(query).map_err(ApiError::invalid)?;
         let pulled = self.live.pull(after.max(0.0) as u64, limit.min(500) as usize, &query);
-        Ok(LiveView { rows: pulled.events.iter().map(EventView::from).collect(), newest: pulled.newest as f64, fresh: pulled.fresh as f64 })
+        Ok(LiveView { rows: pulled.events.iter().map(EventView::from).collect(), newest: pulled.newest as u64, fresh: pulled.fresh as u64 })
     }
 
     /// Stored events, newest first.
@@ -173,7 +173,7 @@ impl Controller {
 
     async fn find(&self, query: &Query, after: Option<&str>, limit: u32, cancel: &AtomicBool, mut progress: impl FnMut(SearchProgress) + Send) -> Result<wf_store::events::Found, ApiError> {
         let before = after.map(|a| a.parse().map(Seq).map_err(|_| ApiError::invalid(format!("'{a}' is not a cursor of an earlier page")))).transpose()?;
-        let told = |p: Progress| progress(SearchProgress { looked_at: p.looked_at as f64, total: p.total as f64, hits: p.hits as f64 });
+        let told = |p: Progress| progress(SearchProgress { looked_at: p.looked_at as u64, total: p.total as u64, hits: p.hits as u64 });
         Ok(self.store().search(query, before, limit.clamp(1, 100_000) as usize, cancel, told).await?)
     }
 
@@ -203,7 +203,7 @@ impl Controller {
             .rates(from, now, bucket)
             .await?
             .into_iter()
-            .map(|b| RateView { from: millis(b.from), total: b.total as f64, matched: b.matched.iter().map(|n| *n as f64).collect() })
+            .map(|b| RateView { from: millis(b.from), total: b.total as u64, matched: b.matched.iter().map(|n| *n as u64).collect() })
             .collect())
     }
 
@@ -240,7 +240,7 @@ impl Controller {
                 };
                 FeedView {
                     state: state.to_owned(),
-                    since: status.map_or(0.0, |(s, _)| millis(s.since)),
+                    since: status.map_or(0, |(s, _)| millis(s.since)),
                     detail: status.map(|(s, _)| s.detail.clone()).unwrap_or_default(),
                     url: configured.map(|c| c.url.clone()).unwrap_or_default(),
                     mapping: configured.map(|c| c.map.names().join(", ")).unwrap_or_default(),
@@ -249,8 +249,8 @@ impl Controller {
                     last_event: held.map(|f| millis(f.heard_at)),
                     cursor: held.and_then(|f| f.position.cursor.clone()),
                     epoch: held.and_then(|f| f.position.epoch.clone()),
-                    connections: status.map_or(0.0, |(s, _)| s.connections as f64),
-                    gaps: gaps.iter().filter(|g| g.feed == name).count() as f64,
+                    connections: status.map_or(0, |(s, _)| s.connections as u64),
+                    gaps: gaps.iter().filter(|g| g.feed == name).count() as u64,
                     name: name.to_string(),
                 }
             })
@@ -331,8 +331,8 @@ impl Controller {
                 slot.1 = slot.1.max(i.severity);
             }
         }
-        let mut most_active: Vec<_> = active.into_iter().map(|(name, (count, s))| TopView { name: name.to_owned(), count: count as f64, severity: s.as_str().to_owned() }).collect();
-        most_active.sort_by(|a, b| b.count.total_cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
+        let mut most_active: Vec<_> = active.into_iter().map(|(name, (count, s))| TopView { name: name.to_owned(), count: count as u64, severity: s.as_str().to_owned() }).collect();
+        most_active.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
         most_active.truncate(5);
         let feeds = self.feed_views(&[]).await?;
         let mut totals = FeedCounts::default();
@@ -347,7 +347,7 @@ impl Controller {
             live: counts,
             most_active,
             events_per_second: self.live.rate.load(Ordering::Relaxed) as f64 / 10.0,
-            lag_ms: self.live.lag.load(Ordering::Relaxed) as f64,
+            lag_ms: self.live.lag.load(Ordering::Relaxed) as u64,
             totals: (&totals).into(),
             blocked: self.blocked(),
             problems: self.all_problems(),
@@ -387,8 +387,8 @@ impl Controller {
                 .collect(),
             store: StoreView {
                 path: store.path().display().to_string(),
-                bytes: store.size_on_disk() as f64,
-                events: store.count_events().await? as f64,
+                bytes: store.size_on_disk() as u64,
+                events: store.count_events().await? as u64,
                 encrypted: true,
                 key: self.key_store().to_owned(),
                 blocked: self.blocked(),
@@ -400,12 +400,12 @@ impl Controller {
                     RuleView {
                         id: r.id,
                         title: r.title,
-                        matches: r.matches as f64,
+                        matches: r.matches as u64,
                         last_match: r.last_match.map(millis),
-                        groups: c.groups as f64,
-                        late: c.late as f64,
-                        incomplete: c.incomplete as f64,
-                        shed: c.shed as f64,
+                        groups: c.groups as u64,
+                        late: c.late as u64,
+                        incomplete: c.incomplete as u64,
+                        shed: c.shed as u64,
                     }
                 })
                 .collect(),
@@ -436,8 +436,8 @@ impl Controller {
                 Completeness::OwnWordOnly { size } => format!("complete by its own word only ({size} entries): no anchor from outside was given, so a rewrite with the stolen key would not show"),
                 Completeness::Incomplete { reason } => format!("INCOMPLETE: {reason}"),
             },
-            leaves: leaves.len() as f64,
-            checkpoints: checkpoints.len() as f64,
+            leaves: leaves.len() as u64,
+            checkpoints: checkpoints.len() as u64,
         })
     }
 
@@ -471,24 +471,20 @@ fn since_when(text: &str) -> Result<Timestamp, ApiError> {
     Timestamp::parse(text).ok_or_else(|| ApiError::invalid(format!("'{text}' is neither a moment (2026-02-22T22:00:00Z) nor a span (15m, 24h, 7d)")))
 }
 
-/// The page counts in floating point and in milliseconds; scripts get whole numbers and RFC 3339.
+/// The page counts in milliseconds; scripts get RFC 3339.
 fn for_tools(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     const TIMES: &[&str] = &["first_seen", "last_seen", "detected_at", "acknowledged_at", "resolved_at", "at", "received_at", "since", "last_event", "last_match", "from", "to"];
     match value {
         Value::Object(map) => Value::Object(
             map.into_iter()
-                .map(|(k, v)| match v.as_f64() {
-                    Some(ms) if TIMES.contains(&k.as_str()) => (k, Value::String(Timestamp::from_millis(ms as i64).rfc3339())),
+                .map(|(k, v)| match v.as_i64() {
+                    Some(ms) if TIMES.contains(&k.as_str()) => (k, Value::String(Timestamp::from_millis(ms).rfc3339())),
                     _ => (k, for_tools(v)),
                 })
                 .collect(),
         ),
         Value::Array(items) => Value::Array(items.into_iter().map(for_tools).collect()),
-        Value::Number(n) => match n.as_f64() {
-            Some(f) if n.is_f64() && f.fract() == 0.0 && f.abs() < 9e15 => Value::from(f as i64),
-            _ => Value::Number(n),
-        },
         other => other,
     }
 }

@@ -1,5 +1,5 @@
-//! What the window and the CLI show. Plain values: times in milliseconds since the epoch, ids and numbers as such, no 64-bit
-//! integers, because the page's numbers are floating point.
+//! What the window and the CLI show. Plain values: times in milliseconds since the epoch, ids and numbers as such, and whole numbers stay below 2^53, because the
+//! page's numbers are floating point.
 
 use serde::{Deserialize, Serialize};
 use specta::Type;
@@ -8,10 +8,10 @@ use wf_model::{Gap, Incident, Quarantined, TimelineEntry, Timestamp};
 use wf_store::events::StoredEvent;
 
 /// Milliseconds since the epoch.
-pub type Millis = f64;
+pub type Millis = i64;
 
 pub fn millis(t: Timestamp) -> Millis {
-    t.millis() as f64
+    t.millis()
 }
 
 fn maybe(t: Option<Timestamp>) -> Option<Millis> {
@@ -32,7 +32,7 @@ pub struct IncidentView {
     pub entity: Option<String>,
     pub entity_field: Option<String>,
     pub state: String,
-    pub count: f64,
+    pub count: u64,
     pub first_seen: Millis,
     pub last_seen: Millis,
     pub detected_at: Millis,
@@ -59,7 +59,7 @@ impl From<&Incident> for IncidentView {
             entity: i.entity.as_ref().map(|e| e.value.clone()),
             entity_field: i.entity.as_ref().map(|e| e.field.clone()),
             state: i.state.as_str().to_owned(),
-            count: i.count as f64,
+            count: i.count as u64,
             first_seen: millis(i.first_seen),
             last_seen: millis(i.last_seen),
             detected_at: millis(i.detected_at),
@@ -109,7 +109,7 @@ pub struct IncidentDetail {
 /// An event as a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct EventView {
-    pub seq: f64,
+    pub seq: u64,
     pub at: Millis,
     pub received_at: Millis,
     pub feed: String,
@@ -129,7 +129,7 @@ impl From<&StoredEvent> for EventView {
     fn from(e: &StoredEvent) -> Self {
         let text = |names: &[&str]| names.iter().find_map(|n| e.fields.get(*n).map(plain)).unwrap_or_default();
         Self {
-            seq: e.seq.0 as f64,
+            seq: e.seq.0 as u64,
             at: millis(e.occurred_at),
             received_at: millis(e.received_at),
             feed: e.feed.to_string(),
@@ -195,9 +195,9 @@ impl From<&StoredEvent> for EventDetail {
 pub struct LiveView {
     /// Newest first.
     pub rows: Vec<EventView>,
-    pub newest: f64,
+    pub newest: u64,
     /// How many that fit came since the asked place, shown or not.
-    pub fresh: f64,
+    pub fresh: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
@@ -211,33 +211,33 @@ pub struct EventPage {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct SearchProgress {
-    pub looked_at: f64,
-    pub total: f64,
-    pub hits: f64,
+    pub looked_at: u64,
+    pub total: u64,
+    pub hits: u64,
 }
 
 /// What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded + in_flight`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Type)]
 pub struct Conservation {
-    pub received: f64,
-    pub stored: f64,
-    pub duplicates: f64,
-    pub quarantined: f64,
-    pub filtered: f64,
-    pub discarded: f64,
-    pub in_flight: f64,
+    pub received: u64,
+    pub stored: u64,
+    pub duplicates: u64,
+    pub quarantined: u64,
+    pub filtered: u64,
+    pub discarded: u64,
+    pub in_flight: u64,
 }
 
 impl From<&wf_model::FeedCounts> for Conservation {
     fn from(c: &wf_model::FeedCounts) -> Self {
         Self {
-            received: c.received as f64,
-            stored: c.stored as f64,
-            duplicates: c.duplicates as f64,
-            quarantined: c.quarantined as f64,
-            filtered: c.filtered as f64,
-            discarded: c.discarded as f64,
-            in_flight: c.in_flight() as f64,
+            received: c.received as u64,
+            stored: c.stored as u64,
+            duplicates: c.duplicates as u64,
+            quarantined: c.quarantined as u64,
+            filtered: c.filtered as u64,
+            discarded: c.discarded as u64,
+            in_flight: c.in_flight() as u64,
         }
     }
 }
@@ -257,8 +257,8 @@ pub struct FeedView {
     pub last_event: Option<Millis>,
     pub cursor: Option<String>,
     pub epoch: Option<String>,
-    pub connections: f64,
-    pub gaps: f64,
+    pub connections: u64,
+    pub gaps: u64,
 }
 
 pub fn state_word(status: &FeedStatus) -> &'static str {
@@ -277,12 +277,12 @@ pub struct GapView {
     pub from: Millis,
     pub to: Millis,
     pub reason: String,
-    pub estimated: Option<f64>,
+    pub estimated: Option<u64>,
 }
 
 impl From<&Gap> for GapView {
     fn from(g: &Gap) -> Self {
-        Self { feed: g.feed.to_string(), from: millis(g.from), to: millis(g.to), reason: g.reason.as_str().to_owned(), estimated: g.estimated.map(|n| n as f64) }
+        Self { feed: g.feed.to_string(), from: millis(g.from), to: millis(g.to), reason: g.reason.as_str().to_owned(), estimated: g.estimated.map(|n| n as u64) }
     }
 }
 
@@ -293,7 +293,7 @@ pub struct QuarantineView {
     pub error: String,
     /// The beginning, made visible.
     pub text: String,
-    pub length: f64,
+    pub length: u64,
     pub sha256: String,
     pub cursor: Option<String>,
 }
@@ -306,7 +306,7 @@ impl From<&Quarantined> for QuarantineView {
             at: millis(q.at),
             error: q.error.clone(),
             text: wf_model::text::visible(&text).into_owned(),
-            length: q.length as f64,
+            length: q.length as u64,
             sha256: q.sha256.clone(),
             cursor: q.cursor.clone(),
         }
@@ -331,8 +331,8 @@ pub struct TaskView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct StoreView {
     pub path: String,
-    pub bytes: f64,
-    pub events: f64,
+    pub bytes: u64,
+    pub events: u64,
     pub encrypted: bool,
     /// Where the key is: `keychain` or `environment`.
     pub key: String,
@@ -344,12 +344,12 @@ pub struct StoreView {
 pub struct RuleView {
     pub id: String,
     pub title: String,
-    pub matches: f64,
+    pub matches: u64,
     pub last_match: Option<Millis>,
-    pub groups: f64,
-    pub late: f64,
-    pub incomplete: f64,
-    pub shed: f64,
+    pub groups: u64,
+    pub late: u64,
+    pub incomplete: u64,
+    pub shed: u64,
 }
 
 /// Everything that can be wrong, in one place.
@@ -377,15 +377,15 @@ pub struct ThreatView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct RateView {
     pub from: Millis,
-    pub total: f64,
+    pub total: u64,
     /// P1 first.
-    pub matched: Vec<f64>,
+    pub matched: Vec<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct TopView {
     pub name: String,
-    pub count: f64,
+    pub count: u64,
     pub severity: String,
 }
 
@@ -401,7 +401,7 @@ pub struct OverviewView {
     pub most_active: Vec<TopView>,
     pub feeds: Vec<FeedView>,
     pub events_per_second: f64,
-    pub lag_ms: f64,
+    pub lag_ms: u64,
     pub totals: Conservation,
     pub blocked: Option<String>,
     pub problems: Vec<String>,
@@ -414,8 +414,8 @@ pub struct AuditVerdict {
     pub good: bool,
     pub integrity: String,
     pub completeness: String,
-    pub leaves: f64,
-    pub checkpoints: f64,
+    pub leaves: u64,
+    pub checkpoints: u64,
 }
 
 /// What a test of a feed found.
@@ -431,7 +431,7 @@ pub struct ProbeView {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct ProbeFrameView {
-    pub bytes: f64,
+    pub bytes: u64,
     pub text: String,
     /// Field and value of each event in it.
     pub events: Vec<Vec<(String, String)>>,
@@ -452,7 +452,7 @@ impl From<wf_feeds::probe::Probe> for ProbeView {
             frames: p
                 .frames
                 .iter()
-                .map(|f| ProbeFrameView { bytes: f.bytes as f64, text: f.text.clone(), events: f.events.iter().map(fields).collect(), quarantined: f.quarantined.clone() })
+                .map(|f| ProbeFrameView { bytes: f.bytes as u64, text: f.text.clone(), events: f.events.iter().map(fields).collect(), quarantined: f.quarantined.clone() })
                 .collect(),
         }
     }

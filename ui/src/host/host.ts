@@ -1,0 +1,39 @@
+// What the page may ask of the world. Two implementations: the native shell (`tauri.ts`) and recorded data (`fake.ts`).
+import type * as B from "./bindings";
+
+export type * from "./bindings";
+
+export interface Host {
+  console(): Promise<B.ConsoleView>;
+  retryStart(): Promise<B.ConsoleView>;
+  recover(key: string): Promise<B.ConsoleView>;
+  showRecoveryKey(): Promise<void>;
+  watchTicks(on: (tick: B.TickView) => void): Promise<void>;
+  overview(): Promise<B.OverviewView>;
+  pullLive(after: number, limit: number, query: string): Promise<B.LiveView>;
+  searchEvents(query: string, since: number | null, after: string | null, limit: number, on: (p: B.SearchProgress) => void): Promise<B.EventPage>;
+  cancelSearch(): Promise<void>;
+  event(seq: number): Promise<B.EventDetail>;
+  rates(minutes: number, buckets: number): Promise<B.RateView[]>;
+  incidents(state: string | null): Promise<B.IncidentView[]>;
+  incident(id: string): Promise<B.IncidentDetail>;
+  acknowledge(id: string, note: string | null): Promise<B.IncidentView>;
+  resolve(id: string, verdict: string, note: string | null): Promise<B.IncidentView>;
+  reopen(id: string, note: string | null): Promise<B.IncidentView>;
+  addNote(id: string, text: string): Promise<B.IncidentView>;
+  feeds(): Promise<B.FeedsView>;
+  testFeed(name: string): Promise<B.ProbeView>;
+  restartFeed(name: string): Promise<void>;
+  addFeed(name: string, url: string, mapping: string): Promise<void>;
+  tryDemo(): Promise<void>;
+  health(): Promise<B.HealthView>;
+  verifyAudit(): Promise<B.AuditVerdict>;
+  hideWindow(): Promise<void>;
+  quit(): Promise<void>;
+}
+
+/** What went wrong, as a sentence. */
+export function sentence(e: unknown): string {
+  if (typeof e === "object" && e !== null && "message" in e && typeof e.message === "string") return e.message;
+  return typeof e === "string" ? e : "It did not work, and nothing said why.";
+}

@@ -1,0 +1,1 @@
+export default { compilerOptions: { runes: true, warningFilter: (w) => w.code !== "state_referenced_locally" } };
