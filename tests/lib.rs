@@ -1,1 +1,29 @@
-//! tests
+//! Whole-product tests: `journeys` (the app without a window) and `window` (the real native window). What they share is here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on shall stop, and say where")]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A program of this workspace, built before the tests (`cargo xtask test` does).
+pub fn program(name: &str) -> PathBuf {
+    let mut dir = std::env::current_exe().unwrap();
+    dir.pop();
+    if dir.ends_with("deps") {
+        dir.pop();
+    }
+    let path = dir.join(name);
+    assert!(path.exists(), "{} is not built: run `cargo build --workspace` or `cargo xtask test`", path.display());
+    path
+}
+
+/// `watchfloorctl`, with the key of a server.
+pub fn ctl(data_dir: &std::path::Path, config: &std::path::Path) -> Command {
+    let mut command = Command::new(program("watchfloorctl"));
+    command.arg("--data-dir").arg(data_dir).arg("--config").arg(config).env("WATCHFLOOR_KEY", "0707070707070707070707070707070707070707070707070707070707070707");
+    command
+}
+
+/// Whether a program is on this machine.
+pub fn have(program: &str) -> bool {
+    Command::new("sh").args(["-c", &format!("command -v {program}")]).output().is_ok_and(|o| o.status.success())
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::Serialize;
 use wf_detect::{Detector, Limits, RuleSet};
@@ -40,20 +41,27 @@ pub async fn open(paths: &Paths, keychain: Arc<dyn Keychain>) -> Result<Offline,
     Ok(Offline { controller, _lock: opened.lock })
 }
 
+/// An engine that is starting or ending holds the directory and does not answer yet, or any more.
+const BETWEEN: Duration = Duration::from_secs(10);
+
 /// Asks the engine that runs on the data directory; where none does, opens it.
 pub async fn ask(paths: &Paths, keychain: Arc<dyn Keychain>, request: Request) -> Result<serde_json::Value, ApiError> {
-    if let Some(answer) = control::ask(&paths.data_dir, &request).await {
-        return answer;
-    }
-    match open(paths, keychain).await {
-        Ok(offline) => {
-            let answer = offline.controller.handle(request).await;
-            offline.controller.ledger.store().close().await;
-            answer
+    let until = tokio::time::Instant::now() + BETWEEN;
+    loop {
+        if let Some(answer) = control::ask(&paths.data_dir, &request).await {
+            return answer;
         }
-        Err(e @ StartError::AlreadyRunning(_)) => Err(ApiError::new(ErrorCode::Refused, format!("{e}, and it does not answer"))),
-        Err(e @ StartError::Config(_)) => Err(ApiError::invalid(e)),
-        Err(e) => Err(ApiError::failed(e)),
+        match open(paths, keychain.clone()).await {
+            Ok(offline) => {
+                let answer = offline.controller.handle(request).await;
+                offline.controller.ledger.store().close().await;
+                return answer;
+            }
+            Err(StartError::AlreadyRunning(_)) if tokio::time::Instant::now() < until => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(e @ StartError::AlreadyRunning(_)) => return Err(ApiError::new(ErrorCode::Refused, format!("{e}, and it does not answer"))),
+            Err(e @ StartError::Config(_)) => return Err(ApiError::invalid(e)),
+            Err(e) => return Err(ApiError::failed(e)),
+        }
     }
 }
 

@@ -62,7 +62,7 @@ pub struct Faults {
     pub reorder_every: Option<u64>,
     /// Something that is not JSON before every n-th.
     pub garbage_every: Option<u64>,
-    /// Blow every n-th up to this many bytes.
+    /// Blow every event whose offset n divides up to this many bytes.
     pub oversize: Option<(u64, usize)>,
     /// Break the WebSocket protocol (text that is not UTF-8) in place of the event with this offset.
     pub poison_at: Option<u64>,
@@ -238,15 +238,20 @@ impl Play {
         let (mut sink, mut source) = socket.split();
         // Pongs are answered by the library while somebody reads; acknowledgements are taken and dropped.
         let mut reading = tokio::spawn(async move { while let Some(Ok(_)) = source.next().await {} });
-        tokio::select! {
-            () = self.play(&mut sink, begin) => {}
+        let half_open = tokio::select! {
+            half_open = self.play(&mut sink, begin) => half_open,
             // The client is gone.
-            _ = &mut reading => {}
-        }
+            _ = &mut reading => false,
+        };
         reading.abort();
+        if half_open {
+            // The connection stands and nobody is behind it: not even a ping is answered.
+            std::future::pending().await
+        }
     }
 
-    async fn play(&mut self, sink: &mut SplitSink<Socket, Message>, begin: u64) {
+    /// Plays until the connection shall end; `true` when it shall stand without anybody behind it.
+    async fn play(&mut self, sink: &mut SplitSink<Socket, Message>, begin: u64) -> bool {
         for minute in (begin / PER_MINUTE) as i64.. {
             for event in self.shared.options.scenario.minute(minute) {
                 if event.offset < begin {
@@ -260,31 +265,32 @@ impl Play {
                 let due = event.at.since(self.shared.now());
                 if !due.is_zero() {
                     if sink.flush().await.is_err() {
-                        return;
+                        return false;
                     }
                     sleep(due.div_f64(self.shared.options.speed.max(0.001))).await;
                 }
                 if self.epoch != self.shared.epoch() {
-                    return;
+                    return false;
                 }
                 for message in self.frames_of(event.offset, &event.body) {
                     // A frame is buffered, and goes out with its neighbours or when the script pauses.
                     if sink.feed(message).await.is_err() {
-                        return;
+                        return false;
                     }
                     self.shared.sent.fetch_add(1, Ordering::Relaxed);
                 }
                 self.frames += 1;
                 if self.faults.drop_after.is_some_and(|n| self.frames >= n) {
                     let _flushed = sink.flush().await.is_ok();
-                    return;
+                    return false;
                 }
                 if self.faults.half_open_after.is_some_and(|n| self.frames >= n) {
                     let _flushed = sink.flush().await.is_ok();
-                    return std::future::pending().await;
+                    return true;
                 }
             }
         }
+        false
     }
 
     /// The frames that one event becomes: one, unless misbehaviour was asked for.
@@ -302,7 +308,7 @@ impl Play {
             return out;
         }
         if let Some((m, size)) = f.oversize
-            && n.is_multiple_of(m)
+            && offset.is_multiple_of(m)
         {
             frame.truncate(frame.len() - 1);
             frame.push_str(&format!(",\"pad\":\"{}\"}}", "x".repeat(size)));

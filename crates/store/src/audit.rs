@@ -41,8 +41,9 @@ impl Store {
     pub async fn add_audit_key(&self, public_key: &[u8; 32], since_size: u64) -> Result<(), StoreError> {
         let (key, since) = (public_key.as_slice(), since_size as i64);
         let mut writer = self.writer.lock().await;
+        let connection = writer.connection().await.map_err(|e| self.failed(e))?;
         sqlx::query!("INSERT INTO audit_key (public_key, since_size) VALUES (?, ?) ON CONFLICT DO NOTHING", key, since)
-            .execute(&mut writer.connection)
+            .execute(connection)
             .await
             .map_err(|e| self.failed(e))?;
         Ok(())

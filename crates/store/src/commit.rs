@@ -48,7 +48,7 @@ impl Store {
         let touches_events = !commit.events.is_empty() || commit.seal;
         let plan = if touches_events { Some(events::plan(&writer.tail, commit.events.clone(), commit.seal).await?) } else { None };
         let result = async {
-            let mut tx = connect::begin(&mut writer.connection).await?;
+            let mut tx = connect::begin(writer.connection().await?).await?;
             if let Some(plan) = &plan {
                 events::write(&mut tx, plan).await?;
             }
@@ -65,7 +65,10 @@ impl Store {
             tx.commit().await
         }
         .await;
-        result.map_err(|e| self.failed(e))?;
+        if let Err(e) = result {
+            writer.give_up().await;
+            return Err(self.failed(e));
+        }
         if let Some(plan) = plan {
             writer.tail.committed(plan);
         }

@@ -54,8 +54,30 @@ pub struct Store {
 
 /// The only connection that writes, and what it must remember between commits.
 pub(crate) struct Writer {
-    pub connection: SqliteConnection,
+    connection: Option<SqliteConnection>,
+    /// To open it again after a failure. Prints the key in `Debug`, so nothing here derives that.
+    options: SqliteConnectOptions,
     pub tail: Tail,
+}
+
+impl Writer {
+    /// The connection; opened anew if the last commit failed.
+    pub async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if self.connection.is_none() {
+            self.connection = Some(self.options.connect().await?);
+        }
+        self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// A commit failed. SQLite ends some transactions by itself (a full disk), and the library then counts one too many: the
+    /// connection is given up. There is never a second one beside it.
+    pub async fn give_up(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(e) = connection.close_hard().await
+        {
+            tracing::debug!(error = %e, "closing the connection of a failed commit");
+        }
+    }
 }
 
 impl Store {
@@ -79,7 +101,7 @@ impl Store {
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(30))
             .connect_lazy_with(reader_options(path, key));
-        Ok(Self { writer: Arc::new(Mutex::new(Writer { connection, tail })), readers, path: path.to_owned() })
+        Ok(Self { writer: Arc::new(Mutex::new(Writer { connection: Some(connection), options: writer_options(path, key), tail })), readers, path: path.to_owned() })
     }
 
     pub fn path(&self) -> &Path {
@@ -90,9 +112,14 @@ impl Store {
     pub async fn close(&self) {
         self.readers.close().await;
         let mut writer = self.writer.lock().await;
-        if let Err(e) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut writer.connection).await {
+        let merged = match writer.connection().await {
+            Ok(connection) => sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map(|_| ()),
+            Err(e) => Err(e),
+        };
+        if let Err(e) = merged {
             tracing::warn!(error = %e, "the write-ahead log could not be merged; it will be at the next start");
         }
+        writer.give_up().await;
     }
 
     /// Bytes on disk, the write-ahead log included.

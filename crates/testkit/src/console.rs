@@ -1,0 +1,135 @@
+//! A whole console, without a window, in a directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use wf_app::api::{ApiError, Request};
+use wf_app::engine::Notifier;
+use wf_app::keys::MemoryKeychain;
+use wf_app::paths::Paths;
+use wf_app::views::{Conservation, FeedView, IncidentView};
+use wf_app::{Controller, Engine, EngineOptions, Notice, StartError};
+
+use crate::until;
+
+/// Remembers what the officer was told.
+#[derive(Default)]
+pub struct Told(pub Mutex<Vec<Notice>>);
+
+impl Notifier for Told {
+    fn notify(&self, notice: &Notice) {
+        self.0.lock().unwrap().push(notice.clone());
+    }
+
+    fn waiting(&self, _: u64, _: u64) {}
+}
+
+/// A console's directory, config and keychain; started and stopped as often as a test likes.
+pub struct TestConsole {
+    _temporary: Option<tempfile::TempDir>,
+    pub paths: Paths,
+    pub keychain: Arc<MemoryKeychain>,
+    pub told: Arc<Told>,
+}
+
+impl TestConsole {
+    /// With this config, in a temporary directory.
+    pub fn new(config: &str) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut console = Self::at(temporary.path(), config);
+        console._temporary = Some(temporary);
+        console
+    }
+
+    /// With this config, in this directory.
+    pub fn at(dir: &Path, config: &str) -> Self {
+        let paths = Paths::new(Some(dir.join("data")), Some(dir.join("watchfloor.toml")));
+        std::fs::write(&paths.config, format!("[operator]\nname = \"Duty officer\"\n{config}")).unwrap();
+        Self { _temporary: None, paths, keychain: Arc::default(), told: Arc::default() }
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.paths.config.parent().unwrap().to_owned()
+    }
+
+    pub async fn try_start(&self) -> Result<RunningConsole, StartError> {
+        let engine = Engine::start(EngineOptions { paths: self.paths.clone(), keychain: self.keychain.clone(), notifier: self.told.clone() }).await?;
+        Ok(RunningConsole { controller: engine.controller.clone(), engine })
+    }
+
+    pub async fn start(&self) -> RunningConsole {
+        self.try_start().await.expect("the console starts")
+    }
+}
+
+/// `[feed.NAME]` for a demo server.
+pub fn demo_feed(name: &str, url: &str) -> String {
+    format!(
+        r#"
+[feed.{name}]
+url = "{url}"
+map = ["activity-log", "security-event", "auth-event"]
+decode = {{ ignore = [{{ pointer = "/type", equals = "hello" }}] }}
+resume = {{ cursor = "/offset", epoch = "/epoch", recovered = "/recovered" }}
+dedup = {{ id = "/id" }}
+backoff = {{ base = "20ms", cap = "200ms", reset_after = "60s" }}
+ping = {{ mode = "ws", every = "500ms", timeout = "1s" }}
+"#
+    )
+}
+
+pub struct RunningConsole {
+    pub controller: Arc<Controller>,
+    engine: Engine,
+}
+
+impl RunningConsole {
+    pub async fn stop(self) {
+        self.engine.stop().await.expect("the console stops");
+    }
+
+    pub async fn ask(&self, request: Request) -> Result<Value, ApiError> {
+        self.controller.handle(request).await
+    }
+
+    pub async fn stored(&self) -> u64 {
+        self.ask(Request::EventsCount).await.unwrap()["events"].as_u64().unwrap()
+    }
+
+    /// Waits until at least `n` events are stored.
+    pub async fn until_stored(&self, n: u64) {
+        until(&format!("{n} events stored"), || async move { (self.stored().await >= n).then_some(()) }).await;
+    }
+
+    pub async fn feed(&self, name: &str) -> FeedView {
+        self.controller.feeds().await.unwrap().feeds.into_iter().find(|f| f.name == name).unwrap_or_else(|| panic!("there is a feed {name}"))
+    }
+
+    pub async fn until_feed(&self, name: &str, what: &str, condition: impl Fn(&FeedView) -> bool) -> FeedView {
+        let condition = &condition;
+        until(&format!("feed {name}: {what}"), || async move { Some(self.feed(name).await).filter(|f| condition(f)) }).await
+    }
+
+    pub async fn incidents(&self) -> Vec<IncidentView> {
+        self.controller.incidents(None, None, 10_000).await.unwrap()
+    }
+
+    pub async fn until_incident(&self, what: &str, condition: impl Fn(&IncidentView) -> bool) -> IncidentView {
+        let condition = &condition;
+        until(&format!("an incident: {what}"), || async move { self.incidents().await.into_iter().find(|i| condition(i)) }).await
+    }
+
+    /// The conservation law, and the audit log's own proof.
+    pub async fn assert_sound(&self) {
+        for feed in self.controller.feeds().await.unwrap().feeds {
+            assert_conserved(&feed.name, &feed.counts);
+        }
+        let verdict = self.controller.audit_verify(None).await.unwrap();
+        assert!(verdict.good, "{verdict:?}");
+    }
+}
+
+pub fn assert_conserved(name: &str, c: &Conservation) {
+    assert_eq!(c.received, c.stored + c.duplicates + c.quarantined + c.filtered + c.discarded + c.in_flight, "the conservation law of {name}: {c:?}");
+}

@@ -1,0 +1,76 @@
+//! SIGKILL under load, again and again; afterwards every event is there once and the audit log proves itself.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use wf_demo::{DemoServer, Options, Scenario};
+use wf_model::Timestamp;
+use wf_testkit::console::demo_feed;
+use wf_tests::ctl;
+
+/// How often; the issue that asked for this asked for a hundred.
+const KILLS: u32 = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_kills_under_load_lose_nothing_and_count_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, config) = (dir.path().join("data"), dir.path().join("watchfloor.toml"));
+    let start = Timestamp::parse("2026-01-12T10:00:00Z").unwrap();
+    // More than a hundred short lives can take in: it ends with the events, not with the kills.
+    let options = Options {
+        scenario: Scenario { per_minute: 20_000, ..Scenario::default() },
+        start,
+        speed: 0.0,
+        backlog: Duration::ZERO,
+        end: Some(start + Duration::from_secs(25 * 60) - Duration::from_millis(1)),
+        ..Options::default()
+    };
+    let expected: Vec<u64> = (0..25).flat_map(|m| options.scenario.minute(start.millis() / 60_000 + m)).map(|e| e.offset).collect();
+    let server = DemoServer::start(([127, 0, 0, 1], 0).into(), options).await.unwrap();
+    std::fs::write(&config, format!("[store]\nkey = \"env:WATCHFLOOR_KEY\"\n{}", demo_feed("demo", &server.url()))).unwrap();
+
+    let mut last_cursor = 0u64;
+    for round in 0..KILLS {
+        let mut child = ctl(&data, &config).arg("run").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        assert!(ready.contains("ready"), "round {round}: {ready:?}");
+        // A different moment of its life each time.
+        tokio::time::sleep(Duration::from_millis(u64::from(round * 7 % 60))).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if round % 10 == 9 {
+            let feeds = json(&mut ctl(&data, &config), &["feeds", "list", "--json"]);
+            let (feed, counts) = (&feeds[0], &feeds[0]["counts"]);
+            let n = |k: &str| counts[k].as_u64().unwrap();
+            assert_eq!(n("received"), n("stored") + n("duplicates") + n("quarantined") + n("filtered") + n("discarded"), "round {round}: {counts}");
+            let cursor: u64 = feed["cursor"].as_str().map_or(0, |c| c.parse().unwrap());
+            assert!(cursor >= last_cursor, "a committed cursor never goes back");
+            last_cursor = cursor;
+            let stored = json(&mut ctl(&data, &config), &["events", "count", "--json"])["events"].as_u64().unwrap();
+            let through = expected.iter().filter(|o| **o <= cursor).count() as u64;
+            assert_eq!(stored, through, "what is stored is what the cursor says");
+        }
+    }
+    // Now let it finish.
+    let mut child = ctl(&data, &config).arg("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wf_testkit::until("everything is stored", || async {
+        let stored = json(&mut ctl(&data, &config), &["events", "count", "--json"])["events"].as_u64().unwrap_or(0);
+        (stored >= expected.len() as u64).then_some(())
+    })
+    .await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(json(&mut ctl(&data, &config), &["events", "count", "--json"])["events"], expected.len() as u64);
+    let incidents = json(&mut ctl(&data, &config), &["incidents", "list", "--json"]);
+    let brute = incidents.as_array().unwrap().iter().find(|i| i["entity"] == "203.0.113.45").expect("the attack was found");
+    assert_eq!(brute["count"], 47, "an attack interrupted by kills is counted once: {brute}");
+    let verdict = json(&mut ctl(&data, &config), &["audit", "verify", "--json"]);
+    assert_eq!(verdict["good"], true, "{verdict}");
+}
+
+fn json(command: &mut std::process::Command, arguments: &[&str]) -> serde_json::Value {
+    let output = command.args(arguments).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {}", String::from_utf8_lossy(&output.stderr)))
+}

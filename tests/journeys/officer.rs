@@ -1,0 +1,118 @@
+//! What an officer does, and that every step can be proved.
+
+use wf_app::api::{ErrorCode, Request};
+use wf_testkit::{ScriptServer, TestConsole, until};
+
+fn failure(n: u32) -> String {
+    format!(r#"{{"id":"{n}","event":"login_failed","email":"s.lindqvist@shop.example","ip":"203.0.113.45"}}"#)
+}
+
+async fn attacked(n: u32) -> (TestConsole, wf_testkit::RunningConsole, ScriptServer) {
+    let frames: Vec<String> = (0..n).map(failure).collect();
+    let server = ScriptServer::of(&frames.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let home = TestConsole::new(&format!("[feed.shop]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url()));
+    let console = home.start().await;
+    console.until_stored(u64::from(n)).await;
+    (home, console, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_brute_force_attack_is_one_incident_seen_through_to_its_verdict_over_restarts() {
+    let (home, console, server) = attacked(7).await;
+    let incident = console.until_incident("brute force", |i| i.kind == "BRUTE_FORCE_ATTACK" && i.count == 7).await;
+    assert_eq!(incident.title, "7 failed logins from 203.0.113.45");
+    for n in 7..12 {
+        server.push(&failure(n));
+    }
+    let grown = console.until_incident("it grows to 12", |i| i.count == 12).await;
+    assert_eq!((grown.id.as_str(), console.incidents().await.len()), (incident.id.as_str(), 1));
+    let reasons: Vec<_> = until("told of ten", || async { Some(home.told.0.lock().unwrap().clone()).filter(|t| t.len() == 2) }).await.into_iter().map(|n| n.reason).collect();
+    assert_eq!(reasons, [wf_app::NoticeReason::New, wf_app::NoticeReason::Grew], "told once, and once more on crossing ten");
+
+    console.controller.acknowledge(&incident.id, Some("looking at it")).await.unwrap();
+    let refused = console.controller.acknowledge("#1", None).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Refused);
+    console.stop().await;
+
+    let console = home.start().await;
+    let kept = console.incidents().await;
+    assert_eq!((kept.len(), kept[0].state.as_str(), kept[0].acknowledged_by.as_deref(), kept[0].count), (1, "acknowledged", Some("Duty officer"), 12));
+    let invalid = console.ask(Request::IncidentsResolve { id: "1".into(), verdict: "whatever".into(), note: None }).await.unwrap_err();
+    assert_eq!(invalid.code, ErrorCode::Invalid);
+    console.controller.resolve("1", "true_positive", Some("blocked at the firewall")).await.unwrap();
+    console.controller.reopen("1", None).await.unwrap();
+    console.controller.resolve("1", "true_positive", None).await.unwrap();
+    let detail = console.controller.incident("1").await.unwrap();
+    let kinds: Vec<_> = detail.timeline.iter().map(|t| t.kind.as_str()).collect();
+    assert_eq!(kinds, ["opened", "grew", "acknowledged", "resolved", "reopened", "resolved"]);
+    assert!(detail.evidence.len() >= 5);
+    assert_eq!(detail.incident.verdict.as_deref(), Some("true_positive"));
+
+    let export = console.controller.audit_export().await.unwrap();
+    let actions: Vec<String> = export.leaves.iter().map(|l| serde_json::from_str::<serde_json::Value>(&l.header).unwrap()["action"].as_str().unwrap().to_owned()).collect();
+    for step in ["engine.start", "incident.open", "incident.acknowledge", "engine.stop", "incident.resolve", "incident.reopen", "audit.export"] {
+        assert!(actions.iter().any(|a| a == step), "{step} is in the audit log: {actions:?}");
+    }
+    console.assert_sound().await;
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_events_are_found_by_word_field_and_text_and_by_their_incident() {
+    let (_home, console, _server) = attacked(30).await;
+    console.until_incident("brute force", |i| i.count == 30).await;
+    for (query, expected) in [("203.0.113.45", 30), ("event.action=login_failed", 30), ("\"lindqvist@shop\"", 30), ("feed:shop -203.0.113.45", 0), ("nobody", 0)] {
+        let page = console.controller.search(query, None, None, 100, &false.into(), |_| {}).await.unwrap();
+        assert_eq!(page.events.len(), expected, "{query}");
+    }
+    let tagged = console.controller.search("watchfloor.incident=1", None, None, 100, &false.into(), |_| {}).await.unwrap();
+    assert!(tagged.events.len() >= 5 && tagged.events.iter().all(|e| e.incident == Some(1)));
+    let bad = console.controller.search("\"open", None, None, 100, &false.into(), |_| {}).await.unwrap_err();
+    assert_eq!(bad.code, ErrorCode::Invalid);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_taken_up_while_it_runs_and_a_bad_one_is_said_and_spares_the_others() {
+    let server = ScriptServer::of(&[]).await;
+    let home = TestConsole::new(&format!("[rules]\npaths = [\"rules\"]\n[feed.own]\nurl = \"{}\"\nmap = \"ecs\"\n", server.url()));
+    std::fs::create_dir(home.dir().join("rules")).unwrap();
+    let console = home.start().await;
+    console.until_feed("own", "live", |f| f.state == "live").await;
+    let rule = "title: Coffee machine offline\nlogsource: {product: watchfloor}\ndetection:\n  a: {event.action: coffee_lost}\n  condition: a\nlevel: critical\nwatchfloor: {type: COFFEE, message: \"No coffee at {host.name}\"}\n";
+    std::fs::write(home.dir().join("rules/bad.yml"), "title: torn\n  [").unwrap();
+    std::fs::write(home.dir().join("rules/coffee.yml"), rule).unwrap();
+    until("the bad rule is named", || async { console.controller.health().await.ok()?.problems.iter().any(|p| p.contains("bad.yml")).then_some(()) }).await;
+    server.push(r#"{"event":{"action":"coffee_lost"},"host":{"name":"floor 3"}}"#);
+    let incident = console.until_incident("coffee", |i| i.kind == "COFFEE").await;
+    assert_eq!((incident.title.as_str(), incident.severity.as_str()), ("No coffee at floor 3", "P1"));
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_config_is_taken_up_while_it_runs_and_a_wrong_one_leaves_the_old_in_force() {
+    let server = ScriptServer::of(&[r#"{"event":"login_success","ip":"10.0.0.1"}"#]).await;
+    let home = TestConsole::new("# an officer's comment\n");
+    let console = home.start().await;
+    assert!(console.controller.overview().await.unwrap().first_run);
+    console.controller.add_feed("shop", &server.url(), "auth-event, security-event").await.unwrap();
+    console.until_stored(1).await;
+    let text = std::fs::read_to_string(&home.paths.config).unwrap();
+    assert!(text.contains("# an officer's comment") && text.contains("[feed.shop]"), "{text}");
+    assert!(console.controller.add_feed("bad", "http://example.com", "ecs").await.is_err());
+    std::fs::write(&home.paths.config, format!("{text}\n[nonsense]\n")).unwrap();
+    until("the mistake is named", || async { console.controller.health().await.ok()?.problems.iter().any(|p| p.contains("nonsense")).then_some(()) }).await;
+    assert_eq!(console.feed("shop").await.state, "live");
+    std::fs::write(&home.paths.config, "").unwrap();
+    console.until_feed("shop", "removed", |f| f.state == "removed").await;
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_engine_on_the_same_data_is_refused() {
+    let home = TestConsole::new("");
+    let console = home.start().await;
+    assert!(matches!(home.try_start().await, Err(wf_app::StartError::AlreadyRunning(_))));
+    console.stop().await;
+    home.start().await.stop().await;
+}
