@@ -1,5 +1,7 @@
 //! What the page may call. Each forwards to the controller in one line; arguments are checked there.
 
+#![allow(clippy::let_underscore_must_use, reason = "the command macro writes it")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -250,7 +252,6 @@ pub fn manage(app: &AppHandle) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     include!("command_names.rs");
 

@@ -1,1 +1,267 @@
-fn main() {}
+//! The real native window, driven through WebDriver. `cargo xtask window` gives it a display and runs one test at a time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on shall stop, and say where")]
+
+mod driver;
+
+use driver::{Home, KEYRING, Window};
+use fantoccini::key::Key;
+use wf_testkit::ScriptServer;
+
+fn failure(n: u32, ip: &str) -> String {
+    format!(r#"{{"id":"{ip}-{n}","event":"login_failed","username":"s.lindqvist","ip":"{ip}","reason":"bad password"}}"#)
+}
+
+/// A server with two attacks in it, and the config that subscribes to it.
+async fn attacked() -> (ScriptServer, String) {
+    let mut frames: Vec<String> = (0..12).map(|n| failure(n, "203.0.113.45")).collect();
+    frames.extend((0..6).map(|n| failure(n, "198.51.100.9")));
+    frames.push(r#"{"id":"p","event":"privilege_escalation_attempt","username":"t.meyer","ip":"10.2.6.52"}"#.to_owned());
+    let server = ScriptServer::of(&frames.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let config = format!("[feed.shop-auth]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url());
+    (server, config)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_run_offers_the_demo_and_within_seconds_there_are_incidents() {
+    let home = Home::new("");
+    let window = Window::open(&home, KEYRING).await;
+    window.see("Welcome to Watchfloor").await;
+    window.see("Keep the recovery key").await;
+    window.picture("first-run").await;
+    window.click("[data-testid=demo]").await;
+    window.see("1 feed live").await;
+    window.until("an incident in the rail", "return document.querySelector('[data-room=incidents] .badge') !== null").await;
+    window.until("a full screen of events", "return document.querySelectorAll('[data-testid=live] .row').length > 10").await;
+    window.until("the chart has bars", "return document.querySelectorAll('.chart rect.all').length > 30").await;
+    window.picture("watch").await;
+    window.click("[data-room=incidents]").await;
+    window.see("failed logins from 203.0.113.45").await;
+    window.press("jj").await;
+    window.until("a timeline", "return document.querySelectorAll('[data-testid=timeline] li').length > 0").await;
+    window.picture("incidents").await;
+    window.run("document.querySelector('[aria-label=\"Change theme\"]').click()").await;
+    window.picture("incidents-light").await;
+    window.click("[data-room=feeds]").await;
+    window.until("the numbers of the feed", "return document.querySelector('[data-feed=demo]') !== null").await;
+    window.run("document.querySelector('[aria-label=\"Change theme\"]').click()").await;
+    window.picture("feeds").await;
+    assert!(home.config().contains("[demo]"));
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_acknowledged_and_resolved_by_keyboard_and_a_restart_keeps_it() {
+    let (_server, config) = attacked().await;
+    let home = Home::with_server_key(&config);
+    let window = Window::open(&home, "").await;
+    window.see("1 feed live").await;
+    window.press("2").await;
+    window.see("12 failed logins from 203.0.113.45").await;
+    window.until("the one with twelve is open", "for (const r of document.querySelectorAll('[data-incident]')) if (r.textContent.includes('12 failed')) { r.click(); break } return document.querySelector('[data-testid=title]')?.textContent.startsWith('12 ')").await;
+    window.press("a").await;
+    window.see("Acknowledge #").await;
+    window.press("looking at it").await;
+    window.key(Key::Enter).await;
+    window.see("Duty officer is on it").await;
+    window.see("looking at it").await;
+    window.picture("acknowledged").await;
+    window.press("r").await;
+    window.see("it was an attack").await;
+    window.key(Key::Enter).await;
+    window.see("Choose what it was").await;
+    window.press("1").await;
+    window.key(Key::Enter).await;
+    window.see("Resolved: true positive").await;
+    window.close().await;
+
+    let window = Window::open(&home, "").await;
+    window.see("1 feed live").await;
+    window.press("2").await;
+    window.until("the queue", "return document.querySelectorAll('[data-incident]').length === 2").await;
+    window.until("the resolved one left the queue", "return ![...document.querySelectorAll('[data-incident]')].some((r) => r.textContent.includes('12 failed'))").await;
+    window.click("[data-tab=resolved]").await;
+    window.see("12 failed logins from 203.0.113.45").await;
+    window.see("Resolved: true positive").await;
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_live_feed_pauses_filters_and_searches_what_is_stored() {
+    let (server, config) = attacked().await;
+    let home = Home::with_server_key(&config);
+    let window = Window::open(&home, "").await;
+    window.until("the events", "return document.querySelectorAll('[data-testid=live] .strong').length >= 19").await;
+    window.press(" ").await;
+    window.see("Resume").await;
+    let before = window.text("[data-testid=live]").await;
+    for n in 100..137 {
+        server.push(&failure(n, "192.0.2.77"));
+    }
+    window.see("37 new").await;
+    assert_eq!(window.text("[data-testid=live]").await, before, "a paused feed does not move");
+    window.picture("paused").await;
+    window.press(" ").await;
+    window.until("it runs again", "return document.querySelector('[data-testid=live]').textContent.includes('192.0.2.77')").await;
+    window.press("/").await;
+    window.press("198.51.100.9").await;
+    window.until("the filter leaves six", "return document.querySelectorAll('[data-testid=live] .strong').length === 6").await;
+    window.key(Key::Enter).await;
+    window.see("6 events found").await;
+    window.run("document.activeElement.blur()").await;
+    window.press("j").await;
+    window.see("As it came in").await;
+    window.until("the whole event", "return document.querySelector('[data-testid=raw]')?.textContent.includes('198.51.100.9')").await;
+    window.picture("search").await;
+    window.key(Key::Escape).await;
+    window.until("back to live", "return document.querySelector('[data-testid=found]') === null").await;
+    window.key_with(Key::Control, 'k').await;
+    window.see("Go to Incidents").await;
+    window.key(Key::Escape).await;
+    window.press("?").await;
+    window.see("Pause the feed").await;
+    window.close().await;
+}
+
+/// What event text may try. Each would leave the canary behind.
+fn attacks(canary: &str) -> Vec<String> {
+    let js = "window.__canary=1";
+    vec![
+        format!("<script>{js}</script>"),
+        format!("<img src=x onerror={js}>"),
+        format!("<svg onload={js}>"),
+        format!("\"><iframe srcdoc=\"<script>parent.{js}</script>\">"),
+        format!("<img src=\"{canary}\">"),
+        format!("<link rel=stylesheet href=\"{canary}\">"),
+        format!("<style>@import url({canary});*{{background:url({canary})}}</style>"),
+        format!("<a href=\"javascript:{js}\" autofocus onfocus={js}>x</a>"),
+        "{{constructor.constructor('window.__canary=1')()}}".to_owned(),
+        "${window.__canary=1}".to_owned(),
+        "<meta http-equiv=refresh content=\"0;url=about:blank\">".to_owned(),
+        "\u{202e}gnp.exe \u{200b}\u{1b}[31m</title><script>alert(1)</script>".to_owned(),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t1_hostile_event_text_stays_text_in_every_view() {
+    let server = ScriptServer::of(&[]).await;
+    let canary = format!("http://{}/canary", server.address);
+    let home = Home::with_server_key(&format!("[feed.evil]\nurl = \"{}\"\nmap = [\"auth-event\", \"security-event\", \"audit-line\"]\n", server.url()));
+    let window = Window::open(&home, "").await;
+    window.see("1 feed live").await;
+    let texts = attacks(&canary);
+    for text in &texts {
+        // In every place that is shown: the user, the address, the action, the raw text, an incident's title, the quarantine.
+        let quoted = serde_json::Value::from(text.as_str());
+        server.push(&format!(r#"{{"event":"account_locked","username":{quoted},"ip":{quoted},"reason":{quoted}}}"#));
+        server.push(&format!(r#"{{"type":"SQL Injection","ip":{quoted},"url":{quoted},"field":{quoted}}}"#));
+        server.push(&format!(r#"{{"event":{quoted},"username":{quoted}}}"#));
+        server.push(&format!("unreadable {text}"));
+    }
+    let clean = "return window.__canary === undefined && document.querySelectorAll('iframe, script:not([type=module]), img, link[rel=stylesheet][href^=http], meta[http-equiv]').length === 0 && location.protocol === 'tauri:'";
+    window.until("the events are shown", "return document.querySelectorAll('[data-testid=live] .strong').length >= 10").await;
+    window.until("clean: watch", clean).await;
+    window.press("j").await;
+    window.until("an event is open", "return document.querySelector('[data-testid=raw]') !== null").await;
+    window.until("clean: event", clean).await;
+    window.press("2").await;
+    window.until("incidents", "return document.querySelectorAll('[data-incident]').length >= 12").await;
+    for _ in 0..texts.len() {
+        window.press("j").await;
+        window.until("clean: incident", clean).await;
+    }
+    window.press("3").await;
+    window.run("[...document.querySelectorAll('[role=tab]')].find((t) => t.textContent.startsWith('Quarantine')).click()").await;
+    window.see("unreadable").await;
+    window.until("clean: quarantine", clean).await;
+    window.until("t4: what reorders text is shown as an escape", "return document.body.textContent.includes('\\\\u{202e}gnp.exe') && !document.body.textContent.includes('\\u202e')").await;
+    window.picture("hostile").await;
+    assert!(server.requests().iter().all(|r| !r.contains("canary")), "the page asked for the canary");
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_keychain_is_a_screen_and_unlocking_it_goes_on() {
+    let home = Home::new("");
+    let window = Window::open(&home, KEYRING).await;
+    window.see("Welcome to Watchfloor").await;
+    window.close().await;
+    // The daemon runs; nobody unlocked it.
+    let window = Window::open(&home, "gnome-keyring-daemon --start --components=secrets >/dev/null 2>&1; sleep 0.3;").await;
+    window.see("The keychain is locked").await;
+    window.see("recovery key").await;
+    window.picture("keychain-locked").await;
+    window.press("").await;
+    window.run("const k = document.querySelector('#key'); k.value = 'AAAA-BBBB'; k.dispatchEvent(new Event('input'))").await;
+    window.run("document.querySelector('form button').click()").await;
+    window.see("not a recovery key").await;
+    window.close().await;
+    let window = Window::open(&home, KEYRING).await;
+    window.see("Welcome to Watchfloor").await;
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_keychain_there_is_a_screen_that_names_the_way_out() {
+    let home = Home::new("");
+    let window = Window::open(&home, "export DBUS_SESSION_BUS_ADDRESS_FOR_APP=none; unset DBUS_SESSION_BUS_ADDRESS; export DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent;").await;
+    window.see("There is no keychain").await;
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t2_the_page_can_call_its_commands_with_garbage_and_nothing_else() {
+    let (_server, config) = attacked().await;
+    let home = Home::with_server_key(&config);
+    let window = Window::open(&home, "").await;
+    window.see("1 feed live").await;
+    // Commands of the core and of plugins are not granted; ours refuse arguments that make no sense.
+    let script = r#"
+        const done = arguments[arguments.length - 1];
+        const call = (cmd, args) => window.__TAURI_INTERNALS__.invoke(cmd, args).then(() => 'ok', (e) => 'no');
+        (async () => {
+            const out = {};
+            for (const cmd of ['plugin:window|create', 'plugin:webview|create_webview_window', 'plugin:shell|execute', 'plugin:fs|read_file', 'plugin:notification|notify', 'plugin:dialog|open', 'plugin:app|version', 'plugin:event|emit', 'plugin:path|resolve_directory', 'no_such_command'])
+                out[cmd] = await call(cmd, {});
+            for (const [cmd, args] of [['acknowledge', {}], ['acknowledge', { id: null }], ['acknowledge', { id: { a: 1 } }], ['acknowledge', { id: '../../etc' }], ['resolve', { id: '1', verdict: 'x' }], ['event', { seq: -1 }], ['event', { seq: 1e300 }], ['pull_live', { after: 0, limit: 1, query: '"' }], ['add_feed', { name: '../x', url: 'wss://x', mapping: 'ecs' }], ['add_feed', { name: 'x', url: 'file:///etc/passwd', mapping: 'ecs' }], ['rates', { minutes: -1, buckets: 0 }], ['incident', { id: "1' OR 1=1" }], ['recover', { key: '' }], ['add_note', { id: '1', text: '' }]])
+                out[cmd + JSON.stringify(args)] = await call(cmd, args);
+            done(out);
+        })();
+    "#;
+    let answers = window.run_async(script).await;
+    for (call, answer) in answers.as_object().unwrap() {
+        assert_eq!(answer, "no", "{call}");
+    }
+    assert!(window.js("return window.__TAURI__ === undefined").await.as_bool().unwrap());
+    window.see("1 feed live").await;
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_five_thousand_events_a_second_arrive_the_page_does_not_grow_and_keeps_its_frames() {
+    let server = ScriptServer::of(&[]).await;
+    let home = Home::with_server_key(&format!("[feed.busy]\nurl = \"{}\"\nmap = \"auth-event\"\n", server.url()));
+    let window = Window::open(&home, "").await;
+    window.see("1 feed live").await;
+    let server = std::sync::Arc::new(server);
+    let busy = server.clone();
+    let sending = tokio::spawn(async move {
+        let mut n = 0u64;
+        loop {
+            for _ in 0..50 {
+                n += 1;
+                busy.push(&format!(r#"{{"event":"token_refresh","username":"user{}","ip":"10.2.{}.{}"}}"#, n % 900, n % 8, n % 250));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    });
+    window.until("events pour in", "return document.querySelectorAll('[data-testid=live] .strong').length > 15").await;
+    let script = "const done = arguments[arguments.length - 1]; const gaps = []; let last = performance.now(); const nodes = document.querySelectorAll('*').length; const end = last + 5000;
+        const f = (t) => { gaps.push(t - last); last = t; if (t < end) requestAnimationFrame(f); else { gaps.sort((a, b) => a - b); done({ frames: gaps.length, p50: gaps[gaps.length >> 1], p95: gaps[Math.floor(gaps.length * 0.95)], before: nodes, after: document.querySelectorAll('*').length }) } }; requestAnimationFrame(f);";
+    let measured = window.run_async(script).await;
+    sending.abort();
+    // A figure for docs/performance.md, not a limit: only that the page stays as large as it was is asserted.
+    eprintln!("frames in 5 s under load (debug build): {measured}");
+    let (before, after) = (measured["before"].as_f64().unwrap(), measured["after"].as_f64().unwrap());
+    assert!(after < before * 1.2 + 50.0, "rows are recycled: {measured}");
+    window.close().await;
+}

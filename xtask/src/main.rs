@@ -1,1 +1,208 @@
-fn main(){}
+//! `cargo xtask`: everything one does with this repository. No dependencies, so that it builds on a machine with nothing but Rust.
+
+mod setup;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "cargo xtask COMMAND
+
+  run        set everything up, build, and open the window on the demo feed
+  test       what CI runs: set up, lint, build, every test, the real window among them
+  lint       formatting of nothing but errors: clippy, direction of crates, svelte-check, eslint
+  bindings   write the page's view of the commands anew (ui/src/host/bindings.ts)
+  queries    check the SQL against the migrations anew (.sqlx)
+  reference  write docs/configuration.md anew
+  bench      the figures of docs/performance.md; `bench --help` says which
+  window     only the tests of the real window, with screenshots in docs/screenshots
+  setup      only install what is missing";
+
+type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.first().map(String::as_str) {
+        Some("setup") => setup::everything(),
+        Some("run") => run(),
+        Some("test") => test(),
+        Some("lint") => lint(),
+        Some("bindings") => bindings(),
+        Some("queries") => queries(),
+        Some("reference") => reference(),
+        Some("bench") => bench(&arguments[1..]),
+        Some("window") => window(&arguments[1..]),
+        _ => {
+            println!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+fn step(what: &str) {
+    println!("\n== {what}");
+}
+
+/// A command in a directory; its end is ours when it fails.
+fn sh(dir: &Path, program: &str, arguments: &[&str]) -> Outcome {
+    command(Command::new(program).args(arguments).current_dir(dir), program, arguments)
+}
+
+fn command(command: &mut Command, program: &str, arguments: &[&str]) -> Outcome {
+    let said = format!("{program} {}", arguments.join(" "));
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{said}` ended with {status}")),
+        Err(e) => Err(format!("`{said}`: {e}")),
+    }
+}
+
+/// The workspace's own cargo: queries are checked against the committed `.sqlx`, never against a database that happens to
+/// be configured.
+fn cargo(arguments: &[&str]) -> Outcome {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    command(Command::new(&cargo).args(arguments).current_dir(root()).env("SQLX_OFFLINE", "true").env_remove("DATABASE_URL"), "cargo", arguments)
+}
+
+fn page() -> Outcome {
+    step("the page");
+    let ui = root().join("ui");
+    sh(&ui, "npm", &["ci", "--ignore-scripts", "--no-fund", "--no-audit"])?;
+    sh(&ui, "npx", &["--no-install", "vite", "build"])
+}
+
+fn run() -> Outcome {
+    setup::to_build()?;
+    page()?;
+    step("the console (the first build takes some minutes)");
+    cargo(&["build", "-p", "watchfloor"])?;
+    let home = root().join("target/demo");
+    std::fs::create_dir_all(&home).map_err(|e| e.to_string())?;
+    let config = home.join("watchfloor.toml");
+    if !config.exists() {
+        std::fs::write(&config, "# The demo's own settings; your console keeps its settings elsewhere.\n[demo]\nenabled = true\n").map_err(|e| e.to_string())?;
+    }
+    step("the window");
+    let mut program = Command::new(root().join("target/debug/watchfloor"));
+    program.env("WATCHFLOOR_DATA_DIR", home.join("data")).env("WATCHFLOOR_CONFIG", config);
+    command(&mut program, "watchfloor", &[])
+}
+
+fn test() -> Outcome {
+    let began = std::time::Instant::now();
+    setup::everything()?;
+    page()?;
+    lint_after_page()?;
+    step("tests of the page");
+    sh(&root().join("ui"), "npx", &["--no-install", "vitest", "run"])?;
+    step("build");
+    cargo(&["build", "--workspace", "--features", "watchfloor/webdriver"])?;
+    step("tests");
+    cargo(&["nextest", "run", "--workspace", "--features", "watchfloor/webdriver", "--no-fail-fast", "-E", "not binary(window)"])?;
+    window(&[])?;
+    println!("\nall of it took {} min {} s", began.elapsed().as_secs() / 60, began.elapsed().as_secs() % 60);
+    Ok(())
+}
+
+fn lint() -> Outcome {
+    setup::to_build()?;
+    setup::tools()?;
+    page()?;
+    lint_after_page()
+}
+
+fn lint_after_page() -> Outcome {
+    step("lints");
+    let ui = root().join("ui");
+    sh(&ui, "npm", &["run", "-s", "check"])?;
+    sh(&ui, "npx", &["--no-install", "eslint", "."])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--features", "watchfloor/webdriver", "--", "-D", "warnings"])?;
+    // The advisory database is on the network; where it can be reached, `cargo deny check` checks it too.
+    cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"])
+}
+
+fn bindings() -> Outcome {
+    setup::to_build()?;
+    command(
+        Command::new("cargo").args(["test", "-q", "-p", "watchfloor", "bindings"]).current_dir(root()).env("SQLX_OFFLINE", "true").env("WATCHFLOOR_WRITE_BINDINGS", "1"),
+        "cargo",
+        &["test -p watchfloor bindings"],
+    )
+}
+
+fn reference() -> Outcome {
+    command(
+        Command::new("cargo").args(["test", "-q", "-p", "wf-app", "config_reference"]).current_dir(root()).env("SQLX_OFFLINE", "true").env("WATCHFLOOR_WRITE_REFERENCE", "1"),
+        "cargo",
+        &["test -p wf-app config_reference"],
+    )
+}
+
+/// The macros ask a plain database made from the migrations, and leave what they learned in `.sqlx`.
+fn queries() -> Outcome {
+    setup::packages(&["sqlite3"])?;
+    let (sqlx, database) = (root().join(".sqlx"), root().join("target/queries.db"));
+    for path in [&sqlx, &database] {
+        let gone = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        if let Err(e) = gone
+            && e.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(format!("{}: {e}", path.display()));
+        }
+    }
+    std::fs::create_dir_all(&sqlx).map_err(|e| e.to_string())?;
+    std::fs::create_dir_all(root().join("target")).map_err(|e| e.to_string())?;
+    let mut migrations: Vec<_> = std::fs::read_dir(root().join("migrations")).map_err(|e| e.to_string())?.flatten().map(|e| e.path()).collect();
+    migrations.sort();
+    for migration in migrations {
+        let read = format!(".read {}", migration.display());
+        sh(&root(), "sqlite3", &[&database.to_string_lossy(), &read])?;
+    }
+    let lib = root().join("crates/store/src/lib.rs");
+    let text = std::fs::read(&lib).map_err(|e| e.to_string())?;
+    // Written anew, unchanged, so that the crate is compiled again and every query asked.
+    std::fs::write(&lib, text).map_err(|e| e.to_string())?;
+    command(
+        Command::new("cargo").args(["check", "-p", "wf-store"]).current_dir(root()).env("DATABASE_URL", format!("sqlite://{}", database.display())).env("SQLX_OFFLINE_DIR", &sqlx),
+        "cargo",
+        &["check -p wf-store"],
+    )
+}
+
+fn bench(arguments: &[String]) -> Outcome {
+    setup::to_build()?;
+    step("benchmarks (release build)");
+    cargo(&["build", "--release", "-p", "wf-cli", "-p", "wf-demo", "-p", "wf-bench"])?;
+    let program = root().join("target/release/watchfloor-bench");
+    command(Command::new(program).args(arguments).current_dir(root()), "watchfloor-bench", &[])
+}
+
+/// The window needs a display, a session bus and a keychain of its own: all three are made here and end with the tests.
+fn window(arguments: &[String]) -> Outcome {
+    setup::everything()?;
+    step("the real window");
+    if !root().join("ui/dist/index.html").exists() {
+        page()?;
+    }
+    cargo(&["build", "-p", "watchfloor", "-p", "wf-cli", "--features", "watchfloor/webdriver"])?;
+    let filter = arguments.first().cloned().unwrap_or_default();
+    let inner = format!("exec cargo nextest run -p wf-tests --test window -j 1 {filter}");
+    let mut run = Command::new("dbus-run-session");
+    run.args(["--", "xvfb-run", "-a", "-s", "-screen 0 1440x900x24", "bash", "-c", &inner])
+        .current_dir(root())
+        .env("SQLX_OFFLINE", "true")
+        .env("NO_AT_BRIDGE", "1")
+        .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
+        .env("LC_ALL", "C.UTF-8");
+    command(&mut run, "window tests", &[])
+}

@@ -25,16 +25,12 @@ pub struct Config {
 /// Who sits here.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[derive(Default)]
 pub struct Operator {
     /// The name that stands on the timeline and in the audit log. Empty: the name of the OS user.
     pub name: String,
 }
 
-impl Default for Operator {
-    fn default() -> Self {
-        Self { name: String::new() }
-    }
-}
 
 impl Operator {
     pub fn display_name(&self) -> String {
@@ -305,7 +301,6 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::unwrap_in_result)]
 mod tests {
     use super::*;
 

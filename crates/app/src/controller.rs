@@ -160,7 +160,7 @@ impl Controller {
     pub fn pull(&self, after: f64, limit: u32, query: &str) -> Result<LiveView, ApiError> {
         let query = Query::parse(query).map_err(ApiError::invalid)?;
         let pulled = self.live.pull(after.max(0.0) as u64, limit.min(500) as usize, &query);
-        Ok(LiveView { rows: pulled.events.iter().map(EventView::from).collect(), newest: pulled.newest as u64, fresh: pulled.fresh as u64 })
+        Ok(LiveView { rows: pulled.events.iter().map(EventView::from).collect(), newest: pulled.newest, fresh: pulled.fresh })
     }
 
     /// Stored events, newest first.
@@ -173,7 +173,7 @@ impl Controller {
 
     async fn find(&self, query: &Query, after: Option<&str>, limit: u32, cancel: &AtomicBool, mut progress: impl FnMut(SearchProgress) + Send) -> Result<wf_store::events::Found, ApiError> {
         let before = after.map(|a| a.parse().map(Seq).map_err(|_| ApiError::invalid(format!("'{a}' is not a cursor of an earlier page")))).transpose()?;
-        let told = |p: Progress| progress(SearchProgress { looked_at: p.looked_at as u64, total: p.total as u64, hits: p.hits as u64 });
+        let told = |p: Progress| progress(SearchProgress { looked_at: p.looked_at, total: p.total, hits: p.hits as u64 });
         Ok(self.store().search(query, before, limit.clamp(1, 100_000) as usize, cancel, told).await?)
     }
 
@@ -203,7 +203,7 @@ impl Controller {
             .rates(from, now, bucket)
             .await?
             .into_iter()
-            .map(|b| RateView { from: millis(b.from), total: b.total as u64, matched: b.matched.iter().map(|n| *n as u64).collect() })
+            .map(|b| RateView { from: millis(b.from), total: b.total, matched: b.matched.to_vec() })
             .collect())
     }
 
@@ -249,7 +249,7 @@ impl Controller {
                     last_event: held.map(|f| millis(f.heard_at)),
                     cursor: held.and_then(|f| f.position.cursor.clone()),
                     epoch: held.and_then(|f| f.position.epoch.clone()),
-                    connections: status.map_or(0, |(s, _)| s.connections as u64),
+                    connections: status.map_or(0, |(s, _)| s.connections),
                     gaps: gaps.iter().filter(|g| g.feed == name).count() as u64,
                     name: name.to_string(),
                 }
@@ -331,7 +331,7 @@ impl Controller {
                 slot.1 = slot.1.max(i.severity);
             }
         }
-        let mut most_active: Vec<_> = active.into_iter().map(|(name, (count, s))| TopView { name: name.to_owned(), count: count as u64, severity: s.as_str().to_owned() }).collect();
+        let mut most_active: Vec<_> = active.into_iter().map(|(name, (count, s))| TopView { name: name.to_owned(), count, severity: s.as_str().to_owned() }).collect();
         most_active.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
         most_active.truncate(5);
         let feeds = self.feed_views(&[]).await?;
@@ -347,7 +347,7 @@ impl Controller {
             live: counts,
             most_active,
             events_per_second: self.live.rate.load(Ordering::Relaxed) as f64 / 10.0,
-            lag_ms: self.live.lag.load(Ordering::Relaxed) as u64,
+            lag_ms: self.live.lag.load(Ordering::Relaxed),
             totals: (&totals).into(),
             blocked: self.blocked(),
             problems: self.all_problems(),
@@ -387,7 +387,7 @@ impl Controller {
                 .collect(),
             store: StoreView {
                 path: store.path().display().to_string(),
-                bytes: store.size_on_disk() as u64,
+                bytes: store.size_on_disk(),
                 events: store.count_events().await? as u64,
                 encrypted: true,
                 key: self.key_store().to_owned(),
@@ -400,12 +400,12 @@ impl Controller {
                     RuleView {
                         id: r.id,
                         title: r.title,
-                        matches: r.matches as u64,
+                        matches: r.matches,
                         last_match: r.last_match.map(millis),
                         groups: c.groups as u64,
-                        late: c.late as u64,
-                        incomplete: c.incomplete as u64,
-                        shed: c.shed as u64,
+                        late: c.late,
+                        incomplete: c.incomplete,
+                        shed: c.shed,
                     }
                 })
                 .collect(),

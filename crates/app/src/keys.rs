@@ -16,8 +16,8 @@ use crate::paths::Paths;
 pub const SERVICE: &str = "watchfloor";
 const DATABASE: &str = "database-key";
 const AUDIT: &str = "audit-signing-key";
-/// A keychain may show a prompt; longer than this nobody is there.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A keychain may show a prompt; longer than this nobody is there, and the officer can try again.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A place for secrets that belongs to the OS. The twin in memory is for tests.
 pub trait Keychain: Send + Sync {
@@ -277,7 +277,6 @@ impl SecretSource for Secrets {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

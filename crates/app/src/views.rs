@@ -59,7 +59,7 @@ impl From<&Incident> for IncidentView {
             entity: i.entity.as_ref().map(|e| e.value.clone()),
             entity_field: i.entity.as_ref().map(|e| e.field.clone()),
             state: i.state.as_str().to_owned(),
-            count: i.count as u64,
+            count: i.count,
             first_seen: millis(i.first_seen),
             last_seen: millis(i.last_seen),
             detected_at: millis(i.detected_at),
@@ -129,7 +129,7 @@ impl From<&StoredEvent> for EventView {
     fn from(e: &StoredEvent) -> Self {
         let text = |names: &[&str]| names.iter().find_map(|n| e.fields.get(*n).map(plain)).unwrap_or_default();
         Self {
-            seq: e.seq.0 as u64,
+            seq: e.seq.0,
             at: millis(e.occurred_at),
             received_at: millis(e.received_at),
             feed: e.feed.to_string(),
@@ -231,13 +231,13 @@ pub struct Conservation {
 impl From<&wf_model::FeedCounts> for Conservation {
     fn from(c: &wf_model::FeedCounts) -> Self {
         Self {
-            received: c.received as u64,
-            stored: c.stored as u64,
-            duplicates: c.duplicates as u64,
-            quarantined: c.quarantined as u64,
-            filtered: c.filtered as u64,
-            discarded: c.discarded as u64,
-            in_flight: c.in_flight() as u64,
+            received: c.received,
+            stored: c.stored,
+            duplicates: c.duplicates,
+            quarantined: c.quarantined,
+            filtered: c.filtered,
+            discarded: c.discarded,
+            in_flight: c.in_flight(),
         }
     }
 }
@@ -282,7 +282,7 @@ pub struct GapView {
 
 impl From<&Gap> for GapView {
     fn from(g: &Gap) -> Self {
-        Self { feed: g.feed.to_string(), from: millis(g.from), to: millis(g.to), reason: g.reason.as_str().to_owned(), estimated: g.estimated.map(|n| n as u64) }
+        Self { feed: g.feed.to_string(), from: millis(g.from), to: millis(g.to), reason: g.reason.as_str().to_owned(), estimated: g.estimated }
     }
 }
 
@@ -306,7 +306,7 @@ impl From<&Quarantined> for QuarantineView {
             at: millis(q.at),
             error: q.error.clone(),
             text: wf_model::text::visible(&text).into_owned(),
-            length: q.length as u64,
+            length: q.length,
             sha256: q.sha256.clone(),
             cursor: q.cursor.clone(),
         }

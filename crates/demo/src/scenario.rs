@@ -205,7 +205,6 @@ fn security(kind: &str, ip: &str, url: &str, field: &str, r: &mut Random) -> Str
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

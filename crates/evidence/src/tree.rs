@@ -138,13 +138,13 @@ mod tests {
             frontier.push(leaves[i as usize]);
             assert_eq!(frontier.root()[..], theirs.root().as_bytes()[..], "size {}", i + 1);
             let tree = Tree::new(leaves.clone());
-            for at in 0..=i as usize {
+            for (at, leaf) in leaves.iter().enumerate() {
                 let proof = tree.inclusion_proof(at);
                 assert_eq!(proof.concat(), theirs.prove_inclusion(at).as_bytes(), "leaf {at} of {}", i + 1);
                 let size = u64::from(i) + 1;
-                assert_eq!(root_from_proof(leaves[at], at as u64, size, &proof), Some(frontier.root()));
+                assert_eq!(root_from_proof(*leaf, at as u64, size, &proof), Some(frontier.root()));
                 if size > 1 {
-                    assert_ne!(root_from_proof(leaves[at], at as u64 ^ 1, size, &proof), Some(frontier.root()));
+                    assert_ne!(root_from_proof(*leaf, at as u64 ^ 1, size, &proof), Some(frontier.root()));
                 }
             }
         }

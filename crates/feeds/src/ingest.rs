@@ -375,7 +375,9 @@ fn important(fields: &Fields) -> bool {
 /// What makes two events with one identifier the same: their fields and their own time. Not the fields we add ourselves,
 /// and not the order.
 pub fn content_hash(event: &Event) -> u64 {
-    let mut hash = if event.skewed { 0 } else { event.occurred_at.millis() as u64 };
+    // An event without a stamp of its own that was believed carries the moment of its receipt, which differs each time.
+    let own_time = !event.skewed && event.occurred_at != event.received_at;
+    let mut hash = if own_time { event.occurred_at.millis() as u64 } else { 0 };
     for (name, value) in event.fields.iter() {
         if !matches!(name, "watchfloor.incident" | "watchfloor.severity") {
             hash = hash.wrapping_add(xxh3_64(format!("{name}={value}").as_bytes()));

@@ -45,6 +45,14 @@ fn the_same_event_again_is_a_duplicate_and_the_same_id_with_other_content_is_kep
 }
 
 #[test]
+fn an_event_without_a_time_of_its_own_that_comes_again_is_a_duplicate_and_no_conflict() {
+    let mut i = ingest(RESUMING, Seed::default());
+    let text = r#"{"id":"a","offset":1,"event":"login_failed","ip":"1.1.1.1"}"#;
+    feed(&mut i, 5000, text);
+    assert_eq!(feed(&mut i, 9000, text).unwrap().counts.duplicates, 1);
+}
+
+#[test]
 fn what_was_stored_before_a_restart_is_known_after_it() {
     let mut i = ingest(RESUMING, Seed::default());
     let text = r#"{"id":"a","offset":1,"event":"login_failed","ip":"1.1.1.1","timestamp":4}"#;
@@ -165,7 +173,7 @@ proptest! {
             now += jump;
             let pressure = match pressure { 0 => Pressure::Full, 1 => Pressure::High, _ => Pressure::None };
             let t = at_ms(now);
-            let mut frame = |machine: &mut Ingest, bytes: Vec<u8>| machine.on_frame(t, Bytes::from(bytes), pressure);
+            let frame = |machine: &mut Ingest, bytes: Vec<u8>| machine.on_frame(t, Bytes::from(bytes), pressure);
             match step {
                 Step::Frame(bytes) => { sent += 1; frame(&mut machine, bytes) }
                 Step::Event { id, offset, action } => { sent += 1; frame(&mut machine, format!(r#"{{"id":"{id}","offset":{offset},"event":"a{action}"}}"#).into_bytes()) }

@@ -1,4 +1,5 @@
 // Every action of the window, once: the keys, the palette and the help sheet read the same list.
+import { untrack } from "svelte";
 import { tinykeys } from "tinykeys";
 
 export interface Command {
@@ -21,9 +22,10 @@ class Registry {
 
   /** Adds commands for as long as the caller lives; returns what takes them away again. */
   add(commands: Command[]): () => void {
-    this.map = new Map([...this.map, ...commands.map((c) => [c.id, c] as const)]);
+    // Whoever adds must not come to depend on what is there: an effect that adds would run for ever.
+    this.map = new Map([...untrack(() => this.map), ...commands.map((c) => [c.id, c] as const)]);
     return () => {
-      const rest = new Map(this.map);
+      const rest = new Map(untrack(() => this.map));
       for (const c of commands) if (rest.get(c.id) === c) rest.delete(c.id);
       this.map = rest;
     };

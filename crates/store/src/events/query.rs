@@ -106,10 +106,8 @@ impl Query {
     pub(super) fn needle(&self) -> Option<&str> {
         let positive = self.terms.iter().filter(|t| !t.negated);
         positive
-            .filter_map(|t| match &t.kind {
-                Kind::Word(w) => Some(w.as_str()),
-                Kind::Field { value, .. } => Some(value.as_str()),
-                Kind::Substring(s) => Some(s.as_str()),
+            .map(|t| match &t.kind {
+                Kind::Word(text) | Kind::Field { value: text, .. } | Kind::Substring(text) => text.as_str(),
             })
             // What JSON escapes, and what lower-casing changes in length, is not literally in the line.
             .filter(|s| s.is_ascii() && !s.contains(['"', '\\']) && !s.contains(char::is_control))
@@ -167,7 +165,7 @@ fn equals(v: &serde_json::Value, value: &str) -> bool {
         serde_json::Value::String(s) => s.to_lowercase() == value,
         serde_json::Value::Array(items) => items.iter().any(|i| equals(i, value)),
         serde_json::Value::Null | serde_json::Value::Object(_) => false,
-        other @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)) => other.to_string() == value,
+        other @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)) => *other == value,
     }
 }
 

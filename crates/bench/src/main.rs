@@ -1,0 +1,45 @@
+//! The figures of `docs/performance.md`, measured on the release programs as processes: the sender on the same cores, the
+//! database encrypted, every built-in rule running. Run it with `cargo xtask bench`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark prints, and stops where it cannot go on")]
+
+mod engine;
+mod ingest;
+mod latency;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Watchfloor.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// WebSocket frame to committed: events a second, CPU an event, memory, bytes on disk; then searches and a cold start on what was
+    /// stored.
+    Ingest {
+        /// How long to feed it.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Frame sent to incident committed, at 1,000 and 5,000 events a second.
+    Latency {
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() {
+    engine::print_machine();
+    match Arguments::parse().what {
+        Some(What::Ingest { seconds }) => ingest::run(seconds).await,
+        Some(What::Latency { seconds }) => latency::run(seconds).await,
+        None => {
+            latency::run(20).await;
+            ingest::run(60).await;
+        }
+    }
+}
