@@ -114,6 +114,7 @@ impl Default for Incidents {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Demo {
+    /// Play it, and subscribe to it as the feed `demo`.
     pub enabled: bool,
     /// Another seed, another day.
     pub seed: u64,

@@ -30,7 +30,7 @@ use crate::supervisor::Supervisor;
 use crate::{control, timers};
 
 /// Deliveries that may wait for the pipeline; each feed bounds its own bytes besides.
-const DELIVERIES: usize = 64;
+const DELIVERIES: usize = 16;
 /// How much of the past deduplication reads back at a start.
 const REMEMBERED: usize = 50_000;
 /// The name of the demo's feed.

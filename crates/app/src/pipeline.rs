@@ -17,10 +17,11 @@ use crate::ledger::Ledger;
 use crate::live::Live;
 
 /// A batch is what waits, up to this; more is the next batch.
-const BATCH_EVENTS: usize = 8192;
+const BATCH_EVENTS: usize = 4096;
 const BATCH_BYTES: usize = 16 << 20;
-/// Under load a batch waits this long for company, because a commit costs the same for one event as for a hundred.
-const LINGER: Duration = Duration::from_millis(8);
+/// A commit costs the same for one event as for a hundred: after one, the next waits this long for company. An event that
+/// comes alone is committed at once.
+const LINGER: Duration = Duration::from_millis(10);
 /// What detection remembers is kept this often.
 const SNAPSHOT: Duration = Duration::from_secs(60);
 
@@ -54,12 +55,13 @@ pub struct Pipeline {
     pub detector: Option<Detector>,
     pub next: Seq,
     snapshot_at: tokio::time::Instant,
-    busy: bool,
+    /// When the last commit of events ended.
+    committed_at: tokio::time::Instant,
 }
 
 impl Pipeline {
     pub fn new(ledger: Arc<Ledger>, outlets: Arc<Outlets>, deliveries: mpsc::Receiver<Delivery>, signals: mpsc::Receiver<Signal>, detector: Detector, next: Seq) -> Self {
-        Self { ledger, outlets, deliveries, signals, detector: Some(detector), next, snapshot_at: tokio::time::Instant::now() + SNAPSHOT, busy: false }
+        Self { ledger, outlets, deliveries, signals, detector: Some(detector), next, snapshot_at: tokio::time::Instant::now() + SNAPSHOT, committed_at: tokio::time::Instant::now() }
     }
 
     /// Runs until told to stop; then commits what was handed over already, and what detection remembers.
@@ -110,9 +112,7 @@ impl Pipeline {
     }
 
     async fn on_deliveries(&mut self, first: Delivery) -> Result<(), String> {
-        if self.busy {
-            tokio::time::sleep(LINGER).await;
-        }
+        tokio::time::sleep_until(self.committed_at + LINGER).await;
         let mut batch = vec![first];
         let (mut events, mut bytes) = (batch[0].events.len(), batch[0].weight);
         while events < BATCH_EVENTS && bytes < BATCH_BYTES {
@@ -121,8 +121,9 @@ impl Pipeline {
             bytes += more.weight;
             batch.push(more);
         }
-        self.busy = events > 16;
-        self.commit(batch, Vec::new(), false).await
+        self.commit(batch, Vec::new(), false).await?;
+        self.committed_at = tokio::time::Instant::now();
+        Ok(())
     }
 
     /// Commits a batch, however long it takes: what cannot be written now is written later, and meanwhile feeds wait.

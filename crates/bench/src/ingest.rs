@@ -9,7 +9,7 @@ use wf_testkit::console::demo_feed;
 use crate::engine::{Engine, program};
 
 pub async fn run(seconds: u64) {
-    let home = tempfile::tempdir_in(".").unwrap();
+    let home = tempfile::tempdir_in("target").unwrap();
     // The script's clock starts hours ago: at full speed it must not run into the future.
     let mut sender = Command::new(program("watchfloor-demo"))
         .args(["--listen", "127.0.0.1:0", "--speed", "0", "--per-minute", "400000", "--backlog", "600"])

@@ -17,7 +17,7 @@ pub async fn run(seconds: u64) {
 }
 
 async fn one(rate: u64, seconds: u64) {
-    let home = tempfile::tempdir_in(".").unwrap();
+    let home = tempfile::tempdir_in("target").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let feed = format!(
         "[feed.bench]\nurl = \"ws://{}/\"\nmap = [\"activity-log\", \"security-event\"]\nresume = {{ cursor = \"/n\", ack = '{{\"ack\":{{cursor}}}}' }}\n",

@@ -29,35 +29,43 @@ pub struct FeedConfig {
     /// WebSocket subprotocols to offer, in order.
     #[serde(default)]
     pub subprotocols: Vec<String>,
+    /// Whom to trust.
     #[serde(default)]
     pub tls: Tls,
     /// Allow `ws://` to another machine: everything can be read and changed on the way.
     #[serde(default)]
     pub insecure: bool,
+    /// What is refused, and how much may wait.
     #[serde(default)]
     pub limits: Limits,
+    /// How long connecting may take.
     #[serde(default)]
     pub timeouts: Timeouts,
     /// What to say after connecting, and what to expect back.
     #[serde(default)]
     pub on_connect: Vec<Exchange>,
+    /// How a dead connection is noticed.
     #[serde(default)]
     pub ping: Ping,
     /// Reconnect when nothing at all came for this long.
     #[serde(default = "idle", deserialize_with = "span")]
     pub idle: Duration,
+    /// How frames become events.
     #[serde(default)]
     pub decode: Decode,
     /// One mapping by name, or several to be tried in order.
     #[serde(default)]
     pub map: Maps,
+    /// How the server counts, so that nothing is missed while disconnected.
     #[serde(default)]
     pub resume: Resume,
+    /// How an event that comes again is recognised.
     #[serde(default)]
     pub dedup: Dedup,
     /// Events are expected at least this often; a longer silence is an incident.
     #[serde(default, deserialize_with = "maybe_span")]
     pub silence: Option<Duration>,
+    /// How long to wait between attempts.
     #[serde(default)]
     pub backoff: Backoff,
 }
@@ -136,8 +144,9 @@ impl Default for Timeouts {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
-    /// `{cursor}` is replaced, escaped for a JSON string.
+    /// Text to send; `{cursor}` is replaced, escaped for a JSON string.
     pub send: Option<String>,
+    /// What the answer must hold; other frames until then are events.
     pub expect: Option<Condition>,
     /// How long to wait for it.
     #[serde(default = "five_seconds", deserialize_with = "span")]
@@ -150,6 +159,7 @@ pub struct Exchange {
 pub struct Condition {
     /// A JSON pointer (RFC 6901), as `/type`.
     pub pointer: String,
+    /// The value it must have.
     pub equals: Option<toml::Value>,
 }
 
@@ -158,6 +168,7 @@ pub struct Condition {
 pub struct Ping {
     /// `ws`: WebSocket pings. `none`: the server pings, or nobody does.
     pub mode: PingMode,
+    /// How often we ping.
     #[serde(deserialize_with = "span")]
     pub every: Duration,
     /// Reconnect when nothing came back for this long.
@@ -182,6 +193,7 @@ impl Default for Ping {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Decode {
+    /// One document a frame, or several.
     pub split: Split,
     /// Pointers to strings that hold JSON; each is opened in turn and takes the frame's place.
     pub unwrap: Vec<String>,
@@ -254,7 +266,7 @@ pub struct Dedup {
 
 impl Default for Dedup {
     fn default() -> Self {
-        Self { id: None, window: Duration::from_secs(48 * 3600), most: 500_000 }
+        Self { id: None, window: Duration::from_secs(48 * 3600), most: 250_000 }
     }
 }
 
@@ -262,8 +274,10 @@ impl Default for Dedup {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Backoff {
+    /// The first limit.
     #[serde(deserialize_with = "span")]
     pub base: Duration,
+    /// The last limit.
     #[serde(deserialize_with = "span")]
     pub cap: Duration,
     /// A connection that lived this long starts the doubling anew.

@@ -1,7 +1,8 @@
 //! One event as one line of JSON, the form it has in the hot table and in blocks.
 //!
-//! `{"s":seq,"f":"feed","i":"id","t":occurred,"r":received,"k":1,"c":1,"x":{fields},"w":what came in}`; `w` is the text itself when it is
-//! a JSON object or array on one line, else a JSON string.
+//! `{"s":seq,"f":"feed","i":"id","t":occurred,"r":received,"k":1,"c":1,"p":{field: key},"x":{field: value},"w":what came in}`; `w` is the text
+//! itself when it is a JSON object or array on one line, else a JSON string. A field whose value stands in `w` under a key of its own
+//! is not written twice: `p` names the key. That text is the same in every line, so it compresses to nothing.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -39,6 +40,8 @@ struct Line<'a> {
     k: u8,
     #[serde(default)]
     c: u8,
+    #[serde(default)]
+    p: BTreeMap<String, String>,
     x: BTreeMap<String, serde_json::Value>,
     #[serde(borrow)]
     w: &'a RawValue,
@@ -64,17 +67,71 @@ fn try_encode(event: &Event, out: &mut Vec<u8>) -> std::io::Result<()> {
     if event.conflict {
         out.extend_from_slice(b",\"c\":1");
     }
-    out.extend_from_slice(b",\"x\":");
-    serde_json::to_writer(&mut *out, &event.fields)?;
-    out.extend_from_slice(b",\"w\":");
     let raw = event.raw.as_str();
-    if embeddable(raw) {
+    let embedded = embeddable(raw);
+    let keys = if embedded { top_level(raw) } else { Vec::new() };
+    let source = |value: &wf_model::Value| keys.iter().find(|(key, text)| says(text, value) && keys.iter().find(|(k, _)| k == key).is_some_and(|(_, first)| first == text)).map(|(key, _)| *key);
+    let mut mark = &b",\"p\":{"[..];
+    for (name, value) in event.fields.iter() {
+        if let Some(key) = source(value) {
+            out.extend_from_slice(mark);
+            serde_json::to_writer(&mut *out, name)?;
+            out.push(b':');
+            serde_json::to_writer(&mut *out, key)?;
+            mark = b",";
+        }
+    }
+    if mark.len() == 1 {
+        out.push(b'}');
+    }
+    out.extend_from_slice(b",\"x\":{");
+    let mut mark = &b""[..];
+    for (name, value) in event.fields.iter() {
+        if source(value).is_none() {
+            out.extend_from_slice(mark);
+            serde_json::to_writer(&mut *out, name)?;
+            out.push(b':');
+            serde_json::to_writer(&mut *out, value)?;
+            mark = b",";
+        }
+    }
+    out.extend_from_slice(b"},\"w\":");
+    if embedded {
         out.extend_from_slice(raw.as_bytes());
     } else {
         serde_json::to_writer(&mut *out, raw)?;
     }
     out.extend_from_slice(b"}\n");
     Ok(())
+}
+
+/// The keys of a JSON object and the text of their values, in order; empty when it is no object or a key has an escape in it.
+fn top_level(raw: &str) -> Vec<(&str, &str)> {
+    struct Keys;
+    impl<'de> serde::de::Visitor<'de> for Keys {
+        type Value = Vec<(&'de str, &'de str)>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut keys = Vec::with_capacity(16);
+            while let Some((key, value)) = map.next_entry::<&'de str, &'de RawValue>()? {
+                keys.push((key, value.get()));
+            }
+            Ok(keys)
+        }
+    }
+    serde::Deserializer::deserialize_map(&mut serde_json::Deserializer::from_str(raw), Keys).unwrap_or_default()
+}
+
+/// Whether this JSON text is exactly this value.
+fn says(text: &str, value: &wf_model::Value) -> bool {
+    match value {
+        wf_model::Value::Str(s) => text.len() == s.len() + 2 && text.starts_with('"') && !text.contains('\\') && text[1..text.len() - 1] == **s,
+        wf_model::Value::Int(i) => text.len() < 20 && text.parse() == Ok(*i),
+        wf_model::Value::Bool(b) => text == if *b { "true" } else { "false" },
+        wf_model::Value::Float(_) | wf_model::Value::List(_) => false,
+    }
 }
 
 /// Frames that begin like an object or an array were parsed as JSON before they became events.
@@ -110,8 +167,15 @@ fn each_text(value: &wf_model::Value, visit: &mut dyn FnMut(&str)) {
 }
 
 pub fn decode(line: &[u8]) -> Result<StoredEvent, StoreError> {
-    let line: Line = serde_json::from_slice(line).map_err(|e| StoreError::damaged("event", e))?;
+    let mut line: Line = serde_json::from_slice(line).map_err(|e| StoreError::damaged("event", e))?;
     let raw = line.w.get();
+    if !line.p.is_empty() {
+        let keys = top_level(raw);
+        for (name, key) in std::mem::take(&mut line.p) {
+            let text = keys.iter().find(|(k, _)| *k == key).map(|(_, text)| *text).ok_or_else(|| StoreError::damaged("event", "a field points nowhere"))?;
+            line.x.insert(name, serde_json::from_str(text).map_err(|e| StoreError::damaged("event", e))?);
+        }
+    }
     let raw = if raw.starts_with('"') {
         serde_json::from_str(raw).map_err(|e| StoreError::damaged("event", e))?
     } else {
@@ -166,5 +230,34 @@ impl From<&Event> for StoredEvent {
             fields: e.fields.iter().map(|(n, v)| (n.to_owned(), serde_json::to_value(v).unwrap_or_default())).collect(),
             raw: e.raw.as_str().to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_stands_in_the_text_is_written_once_and_read_back() {
+        let mut fields = wf_model::Fields::default();
+        for (name, value) in [("user.name", wf_model::Value::str("ann")), ("n", wf_model::Value::Int(3)), ("ok", wf_model::Value::Bool(true)), ("own", wf_model::Value::str("elsewhere")), ("user.id", wf_model::Value::str("3"))] {
+            fields.set(name.into(), value);
+        }
+        let event = Event {
+            seq: Seq(1),
+            feed: FeedName::new("f"),
+            id: None,
+            occurred_at: Timestamp::EPOCH,
+            received_at: Timestamp::EPOCH,
+            skewed: false,
+            conflict: false,
+            fields,
+            raw: r#"{"u":"bob","who":"ann","who2":"ann","count":3,"fine":true,"esc":"a\"b"}"#.into(),
+        };
+        let mut line = Vec::new();
+        encode(&event, &mut line);
+        let text = String::from_utf8(line.clone()).unwrap();
+        assert!(text.contains(r#""p":{"user.name":"who","n":"count","ok":"fine"},"x":{"own":"elsewhere","user.id":"3"}"#), "{text}");
+        assert_eq!(StoredEvent::from(&event), decode(&line).unwrap());
     }
 }

@@ -165,7 +165,9 @@ fn equals(v: &serde_json::Value, value: &str) -> bool {
         serde_json::Value::String(s) => s.to_lowercase() == value,
         serde_json::Value::Array(items) => items.iter().any(|i| equals(i, value)),
         serde_json::Value::Null | serde_json::Value::Object(_) => false,
-        other @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)) => *other == value,
+        // As text: a query has no types.
+        serde_json::Value::Bool(b) => b.to_string() == value,
+        serde_json::Value::Number(n) => n.to_string() == value,
     }
 }
 
