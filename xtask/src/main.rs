@@ -127,6 +127,8 @@ fn lint_after_page() -> Outcome {
     sh(&ui, "npm", &["run", "-s", "check"])?;
     sh(&ui, "npx", &["--no-install", "eslint", "."])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--features", "watchfloor/webdriver", "--", "-D", "warnings"])?;
+    // Of every platform, because deny looks at all of them.
+    cargo(&["fetch", "--locked"])?;
     // The advisory database is on the network; where it can be reached, `cargo deny check` checks it too.
     cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"])
 }

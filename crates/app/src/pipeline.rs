@@ -20,7 +20,7 @@ use crate::live::Live;
 const BATCH_EVENTS: usize = 4096;
 const BATCH_BYTES: usize = 16 << 20;
 /// A commit costs the same for one event as for a hundred: after one, the next waits this long for company. An event that
-/// comes alone is committed at once.
+/// comes alone is committed at once, and under load nothing waits.
 const LINGER: Duration = Duration::from_millis(10);
 /// What detection remembers is kept this often.
 const SNAPSHOT: Duration = Duration::from_secs(60);
@@ -112,7 +112,9 @@ impl Pipeline {
     }
 
     async fn on_deliveries(&mut self, first: Delivery) -> Result<(), String> {
-        tokio::time::sleep_until(self.committed_at + LINGER).await;
+        if self.deliveries.len() < self.deliveries.max_capacity() / 4 {
+            tokio::time::sleep_until(self.committed_at + LINGER).await;
+        }
         let mut batch = vec![first];
         let (mut events, mut bytes) = (batch[0].events.len(), batch[0].weight);
         while events < BATCH_EVENTS && bytes < BATCH_BYTES {

@@ -1,8 +1,8 @@
 //! One event as one line of JSON, the form it has in the hot table and in blocks.
 //!
-//! `{"s":seq,"f":"feed","i":"id","t":occurred,"r":received,"k":1,"c":1,"p":{field: key},"x":{field: value},"w":what came in}`; `w` is the text
-//! itself when it is a JSON object or array on one line, else a JSON string. A field whose value stands in `w` under a key of its own
-//! is not written twice: `p` names the key. That text is the same in every line, so it compresses to nothing.
+//! `{"s":seq,"f":"feed","i":"id","t":occurred,"d":received - occurred,"k":1,"c":1,"p":{field: key},"x":{field: value},"w":what came in}`; `w` is the
+//! text itself when it is a JSON object or array on one line, else a JSON string. A field whose value stands in `w` under a key of its own
+//! is not written twice: `p` names the key (`#key`: a number there, text here), and `j` that of the identifier. That text is the same in every line, so it compresses to nothing.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -34,8 +34,11 @@ struct Line<'a> {
     f: String,
     #[serde(default)]
     i: Option<String>,
+    /// The key in `w` that holds the identifier.
+    #[serde(default)]
+    j: Option<String>,
     t: i64,
-    r: i64,
+    d: i64,
     #[serde(default)]
     k: u8,
     #[serde(default)]
@@ -54,31 +57,44 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
 }
 
 fn try_encode(event: &Event, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let raw = event.raw.as_str();
+    let embedded = embeddable(raw);
+    let keys = if embedded { top_level(raw) } else { Vec::new() };
     write!(out, "{{\"s\":{},\"f\":", event.seq.0)?;
     serde_json::to_writer(&mut *out, event.feed.as_str())?;
     if let Some(id) = &event.id {
-        out.extend_from_slice(b",\"i\":");
-        serde_json::to_writer(&mut *out, id.as_str())?;
+        match source(&keys, &wf_model::Value::Str(id.clone())) {
+            Some((key, _)) => {
+                out.extend_from_slice(b",\"j\":");
+                serde_json::to_writer(&mut *out, key)?;
+            }
+            None => {
+                out.extend_from_slice(b",\"i\":");
+                serde_json::to_writer(&mut *out, id.as_str())?;
+            }
+        }
     }
-    write!(out, ",\"t\":{},\"r\":{}", event.occurred_at.millis(), event.received_at.millis())?;
+    write!(out, ",\"t\":{},\"d\":{}", event.occurred_at.millis(), event.received_at.millis() - event.occurred_at.millis())?;
     if event.skewed {
         out.extend_from_slice(b",\"k\":1");
     }
     if event.conflict {
         out.extend_from_slice(b",\"c\":1");
     }
-    let raw = event.raw.as_str();
-    let embedded = embeddable(raw);
-    let keys = if embedded { top_level(raw) } else { Vec::new() };
-    let source = |value: &wf_model::Value| keys.iter().find(|(key, text)| says(text, value) && keys.iter().find(|(k, _)| k == key).is_some_and(|(_, first)| first == text)).map(|(key, _)| *key);
+    // Fields that stand in the text first, then the others, whose places are kept in a mask: events have few fields.
+    let mut own: u128 = 0;
     let mut mark = &b",\"p\":{"[..];
-    for (name, value) in event.fields.iter() {
-        if let Some(key) = source(value) {
-            out.extend_from_slice(mark);
-            serde_json::to_writer(&mut *out, name)?;
-            out.push(b':');
-            serde_json::to_writer(&mut *out, key)?;
-            mark = b",";
+    for (i, (name, value)) in event.fields.iter().enumerate() {
+        match source(&keys, value) {
+            Some((key, as_text)) if i < 128 => {
+                out.extend_from_slice(mark);
+                serde_json::to_writer(&mut *out, name)?;
+                out.extend_from_slice(if as_text { b":\"#" } else { b":\"" });
+                out.extend_from_slice(key.as_bytes());
+                out.push(b'"');
+                mark = b",";
+            }
+            _ => own |= 1u128.checked_shl(i as u32).unwrap_or(0),
         }
     }
     if mark.len() == 1 {
@@ -86,8 +102,8 @@ fn try_encode(event: &Event, out: &mut Vec<u8>) -> std::io::Result<()> {
     }
     out.extend_from_slice(b",\"x\":{");
     let mut mark = &b""[..];
-    for (name, value) in event.fields.iter() {
-        if source(value).is_none() {
+    for (i, (name, value)) in event.fields.iter().enumerate() {
+        if i >= 128 || own & (1 << i) != 0 {
             out.extend_from_slice(mark);
             serde_json::to_writer(&mut *out, name)?;
             out.push(b':');
@@ -103,6 +119,14 @@ fn try_encode(event: &Event, out: &mut Vec<u8>) -> std::io::Result<()> {
     }
     out.extend_from_slice(b"}\n");
     Ok(())
+}
+
+/// The key whose value in the text is this value; `true` when it stands there as a number and the field is text.
+fn source<'a>(keys: &[(&'a str, &str)], value: &wf_model::Value) -> Option<(&'a str, bool)> {
+    let (key, as_text) = keys.iter().find_map(|(key, text)| says(text, value).map(|as_text| (*key, as_text)))?;
+    // A key that is there twice would be read back as its first; one that needs escaping, or begins like our mark, is left alone.
+    let first = keys.iter().find(|(k, _)| *k == key).is_some_and(|(_, text)| says(text, value).is_some());
+    (first && !key.starts_with('#') && key.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\')).then_some((key, as_text))
 }
 
 /// The keys of a JSON object and the text of their values, in order; empty when it is no object or a key has an escape in it.
@@ -124,13 +148,14 @@ fn top_level(raw: &str) -> Vec<(&str, &str)> {
     serde::Deserializer::deserialize_map(&mut serde_json::Deserializer::from_str(raw), Keys).unwrap_or_default()
 }
 
-/// Whether this JSON text is exactly this value.
-fn says(text: &str, value: &wf_model::Value) -> bool {
+/// Whether this JSON text is this value: exactly, or (`Some(true)`) as the number that the field holds as text.
+fn says(text: &str, value: &wf_model::Value) -> Option<bool> {
     match value {
-        wf_model::Value::Str(s) => text.len() == s.len() + 2 && text.starts_with('"') && !text.contains('\\') && text[1..text.len() - 1] == **s,
-        wf_model::Value::Int(i) => text.len() < 20 && text.parse() == Ok(*i),
-        wf_model::Value::Bool(b) => text == if *b { "true" } else { "false" },
-        wf_model::Value::Float(_) | wf_model::Value::List(_) => false,
+        wf_model::Value::Str(s) if text.starts_with('"') => (text.len() == s.len() + 2 && text[1..text.len() - 1] == **s && !text.contains('\\')).then_some(false),
+        wf_model::Value::Str(s) => (text == s.as_str() && text.starts_with(|c: char| c.is_ascii_digit())).then_some(true),
+        wf_model::Value::Int(i) => (text.len() < 20 && text.parse() == Ok(*i)).then_some(false),
+        wf_model::Value::Bool(b) => (text == if *b { "true" } else { "false" }).then_some(false),
+        wf_model::Value::Float(_) | wf_model::Value::List(_) => None,
     }
 }
 
@@ -169,11 +194,20 @@ fn each_text(value: &wf_model::Value, visit: &mut dyn FnMut(&str)) {
 pub fn decode(line: &[u8]) -> Result<StoredEvent, StoreError> {
     let mut line: Line = serde_json::from_slice(line).map_err(|e| StoreError::damaged("event", e))?;
     let raw = line.w.get();
-    if !line.p.is_empty() {
+    if !line.p.is_empty() || line.j.is_some() {
         let keys = top_level(raw);
+        let text_of = |key: &str| keys.iter().find(|(k, _)| *k == key).map(|(_, text)| *text).ok_or_else(|| StoreError::damaged("event", "a field points nowhere"));
+        let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).map_err(|e| StoreError::damaged("event", e));
         for (name, key) in std::mem::take(&mut line.p) {
-            let text = keys.iter().find(|(k, _)| *k == key).map(|(_, text)| *text).ok_or_else(|| StoreError::damaged("event", "a field points nowhere"))?;
-            line.x.insert(name, serde_json::from_str(text).map_err(|e| StoreError::damaged("event", e))?);
+            let value = match key.strip_prefix('#') {
+                Some(key) => text_of(key)?.into(),
+                None => parsed(text_of(&key)?)?,
+            };
+            line.x.insert(name, value);
+        }
+        if let Some(key) = &line.j {
+            let text = text_of(key)?;
+            line.i = Some(parsed(text)?.as_str().map_or_else(|| text.to_owned(), str::to_owned));
         }
     }
     let raw = if raw.starts_with('"') {
@@ -186,7 +220,7 @@ pub fn decode(line: &[u8]) -> Result<StoredEvent, StoreError> {
         feed: FeedName::new(&line.f),
         id: line.i,
         occurred_at: Timestamp::from_millis(line.t),
-        received_at: Timestamp::from_millis(line.r),
+        received_at: Timestamp::from_millis(line.t.saturating_add(line.d)),
         skewed: line.k == 1,
         conflict: line.c == 1,
         fields: line.x,
@@ -246,18 +280,18 @@ mod tests {
         let event = Event {
             seq: Seq(1),
             feed: FeedName::new("f"),
-            id: None,
-            occurred_at: Timestamp::EPOCH,
-            received_at: Timestamp::EPOCH,
+            id: Some("e-1".into()),
+            occurred_at: Timestamp::from_millis(5),
+            received_at: Timestamp::from_millis(7),
             skewed: false,
             conflict: false,
             fields,
-            raw: r#"{"u":"bob","who":"ann","who2":"ann","count":3,"fine":true,"esc":"a\"b"}"#.into(),
+            raw: r#"{"id":"e-1","u":"bob","who":"ann","who2":"ann","count":3,"fine":true,"esc":"a\"b"}"#.into(),
         };
         let mut line = Vec::new();
         encode(&event, &mut line);
         let text = String::from_utf8(line.clone()).unwrap();
-        assert!(text.contains(r#""p":{"user.name":"who","n":"count","ok":"fine"},"x":{"own":"elsewhere","user.id":"3"}"#), "{text}");
+        assert!(text.contains(r#""j":"id","t":5,"d":2,"p":{"user.name":"who","n":"count","ok":"fine","user.id":"#count"},"x":{"own":"elsewhere"}"#), "{text}");
         assert_eq!(StoredEvent::from(&event), decode(&line).unwrap());
     }
 }
