@@ -291,7 +291,7 @@ mod tests {
         let mut line = Vec::new();
         encode(&event, &mut line);
         let text = String::from_utf8(line.clone()).unwrap();
-        assert!(text.contains(r#""j":"id","t":5,"d":2,"p":{"user.name":"who","n":"count","ok":"fine","user.id":"#count"},"x":{"own":"elsewhere"}"#), "{text}");
+        assert!(text.contains(r##""j":"id","t":5,"d":2,"p":{"user.name":"who","n":"count","ok":"fine","user.id":"#count"},"x":{"own":"elsewhere"}"##), "{text}");
         assert_eq!(StoredEvent::from(&event), decode(&line).unwrap());
     }
 }
