@@ -70,10 +70,10 @@ impl Writer {
     }
 
     /// A commit failed. SQLite ends some transactions by itself (a full disk), and the library then counts one too many: the
-    /// connection is given up. There is never a second one beside it.
+    /// connection is given up. There is never a second one beside it: this waits until it is gone.
     pub async fn give_up(&mut self) {
         if let Some(connection) = self.connection.take()
-            && let Err(e) = connection.close_hard().await
+            && let Err(e) = connection.close().await
         {
             tracing::debug!(error = %e, "closing the connection of a failed commit");
         }
