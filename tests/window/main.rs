@@ -190,10 +190,31 @@ async fn a_locked_keychain_is_a_screen_and_unlocking_it_goes_on() {
     window.see("The keychain is locked").await;
     window.see("recovery key").await;
     window.picture("keychain-locked").await;
-    window.press("").await;
     window.run("const k = document.querySelector('#key'); k.value = 'AAAA-BBBB'; k.dispatchEvent(new Event('input'))").await;
     window.run("document.querySelector('form button').click()").await;
     window.see("not a recovery key").await;
+    window.close().await;
+    let window = Window::open(&home, KEYRING).await;
+    window.see("Welcome to Watchfloor").await;
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_key_is_recovered_with_the_recovery_key() {
+    let home = Home::new("");
+    let window = Window::open(&home, KEYRING).await;
+    window.see("Welcome to Watchfloor").await;
+    window.close().await;
+    // The keychain forgets; what was on paper is what the key would have printed.
+    let lose = format!("{KEYRING} secret-tool lookup service watchfloor username \"database-key:$(realpath $WATCHFLOOR_DATA_DIR)\" > $HOME/paper; secret-tool clear service watchfloor;");
+    let window = Window::open(&home, &lose).await;
+    window.see("The keychain is locked").await;
+    let hex = std::fs::read_to_string(home.path().join("paper")).unwrap();
+    let paper = wf_app::recovery_key_of(&hex).expect("the keychain held the key");
+    window.run("document.querySelector('#key').focus()").await;
+    window.press(&paper).await;
+    window.key(Key::Enter).await;
+    window.see("Welcome to Watchfloor").await;
     window.close().await;
     let window = Window::open(&home, KEYRING).await;
     window.see("Welcome to Watchfloor").await;

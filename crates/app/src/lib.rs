@@ -37,3 +37,10 @@ pub use wf_feeds::SecretRef;
 pub use wf_model::text::visible;
 pub use wf_model::{Notice, NoticeReason, Severity};
 pub use wf_store::StoreError;
+
+/// The recovery key that stands for a database key in hex; `None` when it is none.
+pub fn recovery_key_of(hex: &str) -> Option<String> {
+    use secrecy::ExposeSecret as _;
+    let key = wf_store::DatabaseKey::from_hex(hex).ok()?;
+    Some(keys::recovery_key(&key).expose_secret().to_owned())
+}

@@ -24,6 +24,8 @@ const BATCH_BYTES: usize = 16 << 20;
 const LINGER: Duration = Duration::from_millis(10);
 /// What detection remembers is kept this often.
 const SNAPSHOT: Duration = Duration::from_secs(60);
+/// Events of a quiet hour are sealed, however few they are.
+const SEAL: Duration = Duration::from_secs(3600);
 
 /// What goes through the pipeline besides deliveries.
 pub enum Signal {
@@ -55,13 +57,14 @@ pub struct Pipeline {
     pub detector: Option<Detector>,
     pub next: Seq,
     snapshot_at: tokio::time::Instant,
+    sealed_at: tokio::time::Instant,
     /// When the last commit of events ended.
     committed_at: tokio::time::Instant,
 }
 
 impl Pipeline {
     pub fn new(ledger: Arc<Ledger>, outlets: Arc<Outlets>, deliveries: mpsc::Receiver<Delivery>, signals: mpsc::Receiver<Signal>, detector: Detector, next: Seq) -> Self {
-        Self { ledger, outlets, deliveries, signals, detector: Some(detector), next, snapshot_at: tokio::time::Instant::now() + SNAPSHOT, committed_at: tokio::time::Instant::now() }
+        Self { ledger, outlets, deliveries, signals, detector: Some(detector), next, snapshot_at: tokio::time::Instant::now() + SNAPSHOT, sealed_at: tokio::time::Instant::now(), committed_at: tokio::time::Instant::now() }
     }
 
     /// Runs until told to stop; then commits what was handed over already, and what detection remembers.
@@ -157,6 +160,7 @@ impl Pipeline {
             gaps: batch.iter_mut().flat_map(|d| std::mem::take(&mut d.gaps)).collect(),
             quarantine: batch.iter_mut().flat_map(|d| std::mem::take(&mut d.quarantine)).collect(),
             detector: state.map(|s| (through, s)),
+            seal: snapshot && self.sealed_at.elapsed() > SEAL,
             ..Commit::default()
         };
         // Which incident an event belongs to is known once folding gave the numbers; an officer's action in between can change
@@ -183,6 +187,9 @@ impl Pipeline {
         };
         self.blocked(None);
         self.next = Seq(first.0 + commit.events.len() as u64);
+        if commit.seal {
+            self.sealed_at = tokio::time::Instant::now();
+        }
         if snapshot {
             self.snapshot_at = tokio::time::Instant::now() + SNAPSHOT;
         }
