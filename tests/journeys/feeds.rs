@@ -76,7 +76,7 @@ async fn an_hour_at_the_shop_becomes_its_incidents_and_the_officer_is_told_of_ea
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_drops_the_connection_again_and_again_is_resumed_without_loss() {
-    let (console, _, server) = journey(hour(), Faults { drop_after: Some(211), ..Faults::default() }).await;
+    let (console, _home, server) = journey(hour(), Faults { drop_after: Some(211), ..Faults::default() }).await;
     assert!(server.connections() > 5);
     let feed = console.feed("demo").await;
     assert_eq!((feed.gaps, feed.counts.discarded), (0, 0));
@@ -86,7 +86,7 @@ async fn a_server_that_drops_the_connection_again_and_again_is_resumed_without_l
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicates_disorder_and_garbage_change_nothing_but_their_counts() {
     let faults = Faults { duplicate_every: Some(7), garbage_every: Some(50), ..Faults::default() };
-    let (console, _, _server) = journey(hour(), faults).await;
+    let (console, _home, _server) = journey(hour(), faults).await;
     let feed = console.feed("demo").await;
     assert!(feed.counts.duplicates > 100 && feed.counts.quarantined > 20, "{:?}", feed.counts);
     assert!(!console.controller.feeds().await.unwrap().quarantine[0].error.is_empty());
@@ -95,13 +95,13 @@ async fn duplicates_disorder_and_garbage_change_nothing_but_their_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_out_of_order_are_all_stored_and_counted() {
-    let (console, _, _server) = journey(hour(), Faults { reorder_every: Some(9), ..Faults::default() }).await;
+    let (console, _home, _server) = journey(hour(), Faults { reorder_every: Some(9), ..Faults::default() }).await;
     console.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_slow_to_answer_is_waited_for() {
-    let (console, _, _server) = journey(hour(), Faults { slow_upgrade: Some(Duration::from_millis(700)), ..Faults::default() }).await;
+    let (console, _home, _server) = journey(hour(), Faults { slow_upgrade: Some(Duration::from_millis(700)), ..Faults::default() }).await;
     console.stop().await;
 }
 
