@@ -14,7 +14,7 @@ const HELP: &str = "cargo xtask COMMAND
   queries    check the SQL against the migrations anew (.sqlx)
   reference  write docs/configuration.md anew
   bench      the figures of docs/performance.md; `bench --help` says which
-  window     only the tests of the real window, with screenshots in docs/screenshots
+  window     only the tests of the real window; WATCHFLOOR_SCREENSHOTS=1 renews docs/screenshots
   setup      only install what is missing";
 
 type Outcome = Result<(), String>;
@@ -196,9 +196,10 @@ fn window(arguments: &[String]) -> Outcome {
     if !root().join("ui/dist/index.html").exists() {
         page()?;
     }
-    cargo(&["build", "-p", "watchfloor", "-p", "wf-cli", "--features", "watchfloor/webdriver"])?;
+    // The whole workspace with the same features as in `test`: another selection would compile everything once more.
+    cargo(&["build", "--workspace", "--features", "watchfloor/webdriver"])?;
     let filter = arguments.first().cloned().unwrap_or_default();
-    let inner = format!("exec cargo nextest run -p wf-tests --test window -j 1 {filter}");
+    let inner = format!("exec cargo nextest run --workspace --features watchfloor/webdriver --no-fail-fast -j 1 -E 'binary(window)' {filter}");
     let mut run = Command::new("dbus-run-session");
     run.args(["--", "xvfb-run", "-a", "-s", "-screen 0 1440x900x24", "bash", "-c", &inner])
         .current_dir(root())
