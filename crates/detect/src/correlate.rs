@@ -28,11 +28,14 @@ pub struct Limits {
     pub groups: usize,
     /// Events a group remembers; the oldest make room.
     pub entries: usize,
+    /// Events a correlation remembers over all groups; beyond it a group gives up its oldest for
+    /// its newest, but never what it needs to reach the threshold.
+    pub total: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lateness: Duration::from_secs(120), groups: 100_000, entries: 10_000 }
+        Self { lateness: Duration::from_secs(120), groups: 100_000, entries: 10_000, total: 1_000_000 }
     }
 }
 
@@ -84,6 +87,8 @@ type Key = Vec<CompactString>;
 struct Running {
     rule: Correlation,
     groups: HashMap<Key, Group>,
+    /// Entries in all groups.
+    held: usize,
     late: u64,
     incomplete: u64,
     shed: u64,
@@ -140,7 +145,8 @@ impl Correlator {
             let kept = old.remove(&(rule.about.id.clone(), rule.fingerprint));
             let (groups, late, incomplete, shed) =
                 kept.map_or_else(Default::default, |r| (r.groups, r.late, r.incomplete, r.shed));
-            self.running.push(Running { rule: rule.clone(), groups, late, incomplete, shed });
+            let held = groups.values().map(|g: &Group| g.entries.len()).sum();
+            self.running.push(Running { rule: rule.clone(), groups, held, late, incomplete, shed });
         }
     }
 
@@ -208,6 +214,7 @@ impl Correlator {
                 group.forget(oldest);
                 !group.entries.is_empty()
             });
+            running.held = running.groups.values().map(|g| g.entries.len()).sum();
         }
     }
 
@@ -243,6 +250,7 @@ impl Correlator {
                 for entry in entries {
                     group.push(entry, window);
                 }
+                running.held += group.entries.len();
                 running.groups.insert(key, group);
             }
         }
@@ -288,11 +296,15 @@ impl Running {
         let window = self.rule.window.as_millis() as i64;
         let group = self.groups.entry(key).or_default();
         group.touched = horizon.millis();
+        let others = self.held - group.entries.len();
         group.forget((horizon - self.rule.window - limits.lateness).millis());
-        while group.entries.len() >= limits.entries {
+        // However full it is, a group keeps what it needs to reach the threshold: memory must not make us blind.
+        let needed = usize::try_from(self.rule.least).unwrap_or(usize::MAX).clamp(64, limits.entries.max(64));
+        while group.entries.len() >= limits.entries || (others + group.entries.len() >= limits.total && group.entries.len() > needed) {
             group.drop_oldest();
             self.shed += 1;
         }
+        self.held = others + group.entries.len() + 1;
         let entry = Entry {
             at: event.occurred_at.millis(),
             seq: event.seq,
@@ -384,7 +396,7 @@ impl Running {
     fn make_room(&mut self) {
         let victim = self.groups.iter().take(16).min_by_key(|(_, g)| g.touched).map(|(k, _)| k.clone());
         if let Some(key) = victim {
-            self.groups.remove(&key);
+            self.held -= self.groups.remove(&key).map_or(0, |g| g.entries.len());
             self.shed += 1;
         }
     }

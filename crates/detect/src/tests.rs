@@ -231,6 +231,19 @@ fn limits_are_kept_and_what_is_shed_is_counted() {
 }
 
 #[test]
+fn a_correlation_that_is_full_still_finds_the_next_attack() {
+    let (rules, _) = RuleSet::load(&RuleSet::built_in());
+    let mut d = Detector::new(rules, Limits { total: 300, ..Limits::default() });
+    let noise: Vec<_> = (0..3000).map(|i| failure(i, i as i64, &format!("10.0.0.{}", i % 3))).collect();
+    run(&mut d, &noise);
+    let health = d.health();
+    let c = health.iter().find(|h| h.title == "Brute force attack").unwrap().correlation.clone().unwrap();
+    assert!(c.entries <= 310 && c.shed > 2000, "{c:?}");
+    let attack: Vec<_> = (0..5).map(|i| failure(4000 + i, 3000 + i as i64, "203.0.113.9")).collect();
+    assert_eq!(run(&mut d, &attack).len(), 1);
+}
+
+#[test]
 fn time_alone_empties_the_memory() {
     let mut d = built_in();
     run(&mut d, &[failure(1, 1_000_000, "a")]);
