@@ -53,6 +53,7 @@ async fn a_hundred_kills_under_load_lose_nothing_and_count_nothing_twice() {
             assert_eq!(stored, through, "what is stored is what the cursor says");
         }
     }
+    assert!(last_cursor < expected[expected.len() - 1], "the events ran out before the kills did: the last ones hit an idle engine");
     // Now let it finish.
     let mut child = ctl(&data, &config).arg("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wf_testkit::until("everything is stored", || async {
