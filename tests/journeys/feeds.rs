@@ -292,3 +292,40 @@ async fn a_full_disk_holds_everything_up_and_loses_nothing() {
     console.stop().await;
     assert!(std::process::Command::new("umount").arg(dir.path()).status().unwrap().success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_disk_is_in_flight_until_it_is_stored() {
+    let server = ScriptServer::of(&[]).await;
+    let home = TestConsole::new(&format!("[feed.f]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url()));
+    let console = home.start().await;
+    console.until_feed("f", "live", |f| f.state == "live").await;
+    // Whoever holds the ledger keeps everybody from writing, as a slow disk does.
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let ledger = console.controller.ledger.clone();
+    let holding = tokio::spawn(async move {
+        ledger
+            .preview(move |_| {
+                tokio::task::block_in_place(|| released.recv()).unwrap();
+                Default::default()
+            })
+            .await
+    });
+    for n in 0..40 {
+        server.push(&format!(r#"{{"id":"{}","event":"login","username":"u","ip":"10.0.0.1"}}"#, n / 2));
+    }
+    server.push("not json {");
+    let waiting = console.until_feed("f", "everything is in flight", |f| f.counts.in_flight == 41).await;
+    assert!(waiting.counts.received == 41 && waiting.counts.stored == 0 && waiting.counts.holds(), "{:?}", waiting.counts);
+    release.send(()).unwrap();
+    holding.await.unwrap();
+    let settled = console.until_feed("f", "nothing is in flight", |f| f.counts.in_flight == 0).await;
+    let c = settled.counts;
+    assert!(c.received == 41 && c.stored == 20 && c.duplicates == 20 && c.quarantined == 1 && c.holds(), "{c:?}");
+    console.assert_sound().await;
+    console.stop().await;
+    // What the disk says is the same.
+    let console = home.start().await;
+    let again = console.feed("f").await.counts;
+    assert!(again.stored == 20 && again.holds(), "{again:?}");
+    console.stop().await;
+}

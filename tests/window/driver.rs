@@ -166,6 +166,19 @@ impl Window {
         self.waits(selector, &script).await;
     }
 
+    /// What the programs of the window hold in memory, in MB: the shell with the engine, and the page's process.
+    pub fn resident(&self) -> Vec<(String, u64)> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Ok(status) = std::fs::read_to_string(entry.path().join("status")) else { continue };
+            let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).map(str::trim);
+            let Some(name) = field("Name:").filter(|n| *n == "watchfloor" || n.starts_with("WebKitWebProces")) else { continue };
+            let kb = field("VmRSS:").and_then(|v| v.split(' ').next()).and_then(|v| v.parse::<u64>().ok());
+            found.push((name.to_owned(), kb.unwrap_or(0) / 1024));
+        }
+        found
+    }
+
     /// Types, as a keyboard does, to whatever has the focus.
     pub async fn press(&self, text: &str) {
         let mut keys = KeyActions::new("keyboard".into());

@@ -6,6 +6,7 @@ mod driver;
 use driver::{Home, KEYRING, Window};
 use fantoccini::key::Key;
 use wf_testkit::ScriptServer;
+use wf_tests::sshd::Sshd;
 
 fn failure(n: u32, ip: &str) -> String {
     format!(r#"{{"id":"{ip}-{n}","event":"login_failed","username":"s.lindqvist","ip":"{ip}","reason":"bad password"}}"#)
@@ -258,31 +259,71 @@ async fn t2_the_page_can_call_its_commands_with_garbage_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_attack_on_a_real_sshd_is_seen_in_the_window_with_the_right_addresses_and_counts() {
+    let feed = std::sync::Arc::new(ScriptServer::of(&[]).await);
+    let home = Home::with_server_key(&format!("[feed.sshd-edge]\nurl = \"{}\"\nmap = \"sshd\"\n", feed.url()));
+    let window = Window::open(&home, "").await;
+    window.see("1 feed live").await;
+    let Some(server) = Sshd::start(feed) else {
+        eprintln!("SKIPPED: openssh-server, openssh-client and sshpass are needed");
+        return window.close().await;
+    };
+    server.attack().await;
+    window.press("/").await;
+    window.press("event.action=login_failed").await;
+    window.key(Key::Enter).await;
+    window.see("16 events found").await;
+    window.run("document.activeElement.blur()").await;
+    window.until("sixteen failures are shown", "return [...document.querySelectorAll('.row')].filter((r) => r.textContent.includes('login_failed')).length === 16").await;
+    window.key(Key::Escape).await;
+    window.press("2").await;
+    window.see("7 failed logins from 127.0.0.2").await;
+    window.see("5 failed logins from 127.0.0.3").await;
+    window.until("and nothing about the one with four failures", "return document.querySelectorAll('[data-incident]').length === 2").await;
+    window.run("for (const r of document.querySelectorAll('[data-incident]')) if (r.textContent.includes('127.0.0.2')) r.click()").await;
+    window.until("the evidence is sshd's own lines", "return document.querySelector('[data-testid=title]').textContent.startsWith('7 failed') && document.body.innerText.includes('nobody-here')").await;
+    window.picture("sshd").await;
+    window.close().await;
+}
+
+/// Half a minute of a busy feed in the tests; `cargo xtask bench window` gives it more, and an optimised build.
+#[tokio::test(flavor = "multi_thread")]
 async fn while_five_thousand_events_a_second_arrive_the_page_does_not_grow_and_keeps_its_frames() {
-    let server = ScriptServer::of(&[]).await;
+    let minutes: f64 = std::env::var("WATCHFLOOR_FRAME_MINUTES").ok().and_then(|m| m.parse().ok()).unwrap_or(0.1);
+    let server = std::sync::Arc::new(ScriptServer::of(&[]).await);
     let home = Home::with_server_key(&format!("[feed.busy]\nurl = \"{}\"\nmap = \"auth-event\"\n", server.url()));
     let window = Window::open(&home, "").await;
     window.see("1 feed live").await;
-    let server = std::sync::Arc::new(server);
     let busy = server.clone();
     let sending = tokio::spawn(async move {
         let mut n = 0u64;
+        let mut every = tokio::time::interval(std::time::Duration::from_millis(10));
         loop {
+            every.tick().await;
             for _ in 0..50 {
                 n += 1;
                 busy.push(&format!(r#"{{"event":"token_refresh","username":"user{}","ip":"10.2.{}.{}"}}"#, n % 900, n % 8, n % 250));
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     });
     window.until("events pour in", "return document.querySelectorAll('[data-testid=live] .strong').length > 15").await;
-    let script = "const done = arguments[arguments.length - 1]; const gaps = []; let last = performance.now(); const nodes = document.querySelectorAll('*').length; const end = last + 5000;
-        const f = (t) => { gaps.push(t - last); last = t; if (t < end) requestAnimationFrame(f); else { gaps.sort((a, b) => a - b); done({ frames: gaps.length, p50: gaps[gaps.length >> 1], p95: gaps[Math.floor(gaps.length * 0.95)], before: nodes, after: document.querySelectorAll('*').length }) } }; requestAnimationFrame(f);";
-    let measured = window.run_async(script).await;
+    let script = |ms: f64| {
+        format!(
+            "const done = arguments[arguments.length - 1]; const gaps = []; const began = performance.now(); let last = began; const end = last + {ms};
+             const f = (t) => {{ gaps.push(t - last); last = t; if (t < end) return requestAnimationFrame(f); gaps.sort((a, b) => a - b);
+             done({{ fps: gaps.length * 1000 / (last - began), p50: gaps[gaps.length >> 1], p95: gaps[Math.floor(gaps.length * 0.95)], p99: gaps[Math.floor(gaps.length * 0.99)], worst: gaps[gaps.length - 1], nodes: document.querySelectorAll('*').length }}) }}; requestAnimationFrame(f);"
+        )
+    };
+    let (mut nodes, mut left) = (Vec::new(), minutes * 60_000.0);
+    while left > 0.0 {
+        // The driver gives up on a script that takes half a minute.
+        let measured = window.run_async(&script(left.min(20_000.0))).await;
+        left -= 20_000.0;
+        nodes.push(measured["nodes"].as_f64().unwrap());
+        eprintln!("frames: {measured} resident {:?} MB", window.resident());
+    }
     sending.abort();
-    // A figure for docs/performance.md, not a limit: only that the page stays as large as it was is asserted.
-    eprintln!("frames in 5 s under load (debug build): {measured}");
-    let (before, after) = (measured["before"].as_f64().unwrap(), measured["after"].as_f64().unwrap());
-    assert!(after < before * 1.2 + 50.0, "rows are recycled: {measured}");
+    let (first, last) = (nodes[0], nodes[nodes.len() - 1]);
+    assert!(last < first * 1.2 + 50.0, "rows are recycled: {nodes:?}");
     window.close().await;
 }

@@ -13,7 +13,7 @@ const HELP: &str = "cargo xtask COMMAND
   bindings   write the page's view of the commands anew (ui/src/host/bindings.ts)
   queries    check the SQL against the migrations anew (.sqlx)
   reference  write docs/configuration.md anew
-  bench      the figures of docs/performance.md; `bench --help` says which
+  bench      the figures of docs/performance.md; `bench --help` says which, and `bench window [MINUTES]` is the window's
   window     only the tests of the real window; WATCHFLOOR_SCREENSHOTS=1 renews docs/screenshots
   setup      only install what is missing";
 
@@ -199,11 +199,27 @@ fn queries() -> Outcome {
 }
 
 fn bench(arguments: &[String]) -> Outcome {
+    if arguments.first().is_some_and(|a| a == "window") {
+        return frames(arguments.get(1).map_or("30", String::as_str));
+    }
     setup::to_build()?;
     step("benchmarks (release build)");
     cargo(&["build", "--release", "-p", "wf-cli", "-p", "wf-demo", "-p", "wf-bench"])?;
     let program = root().join("target/release/watchfloor-bench");
     command(Command::new(program).args(arguments).current_dir(root()), "watchfloor-bench", &[])
+}
+
+/// Frame times of an optimised window under load. A release build has no WebDriver, so this one is a release build in all but the one
+/// check of the shell's own crate that sees to that.
+fn frames(minutes: &str) -> Outcome {
+    setup::everything()?;
+    page()?;
+    cargo(&["build", "--release", "-p", "watchfloor", "--features", "watchfloor/webdriver", "--config", "profile.release.package.watchfloor.debug-assertions=true"])?;
+    let programs = root().join("target/release");
+    // The programs stay apart from what is shipped.
+    let program = programs.join("measured");
+    std::fs::create_dir_all(&program).and_then(|()| std::fs::rename(programs.join("watchfloor"), program.join("watchfloor"))).map_err(|e| e.to_string())?;
+    drive("-P frames -E 'binary(window) and test(while_five_thousand)' --no-capture", &[("WATCHFLOOR_PROGRAMS", &program.to_string_lossy()), ("WATCHFLOOR_FRAME_MINUTES", minutes)])
 }
 
 /// The window needs a display, a session bus and a keychain of its own: all three are made here and end with the tests.
@@ -216,13 +232,18 @@ fn window(arguments: &[String]) -> Outcome {
     // The whole workspace with the same features as in `test`: another selection would compile everything once more.
     cargo(&["build", "--workspace", "--features", "watchfloor/webdriver"])?;
     let filter = arguments.first().cloned().unwrap_or_default();
-    let inner = format!("exec cargo nextest run --workspace --features watchfloor/webdriver --no-fail-fast -j 1 -E 'binary(window)' {filter}");
+    drive(&format!("-E 'binary(window)' {filter}"), &[])
+}
+
+fn drive(which: &str, environment: &[(&str, &str)]) -> Outcome {
+    let inner = format!("exec cargo nextest run --workspace --features watchfloor/webdriver --no-fail-fast -j 1 {which}");
     let mut run = Command::new("dbus-run-session");
     run.args(["--", "xvfb-run", "-a", "-s", "-screen 0 1440x900x24", "bash", "-c", &inner])
         .current_dir(root())
         .env("SQLX_OFFLINE", "true")
         .env("NO_AT_BRIDGE", "1")
         .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
-        .env("LC_ALL", "C.UTF-8");
+        .env("LC_ALL", "C.UTF-8")
+        .envs(environment.iter().copied());
     command(&mut run, "window tests", &[])
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use wf_evidence::log::PublicKey;
 use wf_evidence::{Completeness, Export, Integrity};
-use wf_feeds::FeedStatus;
+use wf_feeds::{FeedStatus, Tally};
 use wf_model::{Actor, AuditAction, FeedCounts, FeedName, Incident, IncidentState, Seq, Severity, Timestamp, Verdict};
 use wf_response::lifecycle;
 use wf_store::Store;
@@ -221,6 +221,9 @@ impl Controller {
         let config = self.config();
         let stored = self.store().feeds().await?;
         let statuses: BTreeMap<FeedName, (FeedStatus, Arc<wf_feeds::FeedConfig>)> = self.running.as_ref().map(|r| r.feeds.statuses()).unwrap_or_default();
+        let tallies = self.running.as_ref().map(|r| r.outlets.tallies.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default();
+        // What runs is counted where it happens; what does not run is what is committed.
+        let numbers = |name: &FeedName, committed: FeedCounts| tallies.get(name).cloned().unwrap_or_else(|| Tally::since(committed)).numbers();
         let mut names: Vec<FeedName> = stored.iter().map(|f| f.name.clone()).collect();
         names.extend(config.feed.keys().map(|n| FeedName::new(n)));
         names.extend(statuses.keys().cloned());
@@ -245,7 +248,7 @@ impl Controller {
                     url: configured.map(|c| c.url.clone()).unwrap_or_default(),
                     mapping: configured.map(|c| c.map.names().join(", ")).unwrap_or_default(),
                     delivery: configured.map_or("", |c| if c.resumes() { "replay" } else { "best-effort" }).to_owned(),
-                    counts: held.map(|f| Conservation::from(&f.counts)).unwrap_or_default(),
+                    counts: Conservation::from(&numbers(&name, held.map(|f| f.counts).unwrap_or_default())),
                     last_event: held.map(|f| millis(f.heard_at)),
                     cursor: held.and_then(|f| f.position.cursor.clone()),
                     epoch: held.and_then(|f| f.position.epoch.clone()),
@@ -335,8 +338,8 @@ impl Controller {
         most_active.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
         most_active.truncate(5);
         let feeds = self.feed_views(&[]).await?;
-        let mut totals = FeedCounts::default();
-        for f in self.store().feeds().await? {
+        let mut totals = Conservation::default();
+        for f in &feeds {
             totals.add(&f.counts);
         }
         let config = self.config();
@@ -348,7 +351,7 @@ impl Controller {
             most_active,
             events_per_second: self.live.rate.load(Ordering::Relaxed) as f64 / 10.0,
             lag_ms: self.live.lag.load(Ordering::Relaxed),
-            totals: (&totals).into(),
+            totals,
             blocked: self.blocked(),
             problems: self.all_problems(),
             first_run: feeds.is_empty(),
@@ -375,10 +378,13 @@ impl Controller {
                 rules = health;
             }
         }
+        let feeds = self.feed_views(&store.gaps(SHOWN_GAPS).await?).await?;
+        let mut problems = self.all_problems();
+        problems.extend(feeds.iter().filter(|f| !f.counts.holds()).map(|f| format!("feed {}: what came in is not what is accounted for; keep the log and report this", f.name)));
         Ok(HealthView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             running: self.running.is_some(),
-            feeds: self.feed_views(&store.gaps(SHOWN_GAPS).await?).await?,
+            feeds,
             tasks: self
                 .running
                 .iter()
@@ -409,7 +415,7 @@ impl Controller {
                     }
                 })
                 .collect(),
-            problems: self.all_problems(),
+            problems,
         })
     }
 

@@ -13,7 +13,7 @@ use wf_demo::{DemoServer, Options as DemoOptions, Scenario};
 use wf_detect::{Detector, Limits, RuleProblem, RuleSet, RuleSource};
 use wf_evidence::AuditLog;
 use wf_feeds::ingest::{Seed, content_hash};
-use wf_feeds::{Delivery, FeedConfig, FeedState, FeedStatus, Mapping, Subscription};
+use wf_feeds::{Delivery, FeedConfig, FeedState, FeedStatus, Mapping, Subscription, Tally};
 use wf_model::{Actor, AuditAction, FeedName, Notice, Seq, Timestamp};
 use wf_response::{Book, Settings};
 use wf_store::{Store, StoreError};
@@ -147,6 +147,7 @@ impl Engine {
         let outlets = Arc::new(Outlets {
             live: live.clone(),
             committed: Mutex::default(),
+            tallies: Mutex::new(store.feeds().await?.into_iter().map(|f| (f.name, Tally::since(f.counts))).collect()),
             blocked: Mutex::default(),
             notices,
             shutting_down: AtomicBool::new(false),
@@ -442,6 +443,7 @@ impl Feeds {
         self.outlets.committed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), committed.clone());
         let secrets: Arc<dyn wf_feeds::SecretSource> = Arc::new(Secrets(self.keychain.clone()));
         let (store, out, live) = (self.store.clone(), self.deliveries.clone(), self.outlets.live.clone());
+        let tally = self.outlets.tallies.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
         let mut changes = status.subscribe();
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
@@ -451,9 +453,10 @@ impl Feeds {
         let until = stopped.clone();
         self.supervisor.spawn(&format!("feed {name}"), until, move || {
             let (store, name, config, mappings) = (store.clone(), name.clone(), config.clone(), mappings.clone());
+            let tally = tally.clone();
             let (secrets, out, status, committed, stop) = (secrets.clone(), out.clone(), status.clone(), committed.subscribe(), stopped.clone());
             async move {
-                let seed = seed(&store, &name, &config).await.map_err(|e| e.to_string())?;
+                let seed = seed(&store, &name, &config, tally).await.map_err(|e| e.to_string())?;
                 Subscription { name, config, mappings, secrets, seed, out, status, committed, stop }.run().await;
                 Ok(())
             }
@@ -475,8 +478,8 @@ impl Feeds {
 }
 
 /// What was committed of a feed before.
-async fn seed(store: &Store, name: &FeedName, config: &FeedConfig) -> Result<Seed, StoreError> {
-    let Some(held) = store.feeds().await?.into_iter().find(|f| f.name == *name) else { return Ok(Seed::default()) };
+async fn seed(store: &Store, name: &FeedName, config: &FeedConfig, tally: Tally) -> Result<Seed, StoreError> {
+    let Some(held) = store.feeds().await?.into_iter().find(|f| f.name == *name) else { return Ok(Seed { tally, ..Seed::default() }) };
     let mut recent = Vec::new();
     if config.dedup.id.is_some() {
         let since = Timestamp::now() - config.dedup.window;
@@ -490,7 +493,7 @@ async fn seed(store: &Store, name: &FeedName, config: &FeedConfig) -> Result<See
             })
             .collect();
     }
-    Ok(Seed { position: held.position, heard_at: Some(held.heard_at), recent })
+    Ok(Seed { position: held.position, heard_at: Some(held.heard_at), recent, tally })
 }
 
 /// The subscription to the demo feed: what one would write for it by hand.

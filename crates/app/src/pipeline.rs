@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use wf_detect::{Detector, RuleSet};
-use wf_feeds::Delivery;
+use wf_feeds::{Delivery, Tally};
 use wf_model::{Event, FeedName, Match, Notice, Seq, Severity, Timestamp, Value};
 use wf_response::Changes;
 use wf_store::rates::RateDelta;
@@ -43,6 +43,8 @@ pub enum Signal {
 pub struct Outlets {
     pub live: Arc<Live>,
     pub committed: Mutex<HashMap<FeedName, watch::Sender<Option<String>>>>,
+    /// What every feed received and what became of it, from before this start on.
+    pub tallies: Mutex<HashMap<FeedName, Tally>>,
     /// Why nothing can be stored right now.
     pub blocked: Mutex<Option<String>>,
     pub notices: mpsc::Sender<Notice>,
@@ -193,16 +195,17 @@ impl Pipeline {
         if snapshot {
             self.snapshot_at = tokio::time::Instant::now() + SNAPSHOT;
         }
-        self.tell(&batch, commit.events, changes).await;
+        self.tell(batch, commit.events, changes).await;
         Ok(())
     }
 
-    async fn tell(&self, batch: &[Delivery], events: Arc<Vec<Event>>, changes: Changes) {
+    async fn tell(&self, batch: Vec<Delivery>, events: Arc<Vec<Event>>, changes: Changes) {
         {
             let committed = self.outlets.committed.lock().unwrap_or_else(PoisonError::into_inner);
             for delivery in batch {
-                if let (Some(sender), Some(position)) = (committed.get(&delivery.feed), &delivery.position) {
-                    sender.send_replace(position.cursor.clone());
+                delivery.held.settle(&delivery.counts);
+                if let (Some(sender), Some(position)) = (committed.get(&delivery.feed), delivery.position) {
+                    sender.send_replace(position.cursor);
                 }
             }
         }

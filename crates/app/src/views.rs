@@ -217,6 +217,7 @@ pub struct SearchProgress {
 }
 
 /// What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded + in_flight`.
+/// `received` is counted when a record comes in, the fates when they are committed, `in_flight` is what is held in between.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Type)]
 pub struct Conservation {
     pub received: u64,
@@ -228,16 +229,34 @@ pub struct Conservation {
     pub in_flight: u64,
 }
 
-impl From<&wf_model::FeedCounts> for Conservation {
-    fn from(c: &wf_model::FeedCounts) -> Self {
+impl Conservation {
+    pub fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.stored += other.stored;
+        self.duplicates += other.duplicates;
+        self.quarantined += other.quarantined;
+        self.filtered += other.filtered;
+        self.discarded += other.discarded;
+        self.in_flight += other.in_flight;
+    }
+
+    /// Whether everything that came in is somewhere.
+    pub fn holds(&self) -> bool {
+        self.received == self.stored + self.duplicates + self.quarantined + self.filtered + self.discarded + self.in_flight
+    }
+}
+
+impl From<&wf_feeds::tally::Numbers> for Conservation {
+    fn from(n: &wf_feeds::tally::Numbers) -> Self {
+        let c = &n.committed;
         Self {
-            received: c.received,
+            received: n.received,
             stored: c.stored,
             duplicates: c.duplicates,
             quarantined: c.quarantined,
             filtered: c.filtered,
             discarded: c.discarded,
-            in_flight: c.in_flight(),
+            in_flight: n.in_flight,
         }
     }
 }

@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use crate::config::FeedConfig;
 use crate::decode::{self, Opened, at, scalar, utf8};
 use crate::mapping::{self, Mapping};
+use crate::tally::{Held, Tally};
 
 /// What is kept of input that could not be read.
 const KEPT: usize = 64 << 10;
@@ -39,11 +40,14 @@ pub struct Delivery {
     pub weight: usize,
     /// Released with the delivery: what waits between socket and disk is bounded by these.
     pub permit: Option<OwnedSemaphorePermit>,
+    /// What of it is in flight: settled once the delivery is committed.
+    pub held: Held,
 }
 
 impl Delivery {
-    fn new(feed: &FeedName) -> Self {
+    fn new(feed: &FeedName, tally: &Tally) -> Self {
         Self {
+            held: tally.hold(),
             feed: feed.clone(),
             events: Vec::new(),
             counts: FeedCounts::default(),
@@ -78,6 +82,7 @@ pub struct Seed {
     pub heard_at: Option<Timestamp>,
     /// Events stored lately, oldest first: identifier, content, when received. See [`content_hash`].
     pub recent: Vec<(String, u64, Timestamp)>,
+    pub tally: Tally,
 }
 
 /// The state machine of one feed.
@@ -88,6 +93,7 @@ pub struct Ingest {
     position: Position,
     heard_at: Option<Timestamp>,
     seen: Seen,
+    tally: Tally,
     pending: Delivery,
     /// The first event shed since the last delivery.
     shed_from: Option<Timestamp>,
@@ -99,7 +105,7 @@ impl Ingest {
         for (id, content, at) in seed.recent {
             seen.take(&id, content, at);
         }
-        Self { pending: Delivery::new(&feed), feed, config, mappings, position: seed.position, heard_at: seed.heard_at, seen, shed_from: None }
+        Self { pending: Delivery::new(&feed, &seed.tally), tally: seed.tally, feed, config, mappings, position: seed.position, heard_at: seed.heard_at, seen, shed_from: None }
     }
 
     pub fn cursor(&self) -> Option<&str> {
@@ -119,6 +125,15 @@ impl Ingest {
 
     /// A frame came.
     pub fn on_frame(&mut self, now: Timestamp, frame: Bytes, pressure: Pressure) {
+        self.read(now, frame, pressure);
+        self.count();
+    }
+
+    fn count(&mut self) {
+        self.pending.held.grow_to(self.pending.counts.received);
+    }
+
+    fn read(&mut self, now: Timestamp, frame: Bytes, pressure: Pressure) {
         let last_heard = self.heard_at.replace(now);
         self.pending.heard_at = now;
         let config = self.config.clone();
@@ -193,6 +208,7 @@ impl Ingest {
         let from = self.heard_at.unwrap_or(now);
         self.gap(from, now, GapReason::PoisonFrame, Some(1));
         self.set_cursor(next.to_string());
+        self.count();
         true
     }
 
@@ -200,6 +216,7 @@ impl Ingest {
     pub fn lost_frame(&mut self, now: Timestamp, why: &str) {
         self.pending.counts.received += 1;
         self.quarantine(now, &Bytes::new(), format!("a frame could not be received: {why}"));
+        self.count();
     }
 
     /// Everything since the last call. `None` when nothing happened.
@@ -212,7 +229,7 @@ impl Ingest {
             return None;
         }
         let heard_at = self.pending.heard_at;
-        let mut delivery = std::mem::replace(&mut self.pending, Delivery::new(&self.feed));
+        let mut delivery = std::mem::replace(&mut self.pending, Delivery::new(&self.feed, &self.tally));
         self.pending.heard_at = heard_at;
         delivery.counts.stored = delivery.events.len() as u64;
         Some(delivery)

@@ -63,7 +63,7 @@ fn what_was_stored_before_a_restart_is_known_after_it() {
 
 #[test]
 fn a_cursor_never_goes_back_and_a_new_epoch_is_a_gap_that_starts_anew() {
-    let mut i = ingest(RESUMING, Seed { position: Position { epoch: Some("e1".into()), cursor: Some("50".into()) }, heard_at: Some(at_ms(1)), recent: vec![] });
+    let mut i = ingest(RESUMING, Seed { position: Position { epoch: Some("e1".into()), cursor: Some("50".into()) }, heard_at: Some(at_ms(1)), ..Seed::default() });
     feed(&mut i, 10, r#"{"id":"a","offset":7,"event":"x"}"#);
     assert_eq!(i.cursor(), Some("50"));
     let d = feed(&mut i, 20, r#"{"type":"hello","epoch":"e2","recovered":false}"#).unwrap();
@@ -75,7 +75,7 @@ fn a_cursor_never_goes_back_and_a_new_epoch_is_a_gap_that_starts_anew() {
 #[test]
 fn a_server_that_cannot_replay_leaves_a_gap() {
     let position = Position { epoch: Some("e".into()), cursor: Some("5".into()) };
-    let mut i = ingest(RESUMING, Seed { position, heard_at: Some(at_ms(100)), recent: vec![] });
+    let mut i = ingest(RESUMING, Seed { position, heard_at: Some(at_ms(100)), ..Seed::default() });
     i.on_connected(at_ms(900));
     let d = feed(&mut i, 1000, r#"{"type":"hello","epoch":"e","recovered":false}"#).unwrap();
     assert_eq!(d.gaps.iter().map(|g| g.reason).collect::<Vec<_>>(), [GapReason::NotRecovered]);
@@ -162,7 +162,7 @@ proptest! {
         let (mut sent, mut total, mut stored, mut committed) = (0u64, FeedCounts::default(), Vec::<(String, u64, Timestamp)>::new(), Seed::default());
         let mut commit = |d: Option<Delivery>, committed: &mut Seed, stored: &mut Vec<_>| -> u64 {
             let Some(d) = d else { return 0 };
-            assert_eq!(d.counts.in_flight(), 0, "a delivery leaves nothing open");
+            assert_eq!(d.counts.settled(), d.counts.received, "a delivery leaves nothing open");
             total.add(&d.counts);
             for e in &d.events { if let Some(id) = &e.id { stored.push((id.to_string(), content_hash(e), e.received_at)); } }
             if let Some(p) = d.position { committed.position = p; }
@@ -194,7 +194,7 @@ proptest! {
             }
         }
         commit(machine.take(), &mut committed, &mut stored);
-        prop_assert_eq!(total.in_flight(), 0);
+        prop_assert_eq!(total.settled(), total.received);
         prop_assert_eq!(total.received, sent, "every record sent is received once");
         let fates = total.stored + total.duplicates + total.quarantined + total.filtered + total.discarded;
         prop_assert_eq!(total.received, fates);

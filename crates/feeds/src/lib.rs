@@ -3,6 +3,7 @@
 //! - [`config`] is what `[feed.NAME]` may say.
 //! - [`mapping`] turns a feed's own shape into ECS fields; the built-in ones are files in `mappings/`.
 //! - `decode` cuts frames into records; [`ingest`] is the state machine over them: dedup, counts, gaps, quarantine. Sans-I/O.
+//! - [`tally`] counts what came in against what became of it.
 //! - [`connect`] opens the socket, with a limit on every wait; [`subscribe`] is the task that keeps a feed alive.
 //!
 //! A new shape is a file in `mappings/` named in [`mapping::BUILT_IN`]. A new kind of feed is a variant of [`config::Kind`] with
@@ -16,6 +17,7 @@ pub mod mapping;
 pub mod probe;
 pub mod secret;
 pub mod subscribe;
+pub mod tally;
 
 pub use config::FeedConfig;
 
@@ -24,3 +26,4 @@ pub use secret::{SecretRef, SecretSource};
 
 pub use ingest::{Delivery, Ingest};
 pub use subscribe::{FeedState, FeedStatus, Subscription};
+pub use tally::Tally;

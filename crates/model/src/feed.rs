@@ -35,8 +35,7 @@ pub struct Position {
     pub cursor: Option<String>,
 }
 
-/// What happened to everything a feed received. Always
-/// `received = stored + duplicates + quarantined + filtered + discarded + in flight`.
+/// What happened to everything a feed received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedCounts {
     /// Every record that came: events, and frames that could not be read as any.
@@ -53,11 +52,9 @@ pub struct FeedCounts {
 }
 
 impl FeedCounts {
-    /// Received but with no fate yet. Zero in everything that is committed.
-    pub fn in_flight(&self) -> u64 {
-        let settled =
-            self.stored + self.duplicates + self.quarantined + self.filtered + self.discarded;
-        self.received.saturating_sub(settled)
+    /// How many have a fate. Equal to `received` in everything that is handed over and committed.
+    pub fn settled(&self) -> u64 {
+        self.stored + self.duplicates + self.quarantined + self.filtered + self.discarded
     }
 
     pub fn add(&mut self, other: &Self) {
