@@ -304,9 +304,8 @@ async fn what_waits_for_the_disk_is_in_flight_until_it_is_stored() {
     let ledger = console.controller.ledger.clone();
     let holding = tokio::spawn(async move {
         ledger
-            .preview(move |_| {
+            .look(move |_| {
                 tokio::task::block_in_place(|| released.recv()).unwrap();
-                Default::default()
             })
             .await
     });

@@ -7,5 +7,6 @@ mod feeds;
 mod hostile;
 mod keychain;
 mod kill;
+mod notify;
 mod officer;
 mod sshd;

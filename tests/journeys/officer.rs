@@ -1,6 +1,6 @@
 //! What an officer does, and that every step can be proved.
 
-use wf_app::api::{ErrorCode, Request};
+use wf_app::api::{Action, ErrorCode};
 use wf_testkit::{ScriptServer, TestConsole, until};
 
 fn failure(n: u32) -> String {
@@ -29,19 +29,19 @@ async fn a_brute_force_attack_is_one_incident_seen_through_to_its_verdict_over_r
     let reasons: Vec<_> = until("told of ten", || async { Some(home.told.0.lock().unwrap().clone()).filter(|t| t.len() == 2) }).await.into_iter().map(|n| n.reason).collect();
     assert_eq!(reasons, [wf_app::NoticeReason::New, wf_app::NoticeReason::Grew], "told once, and once more on crossing ten");
 
-    console.controller.acknowledge(&incident.id, Some("looking at it")).await.unwrap();
-    let refused = console.controller.acknowledge("#1", None).await.unwrap_err();
+    console.act("1", Action::Acknowledge { note: Some("looking at it".into()), minutes: None }).await.unwrap();
+    let refused = console.act("#1", Action::Acknowledge { note: None, minutes: None }).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Refused);
     console.stop().await;
 
     let console = home.start().await;
     let kept = console.incidents().await;
     assert_eq!((kept.len(), kept[0].state.as_str(), kept[0].acknowledged_by.as_deref(), kept[0].count), (1, "acknowledged", Some("Duty officer"), 12));
-    let invalid = console.ask(Request::IncidentsResolve { id: "1".into(), verdict: "whatever".into(), note: None }).await.unwrap_err();
+    let invalid = console.act("1", Action::Resolve { verdict: "whatever".into(), note: None }).await.unwrap_err();
     assert_eq!(invalid.code, ErrorCode::Invalid);
-    console.controller.resolve("1", "true_positive", Some("blocked at the firewall")).await.unwrap();
-    console.controller.reopen("1", None).await.unwrap();
-    console.controller.resolve("1", "true_positive", None).await.unwrap();
+    console.act("1", Action::Resolve { verdict: "true_positive".into(), note: Some("blocked at the firewall".into()) }).await.unwrap();
+    console.act("1", Action::Reopen { note: None }).await.unwrap();
+    console.act("1", Action::Resolve { verdict: "true_positive".into(), note: None }).await.unwrap();
     let detail = console.controller.incident("1").await.unwrap();
     let kinds: Vec<_> = detail.timeline.iter().map(|t| t.kind.as_str()).collect();
     assert_eq!(kinds, ["opened", "grew", "acknowledged", "resolved", "reopened", "resolved"]);

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
+use crate::views::MatcherView;
+
 /// Why a request was not done. The page and the CLI branch on `code`; `message` is a sentence for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type, thiserror::Error)]
 #[error("{message}")]
@@ -61,6 +63,28 @@ impl From<wf_store::StoreError> for ApiError {
     }
 }
 
+/// What an officer does with an incident, or with many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// For so many minutes; `None`: as long as the severity gives.
+    Acknowledge { note: Option<String>, minutes: Option<u32> },
+    Resolve { verdict: String, note: Option<String> },
+    Reopen { note: Option<String> },
+    Note { text: String },
+    Snooze { minutes: u32, note: Option<String> },
+    /// `stage`: what was seen; another who was quicker makes it refused.
+    Escalate { stage: Option<u32> },
+    Assign { owner: String, note: Option<String> },
+    /// A step of the checklist, counted from 0.
+    Check { index: u32, done: bool },
+    /// It becomes part of that one.
+    Merge { into: String },
+    Unmerge,
+    /// These batches of matches are moved out into a new incident.
+    Split { versions: Vec<u32> },
+}
+
 /// One request over the control socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "method", content = "params", rename_all = "snake_case", deny_unknown_fields)]
@@ -71,9 +95,19 @@ pub enum Request {
     EventsCount,
     IncidentsList { state: Option<String>, severity: Option<String>, limit: u32 },
     IncidentsShow { id: String },
-    IncidentsAcknowledge { id: String, note: Option<String> },
-    IncidentsResolve { id: String, verdict: String, note: Option<String> },
-    IncidentsReopen { id: String, note: Option<String> },
+    IncidentsAct { ids: Vec<String>, action: Action },
+    IncidentsFolded { id: String },
+    SilencesList,
+    SilencesPreview { matcher: MatcherView },
+    SilencesAdd { matcher: MatcherView, reason: String, length: String },
+    SilencesEnd { id: String },
+    OnCall { at: Option<String> },
+    Readiness,
+    Notifications { id: String },
+    ChannelsList,
+    ChannelsTest { name: String },
+    Drill,
+    Metrics { since: Option<String> },
     AuditVerify { anchor: Option<String> },
     AuditExport,
     Health,

@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use wf_feeds::{FeedConfig, Mapping, SecretRef};
-use wf_model::FeedName;
+use wf_feeds::{FeedConfig, Mapping};
+use wf_model::SecretRef;
+use wf_channels::ChannelConfig;
+use wf_model::channel::ChannelStanding;
+use wf_model::{FeedName, Severity};
+use wf_response::Plan;
+use wf_response::plan::{ChannelInfo, Contact, Digest, Escalation, Loudness, Person, Policy, SeverityPlan};
+use wf_response::schedule::Schedule;
+
+use crate::dead_man::DeadMan;
 
 /// The whole file. Everything has a default: an empty file is a console without feeds.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -17,7 +25,20 @@ pub struct Config {
     pub rules: Rules,
     pub mappings: Mappings,
     pub incidents: Incidents,
+    pub escalation: Escalation,
     pub demo: Demo,
+    /// `[person.ID]`
+    pub person: BTreeMap<String, Person>,
+    /// `[schedule.NAME]`
+    pub schedule: BTreeMap<String, Schedule>,
+    /// `[policy.NAME]`
+    pub policy: BTreeMap<String, Policy>,
+    /// `[severity.P1]` to `[severity.P4]`
+    pub severity: BTreeMap<Severity, SeverityPlan>,
+    /// `[channel.NAME]`
+    pub channel: BTreeMap<String, ChannelConfig>,
+    pub digest: Option<Digest>,
+    pub dead_man: Option<DeadMan>,
     /// `[feed.NAME]`
     pub feed: BTreeMap<String, FeedConfig>,
 }
@@ -37,8 +58,12 @@ impl Operator {
         if !self.name.is_empty() {
             return self.name.clone();
         }
-        ["USER", "LOGNAME", "USERNAME"].iter().find_map(|v| std::env::var(v).ok().filter(|n| !n.is_empty())).unwrap_or_else(|| "operator".to_owned())
+        os_user().unwrap_or_else(|| "operator".to_owned())
     }
+}
+
+fn os_user() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|v| std::env::var(v).ok().filter(|n| !n.is_empty()))
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -96,10 +121,10 @@ pub struct Mappings {
 #[serde(deny_unknown_fields, default)]
 pub struct Incidents {
     /// A match joins a live incident whose last event is at most this much older.
-    #[serde(deserialize_with = "wf_feeds::config::span")]
+    #[serde(deserialize_with = "wf_model::span::span")]
     pub fold_window: std::time::Duration,
     /// A new incident is marked as a recurrence when one like it was resolved at most this long ago.
-    #[serde(deserialize_with = "wf_feeds::config::span")]
+    #[serde(deserialize_with = "wf_model::span::span")]
     pub recurrence: std::time::Duration,
 }
 
@@ -179,8 +204,31 @@ impl Config {
                 *ca = base.join(&*ca);
             }
         }
+        for (name, channel) in &mut config.channel {
+            if let ChannelConfig::Email(c) = channel
+                && let Some(ca) = &mut c.ca
+            {
+                *ca = base.join(&*ca);
+            }
+            channel.check().map_err(|e| error(format!("[channel.{name}]: {e}")))?;
+        }
+        // An old habit of the scripts this grew from: the variable alone makes a channel.
+        if std::env::var_os("SECURITY_WEBHOOK_URL").is_some_and(|v| !v.is_empty()) {
+            config.channel.entry(ENVIRONMENT_WEBHOOK.to_owned()).or_insert_with(environment_webhook);
+        }
         config.resolve_maps().map_err(error)?;
+        config.plan([0; 32], &[]).check().map_err(error)?;
         Ok(config)
+    }
+
+    /// Who sits here: the person whose account runs this, else as `[operator]` says.
+    pub fn operator_name(&self) -> String {
+        let user = os_user();
+        let person = self.person.iter().find(|(_, p)| !p.os_user.is_empty() && Some(&p.os_user) == user.as_ref());
+        match person {
+            Some((id, p)) if self.operator.name.is_empty() => if p.name.is_empty() { id.clone() } else { p.name.clone() },
+            _ => self.operator.display_name(),
+        }
     }
 
     /// The mappings of each feed, compiled.
@@ -212,8 +260,41 @@ impl Config {
         Ok(own)
     }
 
+    /// Who is told of what, with what is known of the channels.
+    pub fn plan(&self, code_key: [u8; 32], standings: &[ChannelStanding]) -> Plan {
+        let info = |(name, channel): (&String, &ChannelConfig)| {
+            let standing = standings.iter().find(|s| s.name == *name);
+            ChannelInfo {
+                contact: match channel {
+                    ChannelConfig::Email(_) => Contact::Email,
+                    ChannelConfig::Sms(_) | ChannelConfig::Voice(_) => Contact::Phone,
+                    ChannelConfig::Slack(_) | ChannelConfig::Pagerduty(_) | ChannelConfig::Discord(_) | ChannelConfig::Telegram(_) | ChannelConfig::Webhook(_) => Contact::Place,
+                },
+                loudness: match channel {
+                    ChannelConfig::Sms(_) | ChannelConfig::Voice(_) => Loudness::Wakes,
+                    ChannelConfig::Email(_) => Loudness::Mail,
+                    ChannelConfig::Slack(_) | ChannelConfig::Pagerduty(_) | ChannelConfig::Discord(_) | ChannelConfig::Telegram(_) | ChannelConfig::Webhook(_) => Loudness::Chat,
+                },
+                worked_at: standing.and_then(|s| s.worked_at),
+                broken: standing.and_then(|s| s.broken.clone()),
+                severities: if name == ENVIRONMENT_WEBHOOK { Severity::ALL.to_vec() } else { Vec::new() },
+                name: name.clone(),
+            }
+        };
+        Plan {
+            people: self.person.clone(),
+            schedules: self.schedule.clone(),
+            policies: self.policy.clone(),
+            severities: self.severity.clone(),
+            channels: self.channel.iter().map(info).collect(),
+            digest: self.digest.clone(),
+            escalation: self.escalation,
+            code_key,
+        }
+    }
+
     /// Every reference to a secret, so that a missing one is known before it is needed.
-    pub fn secret_refs(&self) -> Vec<(&str, &SecretRef)> {
+    pub fn secret_refs(&self) -> Vec<(String, &SecretRef)> {
         use wf_feeds::config::Auth;
         self.feed
             .iter()
@@ -226,10 +307,26 @@ impl Config {
                     | Auth::FirstFrame { secret, .. }
                     | Auth::Mtls { secret, .. } => secret,
                 };
-                Some((name.as_str(), secret))
+                Some((format!("[feed.{name}]"), secret))
             })
+            .chain(self.channel.iter().flat_map(|(name, c)| c.secrets().into_iter().map(move |s| (format!("[channel.{name}]"), s))))
+            .chain(self.dead_man.iter().map(|d| ("[dead_man]".to_owned(), &d.url)))
             .collect()
     }
+}
+
+/// The channel that the environment makes.
+const ENVIRONMENT_WEBHOOK: &str = "security-webhook";
+
+fn environment_webhook() -> ChannelConfig {
+    ChannelConfig::Webhook(wf_channels::config::Webhook {
+        url: String::new(),
+        secret_url: Some(SecretRef::Env("SECURITY_WEBHOOK_URL".into())),
+        signing_key: None,
+        allow: Vec::new(),
+        headers: BTreeMap::new(),
+        template: String::new(),
+    })
 }
 
 fn mappings(names: &[String], own: &BTreeMap<String, Mapping>) -> Result<Arc<[Mapping]>, String> {
@@ -269,6 +366,30 @@ pub fn with_feed(text: &str, path: &Path, name: &str, feed: &str) -> Result<Stri
     Ok(text)
 }
 
+/// Adds an override to `[schedule.NAME]`, keeping everything else as it stands.
+pub fn with_override(text: &str, path: &Path, schedule: &str, person: &str, from: &str, to: &str) -> Result<String, ConfigError> {
+    let error = |reason: String| ConfigError { path: path.display().to_string(), reason };
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| error(e.message().to_owned()))?;
+    let table = document.get_mut("schedule").and_then(|s| s.get_mut(schedule)).and_then(toml_edit::Item::as_table_like_mut).ok_or_else(|| error(format!("there is no [schedule.{schedule}]")))?;
+    let mut new = toml_edit::InlineTable::new();
+    for (key, value) in [("person", person), ("from", from), ("to", to)] {
+        new.insert(key, value.into());
+    }
+    match table.get_mut("override") {
+        None => {
+            table.insert("override", toml_edit::value(toml_edit::Array::from_iter([new])));
+        }
+        Some(item) => match (item.as_array_mut().is_some(), item.is_array_of_tables()) {
+            (true, _) => item.as_array_mut().into_iter().for_each(|a| a.push(new.clone())),
+            (_, true) => item.as_array_of_tables_mut().into_iter().for_each(|a| a.push(new.clone().into_table())),
+            _ => return Err(error(format!("[schedule.{schedule}]: 'override' is not a list"))),
+        },
+    }
+    let text = document.to_string();
+    Config::parse(&text, path)?;
+    Ok(text)
+}
+
 /// Switches the demo feed on or off, keeping everything else as it stands.
 pub fn with_demo(text: &str, path: &Path, enabled: bool) -> Result<String, ConfigError> {
     let mut document: toml_edit::DocumentMut =
@@ -282,7 +403,7 @@ pub fn with_demo(text: &str, path: &Path, enabled: bool) -> Result<String, Confi
     Ok(text)
 }
 
-pub use wf_feeds::config::parse_span;
+pub use wf_model::span::parse_span;
 
 /// Writes a file so that a crash leaves either the old or the new one, readable by this user alone.
 pub fn write(path: &Path, text: &str) -> std::io::Result<()> {

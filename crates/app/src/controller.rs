@@ -11,8 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use wf_evidence::log::PublicKey;
 use wf_evidence::{Completeness, Export, Integrity};
 use wf_feeds::{FeedStatus, Tally};
-use wf_model::{Actor, AuditAction, FeedCounts, FeedName, Incident, IncidentState, Seq, Severity, Timestamp, Verdict};
-use wf_response::lifecycle;
+use wf_model::{Actor, AuditAction, FeedCounts, FeedName, IncidentState, Seq, Severity, Timestamp};
 use wf_store::Store;
 use wf_store::events::{Progress, Query};
 use wf_store::incidents::IncidentFilter;
@@ -46,13 +45,18 @@ pub struct Controller {
     pub authors: Mutex<HashMap<String, String>>,
     pub config_path: std::path::PathBuf,
     pub running: Option<Running>,
+    /// Who is told of what, from the config and what is known of the channels.
+    pub plan: Mutex<Arc<wf_response::Plan>>,
+    /// What reply codes are made from.
+    pub code_key: [u8; 32],
 }
 
 const SHOWN_GAPS: u32 = 200;
 const SHOWN_QUARANTINE: u32 = 100;
+const RELATED: u32 = 8;
 
 impl Controller {
-    fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         self.ledger.store()
     }
 
@@ -62,7 +66,7 @@ impl Controller {
 
     /// The person at this console.
     pub fn operator(&self) -> Actor {
-        Actor::Operator(self.config().operator.display_name())
+        Actor::Operator(self.config().operator_name())
     }
 
     /// Does what a request over the control socket asks, and gives one JSON value back.
@@ -77,76 +81,55 @@ impl Controller {
             Request::EventsCount => Ok(json!({ "events": self.store().count_events().await? })),
             Request::IncidentsList { state, severity, limit } => value(self.incidents(state.as_deref(), severity.as_deref(), limit).await?),
             Request::IncidentsShow { id } => value(self.incident(&id).await?),
-            Request::IncidentsAcknowledge { id, note } => value(self.acknowledge(&id, note.as_deref()).await?),
-            Request::IncidentsResolve { id, verdict, note } => value(self.resolve(&id, &verdict, note.as_deref()).await?),
-            Request::IncidentsReopen { id, note } => value(self.reopen(&id, note.as_deref()).await?),
+            Request::IncidentsAct { ids, action } => {
+                let mut acted = self.act(&ids, &action).await?;
+                // One that could not be done is an error; of several, each says how it went.
+                if acted.len() == 1 { value(acted.remove(0).incident) } else { value(acted) }
+            }
+            Request::IncidentsFolded { id } => value(self.incident(&id).await?.folded),
+            Request::SilencesList => value(self.silences().await?),
+            Request::SilencesPreview { matcher } => value(self.silence_preview(&matcher).await?),
+            Request::SilencesAdd { matcher, reason, length } => value(self.silence_add(&matcher, &reason, &length).await?),
+            Request::SilencesEnd { id } => value(self.silence_end(&id).await?),
+            Request::OnCall { at } => value(self.on_call_at(at.as_deref())?),
+            Request::Readiness => value(self.readiness().await?),
+            Request::Notifications { id } => value(self.receipts(&id).await?),
+            Request::ChannelsList => value(self.channels().await?),
+            Request::ChannelsTest { name } => value(self.channel_test(&name).await?),
+            Request::Drill => value(self.drill().await?),
+            Request::Metrics { since } => value(self.metrics(since.as_deref()).await?),
             Request::AuditVerify { anchor } => value(self.audit_verify(anchor.as_deref()).await?),
             Request::AuditExport => value(self.audit_export().await?),
             Request::Health => value(self.health().await?),
         }
     }
 
-    pub async fn acknowledge(&self, id: &str, note: Option<&str>) -> Result<IncidentView, ApiError> {
-        let (now, who) = (Timestamp::now(), self.operator());
-        self.act(id, |i| lifecycle::acknowledge(now, &who, i, note)).await
-    }
-
-    pub async fn resolve(&self, id: &str, verdict: &str, note: Option<&str>) -> Result<IncidentView, ApiError> {
-        let verdict: Verdict = verdict.parse().map_err(ApiError::invalid)?;
-        let (now, who) = (Timestamp::now(), self.operator());
-        self.act(id, |i| lifecycle::resolve(now, &who, i, verdict, note)).await
-    }
-
-    pub async fn reopen(&self, id: &str, note: Option<&str>) -> Result<IncidentView, ApiError> {
-        let (now, who) = (Timestamp::now(), self.operator());
-        self.act(id, |i| lifecycle::reopen(now, &who, i, note)).await
-    }
-
-    pub async fn note(&self, id: &str, text: &str) -> Result<IncidentView, ApiError> {
-        let (now, who) = (Timestamp::now(), self.operator());
-        self.act(id, |i| lifecycle::note(now, &who, i, text)).await
-    }
-
-    async fn act(&self, id: &str, action: impl FnOnce(&Incident) -> Result<wf_response::Changes, lifecycle::Refusal>) -> Result<IncidentView, ApiError> {
-        let changes = self.ledger.act(id, action).await?;
-        self.live.touched(|t| t.incidents += 1);
-        if let Some(running) = &self.running {
-            for notice in changes.notices {
-                // Nobody listens any more when the window is being closed; the state is committed all the same.
-                let _told = running.outlets.notices.try_send(notice).is_ok();
-            }
-        }
-        changes.incidents.first().map(IncidentView::from).ok_or_else(|| ApiError::failed("nothing changed"))
-    }
-
     /// Live and lately resolved incidents: live first, the gravest first, the newest first.
     pub async fn incidents(&self, state: Option<&str>, severity: Option<&str>, limit: u32) -> Result<Vec<IncidentView>, ApiError> {
+        let plan = self.plan();
         let filter = IncidentFilter {
             live: state == Some("live"),
             state: state.filter(|s| *s != "live").map(str::parse::<IncidentState>).transpose().map_err(ApiError::invalid)?,
             severity: severity.map(str::parse::<Severity>).transpose().map_err(ApiError::invalid)?,
         };
-        Ok(self.store().incidents(&filter, limit.clamp(1, 100_000)).await?.iter().map(IncidentView::from).collect())
+        Ok(self.store().incidents(&filter, limit.clamp(1, 100_000)).await?.iter().map(|i| IncidentView::of(i, &plan)).collect())
     }
 
     pub async fn incident(&self, id: &str) -> Result<IncidentDetail, ApiError> {
-        let store = self.store();
+        let (store, plan) = (self.store(), self.plan());
         let incident = store.incident(id).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no incident '{id}'")))?;
         let seqs: Vec<Seq> = incident.first_events.iter().chain(&incident.last_events).copied().collect();
-        let mut related: Vec<_> = store
-            .incidents(&IncidentFilter::default(), 2000)
-            .await?
-            .into_iter()
-            .filter(|o| o.id != incident.id && (o.entity.is_some() && o.entity.as_ref().map(|e| &e.value) == incident.entity.as_ref().map(|e| &e.value)))
-            .collect();
-        related.sort_by_key(|o| std::cmp::Reverse(o.number));
-        related.truncate(8);
+        let related = store.about_the_same(&incident, RELATED).await?;
+        let rule_author = self.authors.lock().unwrap_or_else(PoisonError::into_inner).get(&incident.rule).cloned();
         Ok(IncidentDetail {
             timeline: store.timeline(&incident.id).await?.iter().map(TimelineView::from).collect(),
             evidence: store.events_by_seq(&seqs).await?.iter().map(EventView::from).collect(),
-            rule_author: self.authors.lock().unwrap_or_else(PoisonError::into_inner).get(&incident.rule).cloned(),
-            related: related.iter().map(IncidentView::from).collect(),
-            incident: (&incident).into(),
+            rule_author,
+            ladder: LadderStep::all(&incident, &plan, Timestamp::now()),
+            receipts: store.notifications_of(&incident.id).await?.iter().map(|n| ReceiptView::of(n, &plan)).collect(),
+            folded: store.folded(&incident.id).await?.iter().map(FoldedView::from).collect(),
+            related: related.iter().map(|i| IncidentView::of(i, &plan)).collect(),
+            incident: IncidentView::of(&incident, &plan),
         })
     }
 
@@ -295,7 +278,7 @@ impl Controller {
         self.edit_config("demo on".into(), |text, path| crate::config::with_demo(text, path, true)).await
     }
 
-    async fn edit_config(&self, what: String, edit: impl FnOnce(&str, &std::path::Path) -> Result<String, crate::config::ConfigError>) -> Result<(), ApiError> {
+    pub(crate) async fn edit_config(&self, what: String, edit: impl FnOnce(&str, &std::path::Path) -> Result<String, crate::config::ConfigError>) -> Result<(), ApiError> {
         let text = match std::fs::read_to_string(&self.config_path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -342,11 +325,11 @@ impl Controller {
         for f in &feeds {
             totals.add(&f.counts);
         }
-        let config = self.config();
+        let (config, plan) = (self.config(), self.plan());
         Ok(OverviewView {
-            operator: config.operator.display_name(),
+            operator: config.operator_name(),
             threat: ThreatView { level: threat.level.to_owned(), score: threat.score, reasons: threat.reasons, formula: threat::FORMULA.to_owned() },
-            needs_you: live.iter().filter(|i| i.state == IncidentState::Open).take(6).map(IncidentView::from).collect(),
+            needs_you: live.iter().filter(|i| i.state == IncidentState::Open).take(6).map(|i| IncidentView::of(i, &plan)).collect(),
             live: counts,
             most_active,
             events_per_second: self.live.rate.load(Ordering::Relaxed) as f64 / 10.0,
@@ -359,12 +342,13 @@ impl Controller {
         })
     }
 
-    fn blocked(&self) -> Option<String> {
+    pub(crate) fn blocked(&self) -> Option<String> {
         self.running.as_ref().and_then(|r| r.outlets.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     fn all_problems(&self) -> Vec<String> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
+        let broken = self.plan().channels.iter().filter_map(|c| c.broken.as_ref().map(|why| format!("channel {} does not work: {why}", c.name))).collect::<Vec<_>>();
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().chain(broken).collect()
     }
 
     pub async fn health(&self) -> Result<HealthView, ApiError> {
@@ -470,8 +454,8 @@ fn anchor_note(text: &str) -> Result<String, ApiError> {
 }
 
 /// `2026-02-22T22:00:00Z`, or a span back from now: `15m`, `24h`, `7d`.
-fn since_when(text: &str) -> Result<Timestamp, ApiError> {
-    if let Ok(span) = wf_feeds::config::parse_span(text) {
+pub(crate) fn since_when(text: &str) -> Result<Timestamp, ApiError> {
+    if let Ok(span) = wf_model::span::parse_span(text) {
         return Ok(Timestamp::now() - span);
     }
     Timestamp::parse(text).ok_or_else(|| ApiError::invalid(format!("'{text}' is neither a moment (2026-02-22T22:00:00Z) nor a span (15m, 24h, 7d)")))
@@ -480,7 +464,7 @@ fn since_when(text: &str) -> Result<Timestamp, ApiError> {
 /// The page counts in milliseconds; scripts get RFC 3339.
 fn for_tools(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
-    const TIMES: &[&str] = &["first_seen", "last_seen", "detected_at", "acknowledged_at", "resolved_at", "at", "received_at", "since", "last_event", "last_match", "from", "to"];
+    const TIMES: &[&str] = &["first_seen", "last_seen", "detected_at", "acknowledged_at", "resolved_at", "at", "received_at", "since", "last_event", "last_match", "from", "to", "until", "created_at", "due_at", "delivered_at", "attempted_at", "worked_at", "failed_at", "acknowledged_until", "snoozed_until", "reminded_at", "done_at"];
     match value {
         Value::Object(map) => Value::Object(
             map.into_iter()

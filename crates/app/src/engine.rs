@@ -27,7 +27,7 @@ use crate::paths::{DataDirLock, Paths};
 use crate::pipeline::{Outlets, Pipeline};
 use crate::platform::ControlListener;
 use crate::supervisor::Supervisor;
-use crate::{control, timers};
+use crate::{control, dead_man, outbox, replies, timers};
 
 /// Deliveries that may wait for the pipeline; each feed bounds its own bytes besides.
 const DELIVERIES: usize = 16;
@@ -96,6 +96,8 @@ pub(crate) struct Opened {
     pub config: Config,
     pub keys: Keys,
     pub ledger: Arc<Ledger>,
+    pub plan: Arc<wf_response::Plan>,
+    pub code_key: [u8; 32],
     pub lock: DataDirLock,
 }
 
@@ -116,8 +118,11 @@ async fn open_all(paths: &Paths, keychain: &Arc<dyn Keychain>) -> Result<Opened,
     let log = AuditLog::new(keys.audit.clone(), hashes);
     let settings = Settings { window: config.incidents.fold_window, recurrence: config.incidents.recurrence };
     let incidents = store.incidents_for_folding(Timestamp::now() - settings.recurrence).await?;
-    let book = Book::new(settings, store.last_incident_number().await?, incidents);
-    Ok(Opened { config, keys, ledger: Arc::new(Ledger::new(store, log, book)), lock })
+    let silences = store.silences(10_000).await?.into_iter().filter(|s| !s.closed).collect();
+    let code_key = keys::code_key(&keys.database);
+    let plan = Arc::new(config.plan(code_key, &store.channels().await?));
+    let book = Book::new(settings, plan.clone(), store.last_incident_number().await?, incidents, silences);
+    Ok(Opened { config, keys, ledger: Arc::new(Ledger::new(store, log, book)), plan, code_key, lock })
 }
 
 impl Engine {
@@ -130,7 +135,7 @@ impl Engine {
         // Several libraries bring a TLS provider each; the first one installed is everybody's.
         let _first = rustls::crypto::aws_lc_rs::default_provider().install_default().is_ok();
         let EngineOptions { paths, keychain, notifier } = options;
-        let Opened { config, keys, ledger, lock } = open(&paths, &keychain).await?;
+        let Opened { config, keys, ledger, plan, code_key, lock } = open(&paths, &keychain).await?;
         let listener = ControlListener::bind(&paths.data_dir).map_err(StartError::Control)?;
         let store = ledger.store().clone();
 
@@ -161,7 +166,7 @@ impl Engine {
             keychain: keychain.clone(),
             demo: tokio::sync::Mutex::default(),
         });
-        let operator = config.operator.display_name();
+        let operator = config.operator_name();
         let controller = Arc::new(Controller {
             ledger: ledger.clone(),
             live: live.clone(),
@@ -171,6 +176,8 @@ impl Engine {
             authors: Mutex::new(authors),
             config_path: paths.config.clone(),
             running: Some(Running { supervisor: supervisor.clone(), signals: signals.clone(), outlets: outlets.clone(), feeds: feeds.clone() }),
+            plan: Mutex::new(plan),
+            code_key,
         });
         ledger
             .record(vec![AuditAction {
@@ -214,6 +221,13 @@ impl Engine {
         let notices_out = Arc::new(tokio::sync::Mutex::new(notices_out));
         let stop = supervisor.stopping();
         supervisor.spawn("notifications", never.clone(), move || tell(notices_out.clone(), notifier.clone(), stop.clone()));
+        let pulse = Arc::new(outbox::Pulse::default());
+        let (sending, beat, stop) = (controller.clone(), pulse.clone(), supervisor.stopping());
+        supervisor.spawn("outbox", never.clone(), move || outbox::run(sending.clone(), beat.clone(), stop.clone()));
+        let (watching, stop) = (controller.clone(), supervisor.stopping());
+        supervisor.spawn("dead man", never.clone(), move || dead_man::run(watching.clone(), pulse.clone(), stop.clone()));
+        let (hearing, stop) = (controller.clone(), supervisor.stopping());
+        supervisor.spawn("replies", never.clone(), move || replies::run(hearing.clone(), stop.clone()));
         let (timed, stop, config_path) = (controller.clone(), supervisor.stopping(), paths.config.clone());
         supervisor.spawn("timers", never, move || timers::run(timed.clone(), config_path.clone(), stop.clone()));
 
@@ -441,7 +455,7 @@ impl Feeds {
             return;
         }
         self.outlets.committed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), committed.clone());
-        let secrets: Arc<dyn wf_feeds::SecretSource> = Arc::new(Secrets(self.keychain.clone()));
+        let secrets: Arc<dyn wf_model::SecretSource> = Arc::new(Secrets(self.keychain.clone()));
         let (store, out, live) = (self.store.clone(), self.deliveries.clone(), self.outlets.live.clone());
         let tally = self.outlets.tallies.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
         let mut changes = status.subscribe();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use wf_evidence::AuditKey;
-use wf_feeds::{SecretRef, SecretSource};
+use wf_model::{SecretRef, SecretSource};
 use wf_store::DatabaseKey;
 
 use crate::config::KeySource;
@@ -128,6 +128,11 @@ fn random() -> [u8; 32] {
     #[expect(clippy::expect_used, reason = "an OS without randomness cannot keep anything secret")]
     getrandom::fill(&mut bytes).expect("the operating system gives no randomness");
     bytes
+}
+
+/// What reply codes are made from: nobody who sees codes learns anything about the key.
+pub fn code_key(database: &DatabaseKey) -> [u8; 32] {
+    wf_evidence::tree::leaf_hash(format!("watchfloor reply codes\n{}", database.expose_hex()).as_bytes())
 }
 
 /// 32 random bytes, for audit salts.

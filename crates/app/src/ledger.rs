@@ -1,10 +1,13 @@
 //! The one door to the disk: whoever changes something changes it here, one after the other, and its audit leaf goes with it.
 
-use tokio::sync::Mutex;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Notify};
 use wf_evidence::AuditLog;
-use wf_model::{AuditAction, Incident, Timestamp};
+use wf_model::channel::ChannelStanding;
+use wf_model::{AuditAction, Incident, Notification, NotificationState, Timestamp};
 use wf_response::lifecycle::Refusal;
-use wf_response::{Book, Changes};
+use wf_response::{Book, Changes, Plan};
 use wf_store::{Commit, Store, StoreError};
 
 use crate::keys;
@@ -13,6 +16,8 @@ use crate::keys;
 pub struct Ledger {
     store: Store,
     state: Mutex<State>,
+    /// Something new is owed to somebody.
+    pub owed: Notify,
 }
 
 struct State {
@@ -33,7 +38,7 @@ pub enum ActError {
 
 impl Ledger {
     pub fn new(store: Store, log: AuditLog, book: Book) -> Self {
-        Self { store, state: Mutex::new(State { log, book }) }
+        Self { store, state: Mutex::new(State { log, book }), owed: Notify::new() }
     }
 
     pub fn store(&self) -> &Store {
@@ -47,9 +52,14 @@ impl Ledger {
         self.write(&mut state, commit, changes).await
     }
 
-    /// What `make` would change now, without changing it.
-    pub async fn preview(&self, make: impl FnOnce(&Book) -> Changes) -> Changes {
-        make(&self.state.lock().await.book)
+    /// What the live incidents say now.
+    pub async fn look<T>(&self, at: impl FnOnce(&Book) -> T) -> T {
+        at(&self.state.lock().await.book)
+    }
+
+    /// From now on, this is what is decided by.
+    pub async fn set_plan(&self, plan: Arc<Plan>) {
+        self.state.lock().await.book.set_plan(plan);
     }
 
     /// Records actions that change nothing else.
@@ -58,11 +68,48 @@ impl Ledger {
     }
 
     /// An officer's action on the incident as it is now.
-    pub async fn act(&self, id: &str, action: impl FnOnce(&Incident) -> Result<Changes, Refusal>) -> Result<Changes, ActError> {
+    pub async fn act(&self, id: &str, action: impl FnOnce(&Incident, &Book) -> Result<Changes, Refusal>) -> Result<Changes, ActError> {
         let mut state = self.state.lock().await;
-        let incident = self.store.incident(id).await?.ok_or_else(|| ActError::NotFound(id.to_owned()))?;
-        let changes = action(&incident)?;
+        let incident = self.incident(id).await?;
+        let changes = action(&incident, &state.book)?;
         Ok(self.write(&mut state, Commit::default(), changes).await?)
+    }
+
+    /// An officer's action on two incidents as they are now.
+    pub async fn act_on_two(&self, one: &str, other: &str, action: impl FnOnce(&Incident, &Incident, &Book) -> Result<Changes, Refusal>) -> Result<Changes, ActError> {
+        let mut state = self.state.lock().await;
+        let (one, other) = (self.incident(one).await?, self.incident(other).await?);
+        let changes = action(&one, &other, &state.book)?;
+        Ok(self.write(&mut state, Commit::default(), changes).await?)
+    }
+
+    /// A change that is about the book as a whole.
+    pub async fn change(&self, make: impl FnOnce(&Book) -> Result<Changes, Refusal>) -> Result<Changes, ActError> {
+        let mut state = self.state.lock().await;
+        let changes = make(&state.book)?;
+        Ok(self.write(&mut state, Commit::default(), changes).await?)
+    }
+
+    /// The intent to send, on the disk before anything is sent. `None`: it is no longer owed. An acknowledgement takes the same door, so it
+    /// comes before or after this, never between.
+    pub async fn claim(&self, key: &str, now: Timestamp) -> Result<Option<Notification>, StoreError> {
+        let mut state = self.state.lock().await;
+        let Some(mut n) = self.store.notification(key).await? else { return Ok(None) };
+        if !matches!(n.state, NotificationState::Queued | NotificationState::Uncertain) {
+            return Ok(None);
+        }
+        n.possible_duplicate |= n.state == NotificationState::Uncertain;
+        n.state = NotificationState::Attempting;
+        n.attempts += 1;
+        n.attempted_at = Some(now);
+        let commit = Commit { receipts: vec![n.clone()], ..Commit::default() };
+        self.write(&mut state, commit, Changes::default()).await?;
+        Ok(Some(n))
+    }
+
+    /// What became of attempts, and what is known of their channels now.
+    pub async fn settle(&self, receipts: Vec<Notification>, channels: Vec<ChannelStanding>, changes: Changes) -> Result<(), StoreError> {
+        self.commit(|_| (Commit { receipts, channels, ..Commit::default() }, changes)).await.map(|_| ())
     }
 
     /// A signed checkpoint of the log as it is, for the hour and for the end.
@@ -77,9 +124,17 @@ impl Ledger {
         self.state.lock().await.log.clone()
     }
 
+    async fn incident(&self, id: &str) -> Result<Incident, ActError> {
+        self.store.incident(id).await?.ok_or_else(|| ActError::NotFound(id.to_owned()))
+    }
+
     async fn write(&self, state: &mut State, mut commit: Commit, changes: Changes) -> Result<Changes, StoreError> {
         commit.incidents.clone_from(&changes.incidents);
         commit.timeline.clone_from(&changes.timeline);
+        commit.folded.clone_from(&changes.folded);
+        commit.withdraw.clone_from(&changes.withdraw);
+        commit.notifications.clone_from(&changes.notifications);
+        commit.silences.clone_from(&changes.silences);
         let mut next = None;
         if !changes.audit.is_empty() {
             let (leaves, checkpoint, log) = state.log.append(Timestamp::now(), &changes.audit, keys::salt);
@@ -90,6 +145,9 @@ impl Ledger {
             state.log = log;
         }
         state.book.apply(&changes);
+        if !changes.notifications.is_empty() {
+            self.owed.notify_one();
+        }
         Ok(changes)
     }
 }

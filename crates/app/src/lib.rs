@@ -4,17 +4,20 @@
 //! - An event comes in: [`pipeline`] takes deliveries from feeds, has `detect` and `response` say what they mean, and commits all of
 //!   it at once.
 //! - An officer acts: [`controller`] is what the window, the CLI and the control socket call.
-//! - Time passes: [`timers`] looks at what is due.
+//! - Time passes: [`timers`] looks at what is due; [`outbox`] delivers what is owed; `replies` hears who answers.
 //!
 //! [`ledger`] is the one door to the disk for all three, so that the audit log and the incidents are written in one order.
 //! [`engine`] starts and stops it all; [`supervisor`] restarts what fails. A new action goes into [`api`] and [`controller`]; a new
-//! picture of the state into [`views`]; a new setting into [`config`].
+//! picture of the state into [`views`]; what is done about incidents is in `desk`; a new setting into [`config`].
 
 pub mod api;
 pub mod config;
 pub mod config_reference;
 pub mod control;
 pub mod controller;
+pub mod dead_man;
+mod desk;
+mod digest;
 pub mod engine;
 pub mod keys;
 pub mod ledger;
@@ -22,7 +25,9 @@ pub mod live;
 pub mod offline;
 pub mod paths;
 pub mod pipeline;
+pub mod outbox;
 mod platform;
+mod replies;
 pub mod supervisor;
 mod threat;
 pub mod timers;
@@ -33,7 +38,8 @@ pub use config::Config;
 pub use controller::Controller;
 pub use engine::{Engine, EngineOptions, StartError};
 
-pub use wf_feeds::SecretRef;
+pub use wf_model::SecretRef;
+pub use wf_model::span::spoken;
 pub use wf_model::text::visible;
 pub use wf_model::{Notice, NoticeReason, Severity};
 pub use wf_store::StoreError;

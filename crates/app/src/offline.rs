@@ -37,6 +37,8 @@ pub async fn open(paths: &Paths, keychain: Arc<dyn Keychain>) -> Result<Offline,
         config: Mutex::new(Arc::new(opened.config)),
         config_path: paths.config.clone(),
         running: None,
+        plan: Mutex::new(opened.plan),
+        code_key: opened.code_key,
     };
     Ok(Offline { controller, _lock: opened.lock })
 }

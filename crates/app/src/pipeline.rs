@@ -167,7 +167,7 @@ impl Pipeline {
         };
         // Which incident an event belongs to is known once folding gave the numbers; an officer's action in between can change
         // the fold but not who is whose, so tagging once is enough.
-        let tags = self.ledger.preview(|book| book.fold(now, &matches)).await;
+        let tags = self.ledger.look(|book| book.fold(now, &matches)).await;
         tag(&mut events, first, &matches, &tags);
         commit.rates = rates(&events);
         commit.events = Arc::new(events);

@@ -19,6 +19,7 @@ use crate::pipeline::Signal;
 const EVERY: Duration = Duration::from_secs(1);
 /// Detection forgets, and files are looked at, this often.
 const SLOWLY: u64 = 2;
+const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 
 /// Runs until told to stop.
@@ -36,6 +37,11 @@ pub async fn run(controller: Arc<Controller>, config_path: PathBuf, mut stop: wa
             _ = interval.tick() => {}
         }
         n += 1;
+        // Every second: a step that is due is not late by more than that.
+        controller.time_passes(Timestamp::now()).await.map_err(|e| e.to_string())?;
+        if n.is_multiple_of(MINUTE) {
+            controller.minute_passes(Timestamp::now()).await.map_err(|e| e.to_string())?;
+        }
         let events = controller.live.events.load(Ordering::Relaxed);
         let rate = controller.live.rate.load(Ordering::Relaxed);
         // Smoothed over a few seconds; in tenths.
@@ -171,6 +177,7 @@ async fn reload(controller: &Controller, files: &mut Files) -> Result<(), String
             let changed: Vec<_> = config.feed.iter().filter(|(n, f)| old.feed.get(*n).is_some_and(|o| format!("{o:?}") != format!("{f:?}"))).map(|(n, _)| n.clone()).collect();
             let payload = json!({ "feeds_before": names(&old), "feeds_after": names(&config), "feeds_changed": changed, "rules": config.rules.paths });
             *controller.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config.clone());
+            controller.replan().await.map_err(|e| e.to_string())?;
             if let Some(running) = &controller.running {
                 running.feeds.apply(&config).await.map_err(|e| format!("the demo feed: {e}"))?;
             }

@@ -3,6 +3,7 @@
 //! It acts through the engine that runs on the data directory; where none does, it opens the directory itself. Results go to
 //! standard output, errors to standard error. Exit codes: 1 failure, 2 usage, 3 refused by the state of things.
 
+mod desk;
 mod render;
 mod run;
 
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use wf_app::api::{ApiError, ErrorCode, Request};
 use wf_app::keys::OsKeychain;
@@ -50,7 +51,29 @@ enum Command {
     Events(Events),
     /// Incidents.
     #[command(subcommand)]
-    Incidents(Incidents),
+    Incidents(desk::Incidents),
+    /// What nobody is told of for a while.
+    #[command(subcommand)]
+    Silences(desk::Silences),
+    /// Rotas.
+    #[command(subcommand)]
+    Oncall(desk::OnCall),
+    /// Who could not be reached, and when. Exit code 1 if anybody could not.
+    Readiness,
+    /// What was sent to whom, and what became of it.
+    #[command(subcommand)]
+    Notifications(desk::Notifications),
+    /// Ways to reach people.
+    #[command(subcommand)]
+    Channels(desk::Channels),
+    /// Test every channel at once. Exit code 1 if any message did not arrive.
+    Drill,
+    /// How long it took: to detect, acknowledge, respond, resolve.
+    Metrics {
+        /// A moment (2026-02-22T22:00:00Z) or a span back from now (24h, 30d).
+        #[arg(long)]
+        since: Option<String>,
+    },
     /// Detection rules.
     #[command(subcommand)]
     Rules(Rules),
@@ -90,43 +113,6 @@ enum Events {
     },
     /// How many events are stored.
     Count,
-}
-
-#[derive(Args)]
-struct Noted {
-    /// An incident's id or number.
-    id: String,
-    #[arg(long)]
-    note: Option<String>,
-}
-
-#[derive(Subcommand)]
-enum Incidents {
-    /// Live incidents first, the gravest first.
-    List {
-        /// open, acknowledged or resolved.
-        #[arg(long)]
-        state: Option<String>,
-        /// P1 to P4.
-        #[arg(long)]
-        severity: Option<String>,
-        #[arg(long, default_value_t = 1000)]
-        limit: u32,
-    },
-    /// One incident with its timeline and evidence.
-    Show { id: String },
-    /// Acknowledge: it is mine.
-    Ack(Noted),
-    /// Resolve: it is over.
-    Resolve {
-        #[command(flatten)]
-        noted: Noted,
-        /// true_positive, benign, false_positive or duplicate.
-        #[arg(long)]
-        verdict: String,
-    },
-    /// Reopen: it was not over.
-    Reopen(Noted),
 }
 
 #[derive(Subcommand)]
@@ -228,16 +214,19 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
         }
         Command::Events(Events::List { query, since, limit, after }) => (Request::EventsList { query, since, limit, after }, render::events),
         Command::Events(Events::Count) => (Request::EventsCount, |v| v["events"].to_string()),
-        Command::Incidents(Incidents::List { state, severity, limit }) => (Request::IncidentsList { state, severity, limit }, render::incidents),
-        Command::Incidents(Incidents::Show { id }) => (Request::IncidentsShow { id }, render::incident),
-        Command::Incidents(Incidents::Ack(n)) => (Request::IncidentsAcknowledge { id: n.id, note: n.note }, render::one_incident),
-        Command::Incidents(Incidents::Resolve { noted, verdict }) => (Request::IncidentsResolve { id: noted.id, verdict, note: noted.note }, render::one_incident),
-        Command::Incidents(Incidents::Reopen(n)) => (Request::IncidentsReopen { id: n.id, note: n.note }, render::one_incident),
+        Command::Incidents(c) => c.request(),
+        Command::Silences(c) => c.request(),
+        Command::Oncall(c) => c.request(),
+        Command::Notifications(c) => c.request(),
+        Command::Channels(c) => c.request(),
+        Command::Readiness => (Request::Readiness, render::readiness),
+        Command::Drill => (Request::Drill, render::receipts),
+        Command::Metrics { since } => (Request::Metrics { since }, render::metrics),
         Command::Health => (Request::Health, render::health),
     };
-    let answer = ask(&paths, request).await?;
+    let answer = ask(&paths, request.clone()).await?;
     print(&if a.json { answer.to_string() } else { render(&answer) });
-    Ok(ExitCode::SUCCESS)
+    Ok(if desk::all_well(&request, &answer) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn ask(paths: &Paths, request: Request) -> Result<Value, ApiError> {
@@ -297,8 +286,8 @@ fn config_check(paths: &Paths, as_json: bool) -> Result<ExitCode, ApiError> {
             let missing: Vec<String> = config
                 .secret_refs()
                 .into_iter()
-                .filter_map(|(feed, r)| match r {
-                    wf_app::SecretRef::Env(name) if std::env::var_os(name).is_none() => Some(format!("[feed.{feed}]: the environment variable {name} is not set")),
+                .filter_map(|(place, r)| match r {
+                    wf_app::SecretRef::Env(name) if std::env::var_os(name).is_none() => Some(format!("{place}: the environment variable {name} is not set")),
                     _ => None,
                 })
                 .collect();

@@ -35,7 +35,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lateness: Duration::from_secs(120), groups: 100_000, entries: 10_000, total: 1_000_000 }
+        Self { lateness: Duration::from_secs(120), groups: 100_000, entries: 10_000, total: 250_000 }
     }
 }
 

@@ -120,6 +120,7 @@ pub(crate) fn checkpoint_text(size: u64, root: &Hash) -> String {
 fn leaf(index: u64, action: &AuditAction, salt: [u8; 32]) -> Leaf {
     let (kind, name) = match &action.actor {
         Actor::Operator(name) => ("operator", Some(name)),
+        Actor::Reply { name, .. } => ("reply", Some(name)),
         Actor::Engine => ("engine", None),
     };
     // `serde_json` orders keys, so this text is canonical; the verifiers hash it as it stands.

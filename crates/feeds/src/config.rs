@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 
-use crate::secret::SecretRef;
+use wf_model::SecretRef;
+use wf_model::span::span;
 
 /// One subscription.
 #[derive(Clone, Debug, Deserialize)]
@@ -379,22 +380,6 @@ fn five_seconds() -> Duration {
     Duration::from_secs(5)
 }
 
-/// `500ms`, `5s`, `10m`, `48h`, `2d`.
-pub fn parse_span(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let wrong = || format!("'{text}' is not a span of time: write 500ms, 5s, 10m, 48h or 2d");
-    let n: u64 = text[..split].parse().map_err(|_| wrong())?;
-    let ms = match &text[split..] {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    n.checked_mul(ms).map(Duration::from_millis).filter(|d| *d <= Duration::from_secs(366 * 86_400)).ok_or_else(wrong)
-}
-
 /// `512KiB`, `4MiB`, `1GiB`, or bytes.
 fn parse_size(text: &str) -> Result<usize, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -408,11 +393,6 @@ fn parse_size(text: &str) -> Result<usize, String> {
         _ => return Err(wrong()),
     };
     n.checked_mul(unit).ok_or_else(wrong)
-}
-
-/// For config fields elsewhere that are spans of time.
-pub fn span<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-    parse_span(&String::deserialize(d)?).map_err(serde::de::Error::custom)
 }
 
 fn maybe_span<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {

@@ -20,7 +20,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::Url;
 
 use crate::config::{Auth, FeedConfig};
-use crate::secret::{SecretRef, SecretSource};
+use wf_model::{SecretRef, SecretSource};
 
 /// What a WebSocket runs over.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

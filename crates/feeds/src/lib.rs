@@ -15,14 +15,12 @@ mod decode;
 pub mod ingest;
 pub mod mapping;
 pub mod probe;
-pub mod secret;
 pub mod subscribe;
 pub mod tally;
 
 pub use config::FeedConfig;
 
 pub use mapping::Mapping;
-pub use secret::{SecretRef, SecretSource};
 
 pub use ingest::{Delivery, Ingest};
 pub use subscribe::{FeedState, FeedStatus, Subscription};

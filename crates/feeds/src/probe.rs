@@ -13,7 +13,7 @@ use crate::config::FeedConfig;
 use crate::connect::{self, HARD_FRAME_LIMIT};
 use crate::ingest::{Ingest, Pressure, Seed};
 use crate::mapping::Mapping;
-use crate::secret::SecretSource;
+use wf_model::SecretSource;
 
 const FRAMES: usize = 5;
 const SHOWN: usize = 2000;

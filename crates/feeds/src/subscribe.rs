@@ -15,7 +15,7 @@ use crate::connect::{self, ConnectError, HARD_FRAME_LIMIT, Socket};
 use crate::decode;
 use crate::ingest::{Delivery, Ingest, Pressure, Seed};
 use crate::mapping::Mapping;
-use crate::secret::SecretSource;
+use wf_model::SecretSource;
 
 /// A delivery is handed over when this much is ready (about a thousand events), or when the socket has no more.
 const BATCH_BYTES: usize = 512 << 10;

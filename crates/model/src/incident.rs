@@ -1,11 +1,10 @@
 //! The incident: what an officer works on.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FeedName, Seq, Severity, Timestamp};
+use crate::{FeedName, Handling, Seq, Severity, Timestamp};
 
 /// Identifies an incident for ever and everywhere: 16 lower-case hex digits. People use [`Incident::number`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +23,8 @@ impl fmt::Display for IncidentId {
 pub enum Actor {
     /// The person the config maps this OS user to.
     Operator(String),
+    /// Somebody who answered through a channel: their name, and the channel's.
+    Reply { name: String, channel: String },
     /// The engine itself.
     Engine,
 }
@@ -31,7 +32,7 @@ pub enum Actor {
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Operator(name) => f.write_str(name),
+            Self::Operator(name) | Self::Reply { name, .. } => f.write_str(name),
             Self::Engine => f.write_str("Watchfloor"),
         }
     }
@@ -83,10 +84,11 @@ fn thousands(n: u64) -> String {
     out
 }
 
+/// An enum of words: how it is written, read, and refused.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
@@ -97,11 +99,11 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.as_str()) }
         }
 
-        impl FromStr for $name {
+        impl std::str::FromStr for $name {
             type Err = String;
             fn from_str(s: &str) -> Result<Self, String> {
                 Self::ALL.iter().copied().find(|v| v.as_str() == s).ok_or_else(|| {
@@ -112,6 +114,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// Where an incident stands.
@@ -163,6 +167,7 @@ pub struct Incident {
     pub first_events: Vec<Seq>,
     pub last_events: Vec<Seq>,
     pub actions: Vec<String>,
+    pub handling: Handling,
 }
 
 impl Incident {
@@ -173,6 +178,11 @@ impl Incident {
     /// Still somebody's work.
     pub fn is_live(&self) -> bool {
         self.state != IncidentState::Resolved
+    }
+
+    /// When time alone will change something.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.handling.due_at(self.is_live(), self.state == IncidentState::Acknowledged)
     }
 }
 
@@ -187,6 +197,25 @@ words! {
         Resolved = "resolved",
         Reopened = "reopened",
         Note = "note",
+        /// A step of the ladder ran.
+        Escalated = "escalated",
+        /// A step reached nobody, or the ladder is at its end: escalation itself needs somebody.
+        EscalationFailed = "escalation_failed",
+        /// Whoever acknowledged is asked whether they still stand by it.
+        Reminded = "reminded",
+        /// Nobody stood by the acknowledgement.
+        Withdrawn = "withdrawn",
+        Snoozed = "snoozed",
+        /// The snooze is over.
+        Woke = "woke",
+        Assigned = "assigned",
+        Merged = "merged",
+        Split = "split",
+        Silenced = "silenced",
+        /// A step of the checklist was done, or undone.
+        Checked = "checked",
+        /// A message could not be delivered, or arrived somewhere else than meant.
+        Delivery = "delivery",
     }
 }
 
@@ -223,6 +252,10 @@ pub enum NoticeReason {
     Grew,
     SeverityRaised,
     Reopened,
+    /// Whoever acknowledged is asked whether they still stand by it.
+    Reminder,
+    /// Escalation itself is in trouble.
+    Alarm,
 }
 
 #[cfg(test)]

@@ -6,21 +6,31 @@
 //! in that crate; it moves here when a second one needs it.
 
 pub mod audit;
+pub mod channel;
 pub mod event;
 pub mod feed;
+pub mod handling;
 pub mod incident;
+pub mod notification;
 pub mod ruling;
+pub mod secret;
 pub mod severity;
+pub mod silence;
+pub mod span;
 pub mod text;
 pub mod time;
 
 pub use audit::{AuditAction, Leaf, SignedCheckpoint};
 pub use event::{Event, FieldName, Fields, Raw, Seq, Value};
 pub use feed::{FeedCounts, FeedName, Gap, GapReason, Position, Quarantined};
+pub use handling::{CheckItem, Destination, Folded, Handling, Ladder, Merged, Step, Target};
 pub use incident::{
     Actor, Entity, EntryKind, Incident, IncidentId, IncidentState, Message, Notice, NoticeReason,
     Part, TimelineEntry, Verdict,
 };
+pub use notification::{Notification, NotificationState, Page, Purpose};
 pub use ruling::{Contribution, Match};
+pub use secret::{SecretRef, SecretSource};
 pub use severity::Severity;
+pub use silence::{Matcher, Silence};
 pub use time::Timestamp;

@@ -1,15 +1,17 @@
-//! Folding: matches of one rule about one entity become one incident with a count.
+//! Folding: matches of one rule about one entity become one incident with a count, and the right people are told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use wf_model::{
-    Actor, AuditAction, Contribution, Entity, EntryKind, Incident, IncidentId, IncidentState,
-    Match, Notice, NoticeReason, Seq, TimelineEntry, Timestamp,
+    Actor, CheckItem, Contribution, Entity, EntryKind, Folded, Handling, Incident, IncidentId, IncidentState, Match, Message, NoticeReason, Part, Purpose, Seq, Severity, Silence, Timestamp,
 };
 
-use crate::Changes;
+use crate::draft::Draft;
+use crate::notify::{self, Asked};
+use crate::{Changes, Plan, escalate, silence};
 
 /// How incidents are folded.
 #[derive(Clone, Copy, Debug)]
@@ -36,29 +38,56 @@ fn fingerprint(rule: &str, entity: Option<&Entity>) -> Fingerprint {
     (rule.to_owned(), entity.cloned())
 }
 
-/// The live incidents, as committed.
+/// The rule of the incident that stands for a storm of others.
+pub const STORM: &str = "watchfloor.storm";
+/// A storm is over when for this long nothing new has opened.
+const CALM: Duration = Duration::from_secs(300);
+
+/// The live incidents, as committed, and what is needed to decide about new ones.
 #[derive(Debug, Default)]
 pub struct Book {
     settings: Settings,
-    live: HashMap<Fingerprint, Incident>,
+    plan: Arc<Plan>,
+    live: HashMap<IncidentId, Incident>,
+    /// Where a match goes: the newest live incident of its fingerprint, or the one that was merged into.
+    by_fingerprint: HashMap<Fingerprint, IncidentId>,
     resolved: HashMap<Fingerprint, (u64, Timestamp)>,
+    silences: Vec<Silence>,
+    /// When incidents opened lately.
+    opened: VecDeque<Timestamp>,
     last_number: u64,
 }
 
 impl Book {
     /// `incidents` are those stored: all live ones, and those resolved within the recurrence window.
-    pub fn new(settings: Settings, last_number: u64, incidents: impl IntoIterator<Item = Incident>) -> Self {
-        let mut book = Self { settings, last_number, ..Self::default() };
+    pub fn new(settings: Settings, plan: Arc<Plan>, last_number: u64, incidents: impl IntoIterator<Item = Incident>, silences: Vec<Silence>) -> Self {
+        let mut book = Self { settings, plan, last_number, silences, ..Self::default() };
         for incident in incidents {
             book.take(&incident);
         }
+        book.opened.clear();
         book
+    }
+
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// What is decided from now on is decided by this. Ladders that run are not moved.
+    pub fn set_plan(&mut self, plan: Arc<Plan>) {
+        self.plan = plan;
     }
 
     /// Takes note of what was committed.
     pub fn apply(&mut self, changes: &Changes) {
         for incident in &changes.incidents {
             self.take(incident);
+        }
+        for silence in &changes.silences {
+            self.silences.retain(|s| s.id != silence.id);
+            if !silence.closed {
+                self.silences.push(silence.clone());
+            }
         }
     }
 
@@ -67,47 +96,134 @@ impl Book {
         self.live.values()
     }
 
+    pub fn get(&self, id: &IncidentId) -> Option<&Incident> {
+        self.live.get(id)
+    }
+
+    pub fn silences(&self) -> &[Silence] {
+        &self.silences
+    }
+
+    /// The number of the next incident.
+    pub fn next_number(&self) -> u64 {
+        self.last_number + 1
+    }
+
+    /// When time alone changes something, next.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let silences = self.silences.iter().map(|s| s.until);
+        self.live.values().filter_map(Incident::due_at).chain(silences).min()
+    }
+
     fn take(&mut self, incident: &Incident) {
-        self.last_number = self.last_number.max(incident.number);
-        let key = fingerprint(&incident.rule, incident.entity.as_ref());
-        match incident.state {
-            IncidentState::Open | IncidentState::Acknowledged => {
-                if self.live.get(&key).is_none_or(|held| held.number <= incident.number) {
-                    self.live.insert(key, incident.clone());
-                }
+        if incident.number > self.last_number {
+            self.last_number = incident.number;
+            self.opened.push_back(incident.detected_at);
+            while self.opened.front().is_some_and(|t| *t + CALM < incident.detected_at) {
+                self.opened.pop_front();
             }
-            IncidentState::Resolved => {
-                if self.live.get(&key).is_some_and(|held| held.id == incident.id) {
-                    self.live.remove(&key);
-                }
-                let at = incident.resolved_at.unwrap_or_default();
-                let newest = self.resolved.entry(key).or_insert((incident.number, at));
-                if newest.1 <= at {
-                    *newest = (incident.number, at);
-                }
+        }
+        let key = fingerprint(&incident.rule, incident.entity.as_ref());
+        if incident.is_live() {
+            let newest = self.by_fingerprint.get(&key).and_then(|id| self.live.get(id)).is_none_or(|held| held.number <= incident.number);
+            if newest && incident.handling.split_from.is_none() {
+                self.by_fingerprint.insert(key, incident.id.clone());
+            }
+            for part in &incident.handling.merged {
+                self.by_fingerprint.insert(fingerprint(&part.rule, part.entity.as_ref()), incident.id.clone());
+            }
+            // What was taken out of it again no longer leads here.
+            self.by_fingerprint.retain(|k, id| {
+                *id != incident.id || (k.0 == incident.rule && k.1 == incident.entity) || incident.handling.merged.iter().any(|m| m.rule == k.0 && m.entity == k.1)
+            });
+            self.live.insert(incident.id.clone(), incident.clone());
+            return;
+        }
+        self.live.remove(&incident.id);
+        self.by_fingerprint.retain(|_, id| *id != incident.id);
+        if incident.handling.merged_into.is_none() {
+            let at = incident.resolved_at.unwrap_or_default();
+            let newest = self.resolved.entry(key).or_insert((incident.number, at));
+            if newest.1 <= at {
+                *newest = (incident.number, at);
             }
         }
     }
 
     /// Folds matches, in order. Nothing is changed here: the result is committed and then handed to [`Book::apply`].
     pub fn fold(&self, now: Timestamp, matches: &[Match]) -> Changes {
-        let mut batch = Batch { book: self, now, touched: Vec::new(), index: HashMap::new(), number: self.last_number, changes: Changes::default() };
+        let lately = self.opened.iter().filter(|t| **t + Duration::from_secs(60) > now).count() as u32;
+        let mut batch = Batch { book: self, now, drafts: Vec::new(), index: HashMap::new(), number: self.last_number, lately };
         for m in matches {
             batch.take(m);
         }
-        let mut changes = batch.changes;
-        changes.incidents = batch.touched;
+        let mut changes = Changes::default();
+        for mut draft in batch.drafts {
+            draft.tell_growth(&self.plan);
+            changes.folded.push(draft.folded);
+            changes.join(draft.draft.finish());
+        }
         changes
+    }
+
+    /// A storm that is over leaves a summary, once.
+    pub fn calm(&self, now: Timestamp) -> Option<Changes> {
+        let storm = self.live.values().find(|i| i.rule == STORM && i.last_seen + CALM < now && i.handling.in_storm)?;
+        let of: Vec<&Incident> = self.live.values().filter(|i| i.handling.in_storm && i.rule != STORM && i.detected_at >= storm.detected_at).collect();
+        let mut entities: Vec<&str> = of.iter().filter_map(|i| i.entity.as_ref().map(|e| e.value.as_str())).collect();
+        entities.sort_unstable();
+        entities.dedup();
+        let mut draft = Draft::of(now, storm);
+        draft.incident.handling.in_storm = false;
+        let text = format!("The storm is over: {} incidents in {}; {} of them are still open, about {} addresses, users or resources", storm.count, wf_model::span::spoken(storm.last_seen.since(storm.first_seen)), of.len(), entities.len());
+        draft.entry(&Actor::Engine, EntryKind::Note, text);
+        Some(draft.finish())
+    }
+}
+
+/// An incident that this batch opened or added to.
+struct Touched {
+    draft: Draft,
+    folded: Folded,
+    /// The highest threshold the batch crossed.
+    crossed: Option<u64>,
+}
+
+impl Touched {
+    fn of(draft: Draft, m: &Match) -> Self {
+        let i = &draft.incident;
+        let folded = Folded { incident: i.id.clone(), version: i.version, at: draft.now, first_seen: m.first_at, last_seen: m.at, count: 0, rule: m.rule.clone(), entity: m.entity.clone(), events: Vec::new(), moved_to: None };
+        Self { draft, folded, crossed: None }
+    }
+
+    fn add(&mut self, m: &Match) {
+        self.folded.count += m.count;
+        self.folded.first_seen = self.folded.first_seen.min(m.first_at);
+        self.folded.last_seen = self.folded.last_seen.max(m.at);
+        let room = SAMPLE.saturating_sub(self.folded.events.len());
+        self.folded.events.extend(m.events.iter().take(room));
+    }
+
+    /// Whoever was told of it is told once a batch how much it grew.
+    fn tell_growth(&mut self, plan: &Plan) {
+        let Some(step) = self.crossed else { return };
+        let i = &self.draft.incident;
+        if i.handling.silenced_by.is_some() || i.handling.snoozed_until.is_some() || i.handling.in_storm && i.rule != STORM {
+            return;
+        }
+        let told = i.handling.told.clone();
+        notify::owe(&mut self.draft, plan, Purpose::Grew, Asked::default(), &told, &[format!("It has grown past {step}")]);
     }
 }
 
 struct Batch<'a> {
     book: &'a Book,
     now: Timestamp,
-    touched: Vec<Incident>,
+    drafts: Vec<Touched>,
     index: HashMap<Fingerprint, usize>,
     number: u64,
-    changes: Changes,
+    /// How many opened in the last minute, these included.
+    lately: u32,
 }
 
 impl Batch<'_> {
@@ -115,20 +231,22 @@ impl Batch<'_> {
         let key = fingerprint(&m.rule, m.entity.as_ref());
         let window = self.book.settings.window;
         let fits = |i: &Incident| i.last_seen + window >= m.first_at;
-        let at = match self.index.get(&key) {
-            Some(&at) if fits(&self.touched[at]) => at,
-            _ => match self.book.live.get(&key) {
-                Some(live) if !self.index.contains_key(&key) && fits(live) => {
-                    let mut next = live.clone();
-                    next.version += 1;
-                    self.touched.push(next);
-                    self.index.insert(key, self.touched.len() - 1);
-                    self.touched.len() - 1
-                }
-                _ => return self.open(m, key),
-            },
-        };
-        self.grow(at, m);
+        if let Some(&at) = self.index.get(&key) {
+            return if fits(&self.drafts[at].draft.incident) { self.grow(at, m) } else { self.open(m, key) };
+        }
+        match self.book.by_fingerprint.get(&key).and_then(|id| self.book.live.get(id)) {
+            Some(live) if fits(live) => {
+                // Two fingerprints may lead to one incident: it was merged.
+                let known = self.drafts.iter().position(|d| d.draft.incident.id == live.id);
+                let at = known.unwrap_or_else(|| {
+                    self.drafts.push(Touched::of(Draft::of(self.now, live), m));
+                    self.drafts.len() - 1
+                });
+                self.index.insert(key, at);
+                self.grow(at, m);
+            }
+            _ => self.open(m, key),
+        }
     }
 
     fn open(&mut self, m: &Match, key: Fingerprint) {
@@ -165,39 +283,65 @@ impl Batch<'_> {
             first_events: m.events.iter().take(SAMPLE).copied().collect(),
             last_events: Vec::new(),
             actions: m.actions.clone(),
+            handling: Handling { checklist: m.actions.iter().map(|a| CheckItem { text: a.clone(), done_by: None, done_at: None }).collect(), ..Handling::default() },
         };
+        let mut draft = Draft::new(self.now, incident);
+        let rest: Vec<_> = m.events.iter().skip(SAMPLE).copied().collect();
+        keep_last(&mut draft.incident.last_events, &rest);
         let mut text = format!("Rule “{}” fired, {} {}", m.title, m.severity, m.severity.word());
         if let Some(n) = recurrence_of {
             text.push_str(&format!("; recurrence of #{n}"));
         }
-        let subject = format!("incident:{}", incident.id);
-        self.changes.audit.push(AuditAction {
-            at: self.now,
-            actor: Actor::Engine,
-            action: "incident.open".into(),
-            subject,
-            payload: json!({
-                "number": incident.number, "rule": incident.rule, "type": incident.kind,
-                "severity": incident.severity, "entity": incident.entity,
-            }),
-        });
-        self.touched.push(incident);
-        let at = self.touched.len() - 1;
-        self.index.insert(key, at);
-        let rest: Vec<_> = m.events.iter().skip(SAMPLE).copied().collect();
-        keep_last(&mut self.touched[at].last_events, &rest);
-        self.entry(at, EntryKind::Opened, text);
-        self.notice(at, if recurrence_of.is_some() { NoticeReason::Recurrence } else { NoticeReason::New });
+        draft.entry(&Actor::Engine, EntryKind::Opened, text);
+        let i = &draft.incident;
+        let payload = json!({ "rule": i.rule, "type": i.kind, "severity": i.severity, "entity": i.entity });
+        draft.audit(&Actor::Engine, "incident.open", payload);
+        let stormy = self.tell_of(&mut draft, recurrence_of.is_some());
+        let mut touched = Touched::of(draft, m);
+        touched.add(m);
+        self.drafts.push(touched);
+        self.index.insert(key, self.drafts.len() - 1);
         // One that opens with hundreds was told as such: no second notice for the thresholds it is already past.
+        if stormy {
+            self.take(&storm(m));
+        }
+    }
+
+    /// Tells whoever is to be told of a new incident, unless a silence covers it or one notification stands for many. `true`: it is part of a storm.
+    fn tell_of(&mut self, draft: &mut Draft, recurrence: bool) -> bool {
+        let plan = &self.book.plan;
+        if let Some(s) = silence::covering(&self.book.silences, self.now, &draft.incident) {
+            draft.incident.handling.silenced_by = Some(s.id.clone());
+            draft.entry(&Actor::Engine, EntryKind::Silenced, format!("Nobody is told: silence {} of {}, “{}”", s.id, s.author, s.reason));
+            return false;
+        }
+        let is_storm = draft.incident.rule == STORM;
+        if !is_storm {
+            self.lately += 1;
+            if self.lately > plan.escalation.storm {
+                draft.incident.handling.in_storm = true;
+                draft.entry(&Actor::Engine, EntryKind::Note, "Opened in a storm of incidents: one notification stands for all of them".into());
+                return true;
+            }
+        }
+        draft.incident.handling.in_storm = is_storm;
+        draft.notice(if recurrence { NoticeReason::Recurrence } else { NoticeReason::New });
+        escalate::begin(draft, plan);
+        false
     }
 
     fn grow(&mut self, at: usize, m: &Match) {
-        let incident = &mut self.touched[at];
+        self.drafts[at].add(m);
+        let Touched { draft, crossed, .. } = &mut self.drafts[at];
+        let incident = &mut draft.incident;
         let before = incident.count;
         incident.count = incident.count.saturating_add(m.count);
         incident.first_seen = incident.first_seen.min(m.first_at);
         incident.last_seen = incident.last_seen.max(m.at);
-        incident.message = m.message.clone();
+        // What was merged into it keeps its own words to itself.
+        if incident.rule == m.rule && incident.entity == m.entity {
+            incident.message = m.message.clone();
+        }
         for feed in &m.feeds {
             if !incident.feeds.contains(feed) {
                 incident.feeds.push(feed.clone());
@@ -212,61 +356,56 @@ impl Batch<'_> {
         }
         let (count, state) = (incident.count, incident.state);
         let acknowledged = incident.acknowledged_count;
+        let muted = incident.handling.silenced_by.is_some() || incident.handling.snoozed_until.is_some() || (incident.handling.in_storm && incident.rule != STORM);
         if m.severity > incident.severity {
             let from = incident.severity;
             incident.severity = m.severity;
-            self.entry(at, EntryKind::SeverityRaised, format!("Severity raised from {from} to {}", m.severity));
-            self.notice(at, NoticeReason::SeverityRaised);
+            draft.entry(&Actor::Engine, EntryKind::SeverityRaised, format!("Severity raised from {from} to {}", m.severity));
+            if !muted {
+                draft.notice(NoticeReason::SeverityRaised);
+                // The graver severity has a ladder of its own, from its first step.
+                if state == IncidentState::Open {
+                    escalate::begin(draft, &self.book.plan);
+                }
+            }
             return;
         }
-        let crossed = match (state, acknowledged) {
+        let step = match (state, acknowledged) {
             (IncidentState::Acknowledged, Some(then)) => {
                 let step = then.max(1).saturating_mul(10);
                 (before < step && count >= step).then_some(step)
             }
-            _ => crossed(before, count),
+            _ => self::crossed(before, count),
         };
-        if let Some(step) = crossed {
-            self.entry(at, EntryKind::Grew, format!("Count reached {count} (told again at {step})"));
-            self.notice(at, NoticeReason::Grew);
-        } else if m.contribution == Contribution::Fired && m.value > 1 {
-            self.entry(at, EntryKind::Grew, format!("Fired again; count {count}"));
-        }
-    }
-
-    fn entry(&mut self, at: usize, kind: EntryKind, text: String) {
-        let incident = &self.touched[at];
-        let ordinal = self
-            .changes
-            .timeline
-            .iter()
-            .filter(|e| e.incident == incident.id && e.version == incident.version)
-            .count() as u32;
-        self.changes.timeline.push(TimelineEntry {
-            incident: incident.id.clone(),
-            version: incident.version,
-            ordinal,
-            at: self.now,
-            actor: Actor::Engine,
-            kind,
-            text,
-        });
-    }
-
-    /// One notice an incident and batch: the last reason, the last count.
-    fn notice(&mut self, at: usize, reason: NoticeReason) {
-        let i = &self.touched[at];
-        let notice = Notice { incident: i.id.clone(), number: i.number, severity: i.severity, kind: i.kind.clone(), count: i.count, reason };
-        match self.changes.notices.iter_mut().find(|n| n.incident == i.id) {
-            Some(earlier) => {
-                let first = earlier.reason;
-                *earlier = notice;
-                if matches!(first, NoticeReason::New | NoticeReason::Recurrence) {
-                    earlier.reason = first;
-                }
+        if let Some(step) = step {
+            draft.entry(&Actor::Engine, EntryKind::Grew, format!("Count reached {count} (told again at {step})"));
+            if !muted {
+                draft.notice(NoticeReason::Grew);
+                *crossed = Some(step);
             }
-            None => self.changes.notices.push(notice),
+        } else if m.contribution == Contribution::Fired && m.value > 1 {
+            draft.entry(&Actor::Engine, EntryKind::Grew, format!("Fired again; count {count}"));
         }
+    }
+}
+
+/// What a match adds to the incident that stands for the storm.
+fn storm(m: &Match) -> Match {
+    Match {
+        rule: STORM.into(),
+        title: "Storm of incidents".into(),
+        kind: "INCIDENT_STORM".into(),
+        severity: m.severity.max(Severity::P2),
+        entity: None,
+        at: m.at,
+        first_at: m.first_at,
+        count: 1,
+        value: 1,
+        contribution: Contribution::Grew,
+        message: Message(vec![Part::Count, Part::Text(" incidents opened in a storm; one notification stands for all of them".into())]),
+        actions: vec![],
+        events: m.events.iter().take(1).copied().collect(),
+        feeds: m.feeds.clone(),
     }
 }
 
@@ -319,6 +458,10 @@ mod tests {
         }
     }
 
+    fn book() -> Book {
+        Book::default()
+    }
+
     fn step(book: &mut Book, now: i64, matches: &[Match]) -> Changes {
         let c = book.fold(Timestamp::from_millis(now), matches);
         book.apply(&c);
@@ -327,7 +470,7 @@ mod tests {
 
     #[test]
     fn one_rule_and_one_entity_is_one_incident() {
-        let mut book = Book::default();
+        let mut book = book();
         let c = step(&mut book, 10, &[m("a", Some("x"), 1, 5), m("a", Some("y"), 2, 1), m("b", Some("x"), 3, 1), m("a", Some("x"), 4, 2)]);
         assert_eq!(c.incidents.iter().map(|i| (i.number, i.count)).collect::<Vec<_>>(), [(1, 7), (2, 1), (3, 1)]);
         let c = step(&mut book, 20, &[m("a", Some("x"), 5, 1)]);
@@ -337,14 +480,14 @@ mod tests {
 
     #[test]
     fn a_match_without_an_entity_never_joins_one_with() {
-        let mut book = Book::default();
+        let mut book = book();
         let c = step(&mut book, 10, &[m("a", None, 1, 1), m("a", Some("x"), 1, 1), m("a", None, 2, 1)]);
         assert_eq!(c.incidents.iter().map(|i| i.count).collect::<Vec<_>>(), [2, 1]);
     }
 
     #[test]
     fn an_hour_of_quiet_opens_a_new_incident() {
-        let mut book = Book::default();
+        let mut book = book();
         step(&mut book, 0, &[m("a", Some("x"), 0, 1)]);
         assert_eq!(step(&mut book, 1, &[m("a", Some("x"), 3_600_000, 1)]).incidents[0].number, 1);
         assert_eq!(step(&mut book, 2, &[m("a", Some("x"), 7_200_001, 1)]).incidents[0].number, 2);
@@ -352,7 +495,7 @@ mod tests {
 
     #[test]
     fn a_jump_over_several_thresholds_is_told_once() {
-        let mut book = Book::default();
+        let mut book = book();
         step(&mut book, 0, &[m("a", Some("x"), 0, 9)]);
         let c = step(&mut book, 1, &[m("a", Some("x"), 1, 200)]);
         assert_eq!(c.notices.len(), 1);
@@ -363,9 +506,9 @@ mod tests {
 
     #[test]
     fn after_an_acknowledgement_only_ten_times_the_count_is_told() {
-        let mut book = Book::default();
+        let mut book = book();
         let c = step(&mut book, 0, &[m("a", Some("x"), 0, 8)]);
-        let acked = crate::lifecycle::acknowledge(Timestamp::from_millis(1), &Actor::Operator("o".into()), &c.incidents[0], None).unwrap();
+        let acked = crate::lifecycle::acknowledge(Timestamp::from_millis(1), &Actor::Operator("o".into()), &c.incidents[0], None, None, &Plan::default()).unwrap();
         book.apply(&acked);
         assert!(step(&mut book, 2, &[m("a", Some("x"), 2, 71)]).notices.is_empty());
         assert_eq!(step(&mut book, 3, &[m("a", Some("x"), 3, 1)]).notices.len(), 1);
@@ -376,9 +519,9 @@ mod tests {
     fn after_resolution_a_new_match_is_a_recurrence_within_a_day_and_new_after_it() {
         let operator = Actor::Operator("o".into());
         for (later, expected) in [(86_400_000, Some(1)), (86_400_001, None)] {
-            let mut book = Book::default();
+            let mut book = book();
             let c = step(&mut book, 0, &[m("a", Some("x"), 0, 1)]);
-            book.apply(&crate::lifecycle::resolve(Timestamp::EPOCH, &operator, &c.incidents[0], wf_model::Verdict::Benign, None).unwrap());
+            book.apply(&crate::lifecycle::resolve(Timestamp::EPOCH, &operator, &c.incidents[0], wf_model::Verdict::Benign, None, &Plan::default()).unwrap());
             let c = step(&mut book, later, &[m("a", Some("x"), later, 1)]);
             assert_eq!((c.incidents[0].number, c.incidents[0].recurrence_of), (2, expected));
             assert_eq!(c.notices.len(), 1);
@@ -387,7 +530,7 @@ mod tests {
 
     #[test]
     fn a_higher_severity_raises_the_incident_and_is_told() {
-        let mut book = Book::default();
+        let mut book = book();
         step(&mut book, 0, &[m("a", Some("x"), 0, 1)]);
         let mut worse = m("a", Some("x"), 1, 1);
         worse.severity = Severity::P1;
@@ -404,7 +547,7 @@ mod tests {
         ) {
             let matches: Vec<_> = input.iter().enumerate()
                 .map(|(i, (r, e, n))| m(&r.to_string(), (*e > 0).then(|| e.to_string()).as_deref(), i as i64, *n)).collect();
-            let mut book = Book::default();
+            let mut book = book();
             for chunk in matches.chunks(cut) {
                 let c = book.fold(Timestamp::EPOCH, chunk);
                 prop_assert_eq!(&c, &book.fold(Timestamp::EPOCH, chunk), "folding is pure");

@@ -1,18 +1,34 @@
-//! What happens to a match: it is folded into an incident, and an officer sees it through. Sans-I/O.
+//! What happens to a match: it is folded into an incident, somebody is told, and an officer sees it through. Sans-I/O.
 //!
 //! - [`Book`] knows the live incidents and folds matches into them.
-//! - [`lifecycle`] is what an officer does: acknowledge, resolve, reopen, note.
+//! - [`plan`] is who is told of what, from the config; [`schedule`] is who is on call.
+//! - [`escalate`] climbs the ladder of an incident as time passes; `notify` writes the messages it owes.
+//! - [`lifecycle`] is what an officer does with one incident; [`merge`] what they do with two.
+//! - [`delivery`] is what follows when a message does not get through.
+//! - [`readiness`] says who could not be reached, before it matters; [`metrics`] how well it went, after.
 //!
-//! Both return [`Changes`], which are values: whole new states of incidents with a version, and timeline entries with an
+//! All return [`Changes`], which are values: whole new states of incidents with a version, timeline entries and notifications with an
 //! identity, so that applying them twice does nothing. The caller commits them and only then tells the [`Book`].
 //! A new action of an officer goes into `lifecycle`; a new rule of folding into `fold`.
 
+pub mod delivery;
+mod draft;
+pub mod escalate;
 mod fold;
 pub mod lifecycle;
+pub mod merge;
+pub mod metrics;
+mod notify;
+pub mod plan;
+pub mod readiness;
+pub mod schedule;
+pub mod silence;
 
 pub use fold::{Book, Settings};
+pub use notify::{about_itself, coalesce};
+pub use plan::Plan;
 
-use wf_model::{AuditAction, Incident, Notice, TimelineEntry};
+use wf_model::{AuditAction, Folded, Incident, IncidentId, Notice, Notification, Silence, TimelineEntry};
 
 /// Everything one cause changes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,7 +36,31 @@ pub struct Changes {
     /// New states. The one with the greater version wins.
     pub incidents: Vec<Incident>,
     pub timeline: Vec<TimelineEntry>,
-    /// To be told to the officer, once this is committed.
+    /// What each fold added, so that it can be moved out again.
+    pub folded: Vec<Folded>,
+    /// To be told to the officer at this window, once this is committed.
     pub notices: Vec<Notice>,
+    /// Of these incidents, what was asked of people and not sent yet is owed no longer. Taken before `notifications` are added.
+    pub withdraw: Vec<IncidentId>,
+    /// Owed to people and places elsewhere.
+    pub notifications: Vec<Notification>,
+    pub silences: Vec<Silence>,
     pub audit: Vec<AuditAction>,
 }
+
+impl Changes {
+    pub(crate) fn join(&mut self, other: Self) {
+        self.incidents.extend(other.incidents);
+        self.timeline.extend(other.timeline);
+        self.folded.extend(other.folded);
+        self.notices.extend(other.notices);
+        self.withdraw.extend(other.withdraw);
+        self.notifications.extend(other.notifications);
+        self.silences.extend(other.silences);
+        self.audit.extend(other.audit);
+    }
+}
+
+#[cfg(test)]
+#[path = "escalate_tests.rs"]
+mod escalate_tests;

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use wf_model::{Event, FeedCounts, FeedName, Gap, Incident, Leaf, Position, Quarantined, Seq, SignedCheckpoint, TimelineEntry, Timestamp};
+use wf_model::channel::ChannelStanding;
+use wf_model::{
+    Event, FeedCounts, FeedName, Folded, Gap, Incident, IncidentId, Leaf, Notification, Position, Quarantined, Seq, SignedCheckpoint, Silence, TimelineEntry, Timestamp,
+};
 
 use crate::rates::RateDelta;
-use crate::{Store, StoreError, audit, connect, events, feeds, incidents, rates};
+use crate::{Store, StoreError, audit, connect, events, feeds, incidents, notifications, rates, silences};
 
 /// How far a feed got, and what happened to what it received since the last commit.
 #[derive(Clone, Debug)]
@@ -29,6 +32,15 @@ pub struct Commit {
     pub quarantine: Vec<Quarantined>,
     pub incidents: Vec<Incident>,
     pub timeline: Vec<TimelineEntry>,
+    pub folded: Vec<Folded>,
+    /// Of these incidents, what was asked and not sent yet is cancelled, before `notifications` are added.
+    pub withdraw: Vec<IncidentId>,
+    /// Newly owed; one that is known already stays as it is.
+    pub notifications: Vec<Notification>,
+    /// What became of notifications that are known.
+    pub receipts: Vec<Notification>,
+    pub channels: Vec<ChannelStanding>,
+    pub silences: Vec<Silence>,
     pub leaves: Vec<Leaf>,
     pub checkpoint: Option<SignedCheckpoint>,
     /// What detection remembers, and the last event that is in it.
@@ -54,7 +66,9 @@ impl Store {
             }
             rates::write(&mut tx, &commit.rates).await?;
             feeds::write(&mut tx, &commit.feeds, &commit.gaps, &commit.quarantine).await?;
-            incidents::write(&mut tx, &commit.incidents, &commit.timeline).await?;
+            incidents::write(&mut tx, &commit.incidents, &commit.timeline, &commit.folded).await?;
+            notifications::write(&mut tx, &commit.withdraw, &commit.notifications, &commit.receipts, &commit.channels).await?;
+            silences::write(&mut tx, &commit.silences).await?;
             audit::write(&mut tx, &commit.leaves, commit.checkpoint.as_ref()).await?;
             if let Some((through, state)) = &commit.detector {
                 let through = through.0 as i64;

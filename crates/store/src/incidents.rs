@@ -1,7 +1,9 @@
 //! Incidents and their timelines.
 
+use std::collections::HashMap;
+
 use sqlx::{Sqlite, Transaction};
-use wf_model::{Actor, Entity, EntryKind, Incident, IncidentId, IncidentState, Severity, TimelineEntry, Timestamp, Verdict};
+use wf_model::{Actor, Entity, EntryKind, Folded, Incident, IncidentId, IncidentState, Severity, TimelineEntry, Timestamp, Verdict};
 
 use crate::{Store, StoreError};
 
@@ -32,6 +34,7 @@ struct Row {
     first_events: String,
     last_events: String,
     actions: String,
+    handling: String,
 }
 
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
@@ -72,16 +75,17 @@ impl TryFrom<Row> for Incident {
             first_events: json(&r.first_events)?,
             last_events: json(&r.last_events)?,
             actions: json(&r.actions)?,
+            handling: json(&r.handling)?,
         })
     }
 }
 
-pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, incidents: &[Incident], timeline: &[TimelineEntry]) -> Result<(), sqlx::Error> {
+pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, incidents: &[Incident], timeline: &[TimelineEntry], folded: &[Folded]) -> Result<(), sqlx::Error> {
     for i in incidents {
         let (number, version, severity, count) = (i.number as i64, i.version as i64, i64::from(i.severity.number()), i.count as i64);
         let (field, value) = (i.entity.as_ref().map(|e| &e.field), i.entity.as_ref().map(|e| &e.value));
         let (state, verdict) = (i.state.as_str(), i.verdict.map(Verdict::as_str));
-        let (message, feeds, actions) = (text(&i.message), text(&i.feeds), text(&i.actions));
+        let (message, feeds, actions, handling) = (text(&i.message), text(&i.feeds), text(&i.actions), text(&i.handling));
         let (first_events, last_events) = (text(&i.first_events), text(&i.last_events));
         let (first_seen, last_seen, detected_at) = (i.first_seen.millis(), i.last_seen.millis(), i.detected_at.millis());
         let (acknowledged_at, resolved_at) = (i.acknowledged_at.map(Timestamp::millis), i.resolved_at.map(Timestamp::millis));
@@ -90,30 +94,44 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, incidents: &[Inciden
         sqlx::query!(
             "INSERT INTO incident (id, number, version, rule, rule_title, kind, severity, entity_field, entity_value, state, message, count, feeds,
                first_seen, last_seen, detected_at, acknowledged_at, acknowledged_by, acknowledged_count, resolved_at, resolved_by, verdict,
-               recurrence_of, first_events, last_events, actions)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+               recurrence_of, first_events, last_events, actions, handling)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (id) DO UPDATE SET version = excluded.version, severity = excluded.severity, state = excluded.state,
                message = excluded.message, count = excluded.count, feeds = excluded.feeds, first_seen = excluded.first_seen,
                last_seen = excluded.last_seen, acknowledged_at = excluded.acknowledged_at, acknowledged_by = excluded.acknowledged_by,
                acknowledged_count = excluded.acknowledged_count, resolved_at = excluded.resolved_at, resolved_by = excluded.resolved_by,
-               verdict = excluded.verdict, first_events = excluded.first_events, last_events = excluded.last_events
+               verdict = excluded.verdict, first_events = excluded.first_events, last_events = excluded.last_events,
+               handling = excluded.handling
              WHERE excluded.version > incident.version",
             i.id.0, number, version, i.rule, i.rule_title, i.kind, severity, field, value, state, message, count, feeds,
             first_seen, last_seen, detected_at, acknowledged_at, i.acknowledged_by, acknowledged_count, resolved_at, i.resolved_by, verdict,
-            recurrence_of, first_events, last_events, actions
+            recurrence_of, first_events, last_events, actions, handling
         )
         .execute(&mut **tx)
         .await?;
     }
     for e in timeline {
         let (version, ordinal, at, kind) = (e.version as i64, i64::from(e.ordinal), e.at.millis(), e.kind.as_str());
-        let operator = match &e.actor {
-            Actor::Operator(name) => Some(name),
-            Actor::Engine => None,
+        let (operator, channel) = match &e.actor {
+            Actor::Operator(name) => (Some(name), None),
+            Actor::Reply { name, channel } => (Some(name), Some(channel)),
+            Actor::Engine => (None, None),
         };
         sqlx::query!(
-            "INSERT INTO timeline (incident, version, ordinal, at, operator, kind, text) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            e.incident.0, version, ordinal, at, operator, kind, e.text
+            "INSERT INTO timeline (incident, version, ordinal, at, operator, channel, kind, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            e.incident.0, version, ordinal, at, operator, channel, kind, e.text
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+    for f in folded {
+        let (version, at, first_seen, last_seen, count) = (f.version as i64, f.at.millis(), f.first_seen.millis(), f.last_seen.millis(), f.count as i64);
+        let (field, value) = (f.entity.as_ref().map(|e| &e.field), f.entity.as_ref().map(|e| &e.value));
+        let (events, moved_to) = (text(&f.events), f.moved_to.map(|n| n as i64));
+        sqlx::query!(
+            "INSERT INTO folded (incident, version, at, first_seen, last_seen, count, rule, entity_field, entity_value, events, moved_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (incident, version) DO UPDATE SET moved_to = coalesce(moved_to, excluded.moved_to)",
+            f.incident.0, version, at, first_seen, last_seen, count, f.rule, field, value, events, moved_to
         )
         .execute(&mut **tx)
         .await?;
@@ -153,6 +171,19 @@ impl Store {
         row.map(Incident::try_from).transpose()
     }
 
+    /// Other incidents about the same entity, or of the same rule where there is none; the newest first.
+    pub async fn about_the_same(&self, incident: &Incident, limit: u32) -> Result<Vec<Incident>, StoreError> {
+        let (id, rule, entity) = (&incident.id.0, &incident.rule, incident.entity.as_ref().map(|e| &e.value));
+        let rows = sqlx::query_as!(
+            Row,
+            "SELECT * FROM incident WHERE id <> ?1 AND ((?2 IS NOT NULL AND entity_value = ?2) OR (?2 IS NULL AND entity_value IS NULL AND rule = ?3)) ORDER BY number DESC LIMIT ?4",
+            id, entity, rule, limit
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter().map(Incident::try_from).collect()
+    }
+
     /// What folding must know after a start: live incidents, and those resolved since.
     pub async fn incidents_for_folding(&self, resolved_since: Timestamp) -> Result<Vec<Incident>, StoreError> {
         let since = resolved_since.millis();
@@ -181,7 +212,7 @@ impl Store {
 
     /// An incident's timeline, oldest first.
     pub async fn timeline(&self, incident: &IncidentId) -> Result<Vec<TimelineEntry>, StoreError> {
-        let rows = sqlx::query!("SELECT version, ordinal, at, operator, kind, text FROM timeline WHERE incident = ? ORDER BY version, ordinal", incident.0)
+        let rows = sqlx::query!("SELECT version, ordinal, at, operator, channel, kind, text FROM timeline WHERE incident = ? ORDER BY version, ordinal", incident.0)
             .fetch_all(&self.readers)
             .await?;
         rows.into_iter()
@@ -191,11 +222,58 @@ impl Store {
                     version: r.version as u64,
                     ordinal: r.ordinal as u32,
                     at: Timestamp::from_millis(r.at),
-                    actor: r.operator.map_or(Actor::Engine, Actor::Operator),
+                    actor: match (r.operator, r.channel) {
+                        (Some(name), Some(channel)) => Actor::Reply { name, channel },
+                        (Some(name), None) => Actor::Operator(name),
+                        (None, _) => Actor::Engine,
+                    },
                     kind: r.kind.parse::<EntryKind>().map_err(|e| StoreError::damaged("timeline entry", e))?,
                     text: r.text,
                 })
             })
             .collect()
+    }
+
+    /// What each batch of matches added to an incident, oldest first; what was moved out is left out.
+    pub async fn folded(&self, incident: &IncidentId) -> Result<Vec<Folded>, StoreError> {
+        let rows = sqlx::query!("SELECT version, at, first_seen, last_seen, count, rule, entity_field, entity_value, events FROM folded WHERE incident = ? AND moved_to IS NULL ORDER BY version", incident.0)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter()
+            .map(|r| {
+                Ok(Folded {
+                    incident: incident.clone(),
+                    version: r.version as u64,
+                    at: Timestamp::from_millis(r.at),
+                    first_seen: Timestamp::from_millis(r.first_seen),
+                    last_seen: Timestamp::from_millis(r.last_seen),
+                    count: r.count as u64,
+                    rule: r.rule,
+                    entity: r.entity_field.zip(r.entity_value).map(|(field, value)| Entity { field, value }),
+                    events: json(&r.events)?,
+                    moved_to: None,
+                })
+            })
+            .collect()
+    }
+
+    /// For each incident detected since: when somebody first acknowledged it, and when a person first did anything about it.
+    pub async fn first_actions(&self, since: Timestamp) -> Result<HashMap<IncidentId, (Option<Timestamp>, Option<Timestamp>)>, StoreError> {
+        let since = since.millis();
+        let rows = sqlx::query!(
+            r#"SELECT t.incident AS "incident!", min(CASE WHEN t.kind = 'acknowledged' THEN t.at END) AS "acknowledged: i64", min(t.at) AS "acted: i64"
+               FROM timeline t JOIN incident i ON i.id = t.incident WHERE i.detected_at >= ? AND t.operator IS NOT NULL GROUP BY t.incident"#,
+            since
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(rows.into_iter().map(|r| (IncidentId(r.incident), (r.acknowledged.map(Timestamp::from_millis), Some(Timestamp::from_millis(r.acted))))).collect())
+    }
+
+    /// Incidents detected since, oldest first.
+    pub async fn incidents_since(&self, since: Timestamp) -> Result<Vec<Incident>, StoreError> {
+        let since = since.millis();
+        let rows = sqlx::query_as!(Row, "SELECT * FROM incident WHERE detected_at >= ? ORDER BY number", since).fetch_all(&self.readers).await?;
+        rows.into_iter().map(Incident::try_from).collect()
     }
 }

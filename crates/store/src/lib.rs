@@ -3,7 +3,7 @@
 //! - [`Store::open`] opens or creates the database with its key, and refuses one that is not encrypted.
 //! - [`Store::commit`] is the one way to change anything: everything one cause changes, in one transaction.
 //! - [`events`] is the only door to the events: hot table, sealed blocks, search. The other modules are ordinary rows:
-//!   [`feeds`], [`incidents`], [`audit`], [`rates`].
+//!   [`feeds`], [`incidents`], [`notifications`], [`silences`], [`audit`], [`rates`].
 //!
 //! One connection writes and checkpoints, behind one lock; readers are `query_only`. A new aggregate gets a module, a
 //! table in a new migration, and a field in [`Commit`]. Queries are checked when compiled: after changing one, run
@@ -16,7 +16,9 @@ mod error;
 pub mod events;
 pub mod feeds;
 pub mod incidents;
+pub mod notifications;
 pub mod rates;
+pub mod silences;
 
 pub use commit::{Commit, FeedProgress};
 pub use connect::{DatabaseKey, Store};

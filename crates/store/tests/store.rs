@@ -217,6 +217,7 @@ fn incident(number: u64, severity: Severity) -> Incident {
         first_events: vec![Seq(1)],
         last_events: vec![],
         actions: vec!["block_ip_30m".into()],
+        handling: Default::default(),
     }
 }
 

@@ -93,6 +93,11 @@ impl RunningConsole {
         self.controller.handle(request).await
     }
 
+    /// As an officer would, over the control socket.
+    pub async fn act(&self, id: &str, action: wf_app::api::Action) -> Result<serde_json::Value, wf_app::ApiError> {
+        self.ask(Request::IncidentsAct { ids: vec![id.to_owned()], action }).await
+    }
+
     pub async fn stored(&self) -> u64 {
         self.ask(Request::EventsCount).await.unwrap()["events"].as_u64().unwrap()
     }

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on shall stop, and say where")]
 
 pub mod console;
+pub mod providers;
 pub mod script;
 
 use std::time::Duration;
 
 pub use console::{RunningConsole, TestConsole};
+pub use providers::{Fault, Providers};
 pub use script::ScriptServer;
 
 /// Longest any test waits for anything: far beyond what a loaded machine needs, short enough to notice.

@@ -1,0 +1,265 @@
+//! What is owed is delivered: the intent is committed before the attempt, the outcome after it. One destination is served one message at a time, the
+//! gravest first, at its provider's pace.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use wf_channels::{Channel, Outcome};
+use wf_model::channel::ChannelStanding;
+use wf_model::{Destination, Notification, NotificationState, Purpose, Severity, Timestamp};
+use wf_response::{Changes, delivery};
+use wf_store::{Commit, StoreError};
+
+use crate::controller::Controller;
+
+/// Attempts that may be under way at once; the last few are kept free for P1 and P2.
+const AT_ONCE: usize = 16;
+const FOR_URGENT: usize = 4;
+/// Looked at together.
+const LOOK: u32 = 1000;
+/// What nobody is asked by is given up after this; what asks somebody is tried until it is answered.
+const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+/// So many waiting for one place that asked us to slow down become one message.
+const COALESCE: usize = 3;
+const SLOWEST: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_secs(15);
+
+/// One place that is served one message at a time.
+type Place = (String, String);
+
+/// An attempt that has ended: how long its place is to be left in peace, and whether it asked for that.
+struct Attempted {
+    place: Place,
+    pause: Duration,
+    slowed: bool,
+}
+
+/// What the health view shows of it.
+#[derive(Default)]
+pub struct Pulse {
+    /// When the outbox last looked, in milliseconds since the epoch.
+    pub looked_at: AtomicI64,
+}
+
+/// Runs until told to stop.
+pub async fn run(controller: Arc<Controller>, pulse: Arc<Pulse>, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+    recover(&controller).await.map_err(|e| e.to_string())?;
+    let mut outbox = Outbox { controller, busy: HashSet::new(), free_at: HashMap::new(), slowed: HashSet::new(), };
+    let mut under_way: JoinSet<Attempted> = JoinSet::new();
+    loop {
+        pulse.looked_at.store(Timestamp::now().millis(), Ordering::Relaxed);
+        let wait = outbox.look(&mut under_way).await.map_err(|e| e.to_string())?;
+        tokio::select! {
+            () = crate::supervisor::told(&mut stop) => break,
+            () = outbox.controller.ledger.owed.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+            Some(done) = under_way.join_next() => match done {
+                Ok(attempted) => outbox.done(attempted),
+                // It panicked: its row says attempting; the next start says uncertain.
+                Err(e) => return Err(format!("an attempt failed: {e}")),
+            },
+        }
+    }
+    // What is under way has committed its intent; its outcome is worth a few seconds.
+    let _finished = tokio::time::timeout(Duration::from_secs(5), async { while under_way.join_next().await.is_some() {} }).await.is_ok();
+    Ok(())
+}
+
+/// Attempts that a crash cut off may have arrived: they are made again with the same key, and say so.
+async fn recover(controller: &Controller) -> Result<(), StoreError> {
+    let mut cut_off = controller.ledger.store().interrupted().await?;
+    if cut_off.is_empty() {
+        return Ok(());
+    }
+    for n in &mut cut_off {
+        n.state = NotificationState::Uncertain;
+        n.possible_duplicate = true;
+        n.error = Some("the console ended during the attempt: it may have arrived".into());
+    }
+    controller.ledger.settle(cut_off, Vec::new(), Changes::default()).await
+}
+
+struct Outbox {
+    controller: Arc<Controller>,
+    /// Places with an attempt under way.
+    busy: HashSet<Place>,
+    free_at: HashMap<Place, Instant>,
+    /// Places that asked us to slow down.
+    slowed: HashSet<Place>,
+}
+
+impl Outbox {
+    /// Starts what can be started, and says how long nothing more can.
+    async fn look(&mut self, under_way: &mut JoinSet<Attempted>) -> Result<Duration, StoreError> {
+        let (now, clock) = (Timestamp::now(), Instant::now());
+        let ledger = self.controller.ledger.clone();
+        let owed = ledger.store().owed(now, LOOK).await?;
+        let mut wait = IDLE;
+        if let (Some(due), _) = ledger.store().next_owed().await? {
+            wait = wait.min(due.since(now).max(Duration::from_millis(50)));
+        }
+        let mut seen = HashSet::new();
+        for n in &owed {
+            let place = place(n);
+            if self.busy.contains(&place) || !seen.insert(place.clone()) {
+                continue;
+            }
+            if let Some(free) = self.free_at.get(&place).filter(|t| **t > clock) {
+                wait = wait.min(free.duration_since(clock).max(Duration::from_millis(10)));
+                continue;
+            }
+            let urgent = n.severity >= Severity::P2;
+            let room = if urgent { AT_ONCE } else { AT_ONCE - FOR_URGENT };
+            if under_way.len() >= room {
+                // The next that ends wakes us.
+                wait = wait.max(Duration::from_secs(1));
+                continue;
+            }
+            let Some(channel) = self.controller.channel(&n.to.channel) else {
+                self.fail(n.clone(), &format!("there is no [channel.{}] any more", n.to.channel), false).await?;
+                continue;
+            };
+            if !channel.config().follows() && matches!(n.purpose, Purpose::Acknowledged | Purpose::Resolved | Purpose::Grew) {
+                let mut n = n.clone();
+                n.state = NotificationState::Cancelled;
+                n.error = Some("a call or an SMS only wakes".into());
+                ledger.settle(vec![n], Vec::new(), Changes::default()).await?;
+                continue;
+            }
+            let n = match self.coalesce(&place, &owed, &channel).await? {
+                Some(together) => together,
+                None => n.clone(),
+            };
+            let Some(claimed) = ledger.claim(&n.key, Timestamp::now()).await? else { continue };
+            self.busy.insert(place.clone());
+            let controller = self.controller.clone();
+            under_way.spawn(async move {
+                let outcome = channel.send(&claimed).await;
+                let pause = match &outcome {
+                    Outcome::Retry { after, .. } => *after,
+                    Outcome::Delivered { .. } | Outcome::Refused { .. } => None,
+                };
+                let slowed = pause.is_some();
+                let pace = channel.config().pace();
+                let place = self::place(&claimed);
+                if let Err(e) = settle(&controller, claimed, outcome).await {
+                    // On the disk it is still under way: after a restart it counts as uncertain and is made again.
+                    tracing::error!(error = %e, "the outcome of a notification could not be kept");
+                }
+                Attempted { place, pause: pause.unwrap_or(pace).max(pace), slowed }
+            });
+        }
+        Ok(wait)
+    }
+
+    fn done(&mut self, Attempted { place, pause, slowed }: Attempted) {
+        self.busy.remove(&place);
+        if slowed {
+            self.slowed.insert(place.clone());
+        }
+        self.free_at.insert(place, Instant::now() + pause);
+    }
+
+    /// A place that asked us to slow down gets what waits for it as one message: nothing is dropped for a limit. Machines tell
+    /// incidents apart by key, so theirs are never joined.
+    async fn coalesce(&mut self, place: &Place, owed: &[Notification], channel: &Channel) -> Result<Option<Notification>, StoreError> {
+        if !self.slowed.remove(place) || matches!(channel.config().kind(), "pagerduty" | "webhook") {
+            return Ok(None);
+        }
+        let waiting: Vec<&Notification> = owed.iter().filter(|n| self::place(n) == *place && matches!(n.purpose, Purpose::Trigger | Purpose::Grew)).collect();
+        if waiting.len() < COALESCE {
+            return Ok(None);
+        }
+        let now = Timestamp::now();
+        let together = wf_response::coalesce(now, &waiting);
+        let receipts = waiting
+            .iter()
+            .map(|n| {
+                let mut n = (*n).clone();
+                // Its place does hear of it, so it hears how it goes on, too.
+                n.attempts += 1;
+                n.attempted_at = Some(now);
+                n.state = NotificationState::Coalesced;
+                n.error = Some(format!("said together with {} others", waiting.len() - 1));
+                n
+            })
+            .collect();
+        self.controller.ledger.settle(receipts, Vec::new(), Changes { notifications: vec![together.clone()], ..Changes::default() }).await?;
+        Ok(Some(together))
+    }
+
+    async fn fail(&self, mut n: Notification, reason: &str, channel: bool) -> Result<(), StoreError> {
+        n.attempts += 1;
+        settle(&self.controller, n, Outcome::Refused { reason: reason.to_owned(), channel }).await
+    }
+}
+
+fn place(n: &Notification) -> Place {
+    (n.to.channel.clone(), n.to.address.clone())
+}
+
+/// Commits what came of an attempt; a message that will not get through goes another way in the same commit.
+async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) -> Result<(), StoreError> {
+    let (now, ledger) = (Timestamp::now(), &controller.ledger);
+    let store = ledger.store();
+    let before = store.channels().await?.into_iter().find(|c| c.name == n.to.channel).unwrap_or_else(|| ChannelStanding { name: n.to.channel.clone(), ..ChannelStanding::default() });
+    let mut standing = before.clone();
+    let mut refused = None;
+    match outcome {
+        Outcome::Delivered { id } => {
+            (n.state, n.delivered_at, n.provider_id, n.error) = (NotificationState::Delivered, Some(now), id, None);
+            (standing.worked_at, standing.broken) = (Some(now), None);
+        }
+        Outcome::Retry { reason, after, maybe_sent } => {
+            n.state = if maybe_sent { NotificationState::Uncertain } else { NotificationState::Queued };
+            n.possible_duplicate |= maybe_sent;
+            n.error = Some(reason);
+            n.due_at = now + backoff(n.attempts).max(after.unwrap_or_default());
+            standing.failed_at = Some(now);
+            if !n.purpose.asks() && now.since(n.created_at) > GIVE_UP {
+                n.state = NotificationState::Failed;
+            }
+        }
+        Outcome::Refused { reason, channel } => {
+            (n.state, n.error) = (NotificationState::Failed, Some(reason.clone()));
+            standing.failed_at = Some(now);
+            if channel {
+                standing.broken = Some(reason.clone());
+            }
+            refused = Some(reason);
+        }
+    }
+    let sent_over: Vec<Destination> = match (&refused, &n.incident) {
+        (Some(_), Some(id)) => store.notifications_of(id).await?.into_iter().filter(|o| (o.step, o.round) == (n.step, n.round)).map(|o| o.to).collect(),
+        _ => Vec::new(),
+    };
+    let seen_to_work = before.worked_at.is_none() != standing.worked_at.is_none() || before.broken != standing.broken;
+    let changes = ledger
+        .commit(|book| {
+            let incident = n.incident.as_ref().and_then(|id| book.get(id));
+            let changes = match (&refused, incident) {
+                (Some(reason), Some(incident)) => delivery::failed(now, incident, &n, reason, &sent_over, book.plan()),
+                _ => Changes::default(),
+            };
+            (Commit { receipts: vec![n.clone()], channels: vec![standing], ..Commit::default() }, changes)
+        })
+        .await?;
+    controller.tell(changes);
+    if seen_to_work {
+        controller.replan().await?;
+    }
+    Ok(())
+}
+
+/// A random share of a time that doubles with each attempt, up to five minutes.
+fn backoff(attempts: u32) -> Duration {
+    let most = Duration::from_secs(1 << attempts.min(9)).min(SLOWEST);
+    let mut bytes = [0; 4];
+    let share = if getrandom::fill(&mut bytes).is_ok() { f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX) } else { 1.0 };
+    most.mul_f64(share.max(0.05))
+}

@@ -1,0 +1,310 @@
+//! What `[channel.NAME]` may say.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use url::Url;
+use wf_model::SecretRef;
+
+/// A way to reach people: `kind` says which.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum ChannelConfig {
+    /// A Slack room, through an incoming webhook of an app.
+    Slack(Slack),
+    /// PagerDuty Events v2: its own ladder pages people though this computer sleeps.
+    Pagerduty(Pagerduty),
+    /// Mail over SMTP, always over TLS.
+    Email(Email),
+    /// SMS over Twilio.
+    Sms(Sms),
+    /// A call over Twilio that reads the alert aloud.
+    Voice(Voice),
+    /// A Discord room, through a webhook.
+    Discord(Discord),
+    /// A Telegram chat, through a bot.
+    Telegram(Telegram),
+    /// A POST of JSON, signed, to n8n or anything of your own.
+    Webhook(Webhook),
+}
+
+/// A Slack room.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slack {
+    /// The webhook's address, which is a secret: whoever has it can write into the room.
+    pub webhook: SecretRef,
+    /// The app's token (`xapp-…`) for Socket Mode: with it a button acknowledges from the room.
+    pub app_token: Option<SecretRef>,
+    /// Where Slack's API is, for Socket Mode.
+    #[serde(default = "slack_url")]
+    pub api: String,
+}
+
+/// PagerDuty Events v2.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pagerduty {
+    /// The integration's routing key.
+    pub routing_key: SecretRef,
+    /// `https://events.eu.pagerduty.com` for accounts in the EU.
+    #[serde(default = "pagerduty_url")]
+    pub url: String,
+}
+
+/// Mail over SMTP.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Email {
+    /// The server's name.
+    pub host: String,
+    /// 465 for TLS from the first byte, 587 for STARTTLS.
+    #[serde(default = "smtp_port")]
+    pub port: u16,
+    /// `tls` from the first byte, or `starttls`, which is required then: nothing is ever sent in the clear.
+    #[serde(default)]
+    pub security: MailSecurity,
+    /// The account; none when the server asks for none.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<SecretRef>,
+    /// What stands as the sender, as `watchfloor@example.com`.
+    pub from: String,
+    /// A certificate authority of your own, as a PEM file.
+    pub ca: Option<std::path::PathBuf>,
+}
+
+/// How mail is protected on its way to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailSecurity {
+    /// TLS from the first byte.
+    #[default]
+    Tls,
+    /// Begun in the clear and refused if the server does not go on with TLS.
+    Starttls,
+}
+
+/// SMS over Twilio.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sms {
+    /// The account's SID (`AC…`).
+    pub account: String,
+    /// The account's token.
+    pub token: SecretRef,
+    /// The number it is sent from, as `+15005550006`.
+    #[serde(default)]
+    pub from: String,
+    /// A messaging service (`MG…`) instead of a number.
+    #[serde(default)]
+    pub messaging_service: String,
+    /// Read answers: whoever replies with the code of a message acknowledges. Needs `from`.
+    #[serde(default)]
+    pub replies: bool,
+    /// Where Twilio's API is.
+    #[serde(default = "twilio_url")]
+    pub url: String,
+}
+
+/// A call over Twilio.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Voice {
+    /// The account's SID (`AC…`).
+    pub account: String,
+    /// The account's token.
+    pub token: SecretRef,
+    /// The number that calls, as `+15005550006`.
+    pub from: String,
+    /// Where Twilio's API is.
+    #[serde(default = "twilio_url")]
+    pub url: String,
+}
+
+/// A Discord room.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discord {
+    /// The webhook's address, which is a secret.
+    pub webhook: SecretRef,
+}
+
+/// A Telegram chat.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telegram {
+    /// The bot's token.
+    pub token: SecretRef,
+    /// The chat's id, as `-1001234567890`.
+    pub chat: String,
+    /// Read answers: a button under the message acknowledges. Only one program may read a bot's answers.
+    #[serde(default)]
+    pub replies: bool,
+    /// Where Telegram's API is.
+    #[serde(default = "telegram_url")]
+    pub url: String,
+}
+
+/// A POST of JSON.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Where it goes: https, no redirects, and no address inside a private network unless `allow` names its host.
+    #[serde(default)]
+    pub url: String,
+    /// The address when it is itself a secret; instead of `url`.
+    pub secret_url: Option<SecretRef>,
+    /// Signs each message: HMAC-SHA256 over time and body, in `X-Watchfloor-Signature`.
+    pub signing_key: Option<SecretRef>,
+    /// Hosts that may be on a private network or this machine, and be spoken to without TLS there.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// More headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// A JSON document of your own instead of the usual one; `{title}`, `{severity}`, `{number}`, `{id}`, `{type}`, `{rule}`, `{entity}`, `{count}`,
+    /// `{purpose}`, `{remarks}` and `{time}` in its strings are replaced.
+    #[serde(default)]
+    pub template: String,
+}
+
+fn slack_url() -> String {
+    "https://slack.com".into()
+}
+
+fn pagerduty_url() -> String {
+    "https://events.pagerduty.com".into()
+}
+
+fn twilio_url() -> String {
+    "https://api.twilio.com".into()
+}
+
+fn telegram_url() -> String {
+    "https://api.telegram.org".into()
+}
+
+const fn smtp_port() -> u16 {
+    465
+}
+
+impl ChannelConfig {
+    /// The word in the config.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Slack(_) => "slack",
+            Self::Pagerduty(_) => "pagerduty",
+            Self::Email(_) => "email",
+            Self::Sms(_) => "sms",
+            Self::Voice(_) => "voice",
+            Self::Discord(_) => "discord",
+            Self::Telegram(_) => "telegram",
+            Self::Webhook(_) => "webhook",
+        }
+    }
+
+    /// How fast messages may follow one another to one destination. Slack and Telegram take one a second, PagerDuty about two.
+    pub const fn pace(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(match self {
+            Self::Slack(_) | Self::Telegram(_) | Self::Sms(_) | Self::Voice(_) => 1000,
+            Self::Pagerduty(_) | Self::Discord(_) => 500,
+            Self::Email(_) | Self::Webhook(_) => 100,
+        })
+    }
+
+    /// Whether it is told how an incident goes on: a call or an SMS that says "somebody is on it" only wakes.
+    pub const fn follows(&self) -> bool {
+        !matches!(self, Self::Voice(_) | Self::Sms(_))
+    }
+
+    /// Every secret it needs.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        match self {
+            Self::Slack(c) => std::iter::once(&c.webhook).chain(&c.app_token).collect(),
+            Self::Pagerduty(c) => vec![&c.routing_key],
+            Self::Email(c) => c.password.iter().collect(),
+            Self::Sms(c) => vec![&c.token],
+            Self::Voice(c) => vec![&c.token],
+            Self::Discord(c) => vec![&c.webhook],
+            Self::Telegram(c) => vec![&c.token],
+            Self::Webhook(c) => c.signing_key.iter().chain(&c.secret_url).collect(),
+        }
+    }
+
+    /// What is wrong with it, in a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Slack(c) => base(&c.api),
+            Self::Pagerduty(c) => base(&c.url),
+            Self::Discord(_) => Ok(()),
+            Self::Telegram(c) => {
+                if c.chat.parse::<i64>().is_err() && !c.chat.starts_with('@') {
+                    return Err(format!("chat: '{}' is neither a chat's number nor @channel", c.chat));
+                }
+                base(&c.url)
+            }
+            Self::Sms(c) => {
+                if c.from.is_empty() == c.messaging_service.is_empty() {
+                    return Err("an SMS needs either `from` or `messaging_service`".into());
+                }
+                if c.replies && c.from.is_empty() {
+                    return Err("replies: answers are read from a number of your own; write `from`".into());
+                }
+                account(&c.account)?;
+                base(&c.url)
+            }
+            Self::Voice(c) => {
+                account(&c.account)?;
+                base(&c.url)
+            }
+            Self::Email(c) => {
+                let clean = |t: &str| !t.is_empty() && !t.chars().any(|c| c.is_control() || c.is_whitespace());
+                if !clean(&c.host) {
+                    return Err("host: the mail server's name is missing".into());
+                }
+                if !c.from.contains('@') || !clean(&c.from) {
+                    return Err(format!("from: '{}' is no mail address", c.from));
+                }
+                if c.username.is_some() != c.password.is_some() {
+                    return Err("username and password belong together".into());
+                }
+                Ok(())
+            }
+            Self::Webhook(c) => {
+                if c.url.is_empty() == c.secret_url.is_none() {
+                    return Err("a webhook needs either `url` or `secret_url`".into());
+                }
+                if !c.url.is_empty() {
+                    crate::http::target(&c.url, &c.allow)?;
+                }
+                if !c.template.is_empty() {
+                    serde_json::from_str::<serde_json::Value>(&c.template).map_err(|e| format!("template: it is no JSON: {e}"))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn account(sid: &str) -> Result<(), String> {
+    if sid.len() < 4 || !sid.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err("account: this is no SID of an account (AC…)".into());
+    }
+    Ok(())
+}
+
+/// The base of an API: https, or http on this very machine (a gateway of one's own, and the tests).
+fn base(url: &str) -> Result<(), String> {
+    let parsed = Url::parse(url).map_err(|e| format!("'{url}' is no address: {e}"))?;
+    let here = parsed.host().is_some_and(|h| match h {
+        url::Host::Ipv4(a) => a.is_loopback(),
+        url::Host::Ipv6(a) => a.is_loopback(),
+        url::Host::Domain(d) => d == "localhost",
+    });
+    match parsed.scheme() {
+        "https" => Ok(()),
+        "http" if here => Ok(()),
+        _ => Err(format!("'{url}': messages go over https alone")),
+    }
+}

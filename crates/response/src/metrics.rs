@@ -1,0 +1,132 @@
+//! How well it went, each number with its formula (response.md, section 6). Duplicates and parts of merged incidents are left out; one that is
+//! not acknowledged or resolved yet is counted as open with its age, not dropped.
+
+use std::time::Duration;
+
+use wf_model::{Incident, IncidentState, Severity, Timestamp, Verdict};
+
+/// Agreed limits: acknowledged within 15 minutes (P1) or an hour (P2), detected within five minutes.
+pub const SLA_ACKNOWLEDGE: [(Severity, Duration); 2] = [(Severity::P1, Duration::from_secs(15 * 60)), (Severity::P2, Duration::from_secs(3600))];
+pub const SLA_DETECT: Duration = Duration::from_secs(300);
+/// From this share of the time on, it is at risk.
+pub const AT_RISK: f64 = 0.8;
+/// More false positives than this is too many.
+pub const FALSE_POSITIVES: f64 = 0.1;
+
+/// A distribution of spans, in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spread {
+    pub n: u64,
+    pub mean: f64,
+    pub median: f64,
+    pub p95: f64,
+    /// Not there yet: how many, and how old the oldest is.
+    pub open: u64,
+    pub oldest_open: f64,
+}
+
+/// The numbers of one severity, or of all (`None`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics {
+    pub severity: Option<Severity>,
+    pub incidents: u64,
+    pub detect: Spread,
+    pub acknowledge: Spread,
+    pub respond: Spread,
+    pub resolve: Spread,
+    /// Within the agreed time, of those that were acknowledged or are past it already.
+    pub sla_met: u64,
+    pub sla_missed: u64,
+    /// Open ones past [`AT_RISK`] of it.
+    pub sla_at_risk: u64,
+    pub verdicts: u64,
+    pub false_positives: u64,
+}
+
+impl Metrics {
+    /// False positives among all that were resolved with a verdict. `None` without any.
+    pub fn false_positive_rate(&self) -> Option<f64> {
+        (self.verdicts > 0).then(|| self.false_positives as f64 / self.verdicts as f64)
+    }
+}
+
+/// Name and formula of each number, for wherever one is shown.
+pub const FORMULAS: [(&str, &str); 6] = [
+    ("MTTD", "detected − first contributing event"),
+    ("MTTA", "first acknowledged − detected"),
+    ("MTT-Respond", "first action of a person − detected"),
+    ("MTT-Resolve", "resolved − detected"),
+    ("SLA", "P1 acknowledged within 15 min, P2 within 1 h; at risk from 80 % of it"),
+    ("False positives", "resolved as false positive ÷ resolved with any verdict; the aim is below 10 %"),
+];
+
+/// What the numbers are made of: an incident, and when a person first did something about it.
+pub struct Handled<'a> {
+    pub incident: &'a Incident,
+    pub first_acknowledged: Option<Timestamp>,
+    pub first_action: Option<Timestamp>,
+}
+
+/// For all severities together, then for each.
+pub fn metrics<'a>(now: Timestamp, all: &[Handled<'a>]) -> Vec<Metrics> {
+    let counted: Vec<&Handled<'a>> = all.iter().filter(|h| h.incident.verdict != Some(Verdict::Duplicate) && h.incident.handling.merged_into.is_none()).collect();
+    std::iter::once(None).chain(Severity::ALL.map(Some)).map(|s| of(now, s, counted.iter().filter(|h| s.is_none_or(|s| h.incident.severity == s)).copied())).collect()
+}
+
+fn of<'a>(now: Timestamp, severity: Option<Severity>, handled: impl Iterator<Item = &'a Handled<'a>>) -> Metrics {
+    let handled: Vec<_> = handled.collect();
+    let spread = |end: fn(&Handled) -> Option<Timestamp>, begin: fn(&Incident) -> Timestamp| {
+        let mut spans: Vec<f64> = handled.iter().filter_map(|h| Some(end(h)?.since(begin(h.incident)).as_millis() as f64)).collect();
+        spans.sort_by(f64::total_cmp);
+        // One that was resolved without it never gets there: it is not open.
+        let open: Vec<f64> = handled.iter().filter(|h| end(h).is_none() && h.incident.is_live()).map(|h| now.since(begin(h.incident)).as_millis() as f64).collect();
+        Spread { n: spans.len() as u64, mean: mean(&spans), median: quantile(&spans, 0.5), p95: quantile(&spans, 0.95), open: open.len() as u64, oldest_open: open.iter().copied().fold(0.0, f64::max) }
+    };
+    let mut m = Metrics {
+        severity,
+        incidents: handled.len() as u64,
+        detect: spread(|h| Some(h.incident.detected_at), |i| i.first_seen),
+        acknowledge: spread(|h| h.first_acknowledged, |i| i.detected_at),
+        respond: spread(|h| h.first_action, |i| i.detected_at),
+        resolve: spread(|h| h.incident.resolved_at, |i| i.detected_at),
+        ..Metrics::default()
+    };
+    for h in handled {
+        if let Some((_, limit)) = SLA_ACKNOWLEDGE.iter().find(|(s, _)| *s == h.incident.severity) {
+            // Whoever resolves without acknowledging has answered, too.
+            let answered = h.first_acknowledged.or(h.incident.resolved_at);
+            let took = answered.unwrap_or(now).since(h.incident.detected_at);
+            match (answered.is_some(), took <= *limit) {
+                (true, true) => m.sla_met += 1,
+                (_, false) => m.sla_missed += 1,
+                (false, true) => m.sla_at_risk += u64::from(took.as_secs_f64() >= limit.as_secs_f64() * AT_RISK),
+            }
+        }
+        if h.incident.state == IncidentState::Resolved && h.incident.verdict.is_some() {
+            m.verdicts += 1;
+            m.false_positives += u64::from(h.incident.verdict == Some(Verdict::FalsePositive));
+        }
+    }
+    m
+}
+
+fn mean(sorted: &[f64]) -> f64 {
+    if sorted.is_empty() { 0.0 } else { sorted.iter().sum::<f64>() / sorted.len() as f64 }
+}
+
+/// The smallest value that this share of all is not above.
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let at = (q * sorted.len() as f64).ceil().max(1.0) as usize - 1;
+    sorted.get(at).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_that_occurred() {
+        assert_eq!((quantile(&[], 0.5), quantile(&[3.0], 0.95), quantile(&[1.0, 2.0, 3.0, 4.0], 0.5)), (0.0, 3.0, 2.0));
+        assert_eq!(quantile(&(1..=100).map(f64::from).collect::<Vec<_>>(), 0.95), 95.0);
+    }
+}

@@ -1,0 +1,415 @@
+//! A server that knows what Slack, PagerDuty, Discord, Telegram, Twilio and a webhook's owner document, refuses what they would refuse, and
+//! misbehaves on request.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
+use tokio_tungstenite::tungstenite::Message;
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    pub query: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// What was answered.
+    pub status: u16,
+}
+
+impl Asked {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// A field of a form.
+    pub fn form(&self, name: &str) -> Option<String> {
+        field(&self.body, name)
+    }
+}
+
+fn field(form: &str, name: &str) -> Option<String> {
+    let raw = form.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('='))?;
+    let mut out = Vec::new();
+    let mut bytes = raw.bytes();
+    while let Some(b) = bytes.next() {
+        match b {
+            b'+' => out.push(b' '),
+            b'%' => {
+                let hex: String = [bytes.next()?, bytes.next()?].iter().map(|b| char::from(*b)).collect();
+                out.push(u8::from_str_radix(&hex, 16).ok()?);
+            }
+            b => out.push(b),
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// What goes wrong with the next request.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Nothing is looked at; this is answered.
+    Answer(u16, &'static str, Option<&'static str>),
+    /// The work is done, and the connection closed before the answer.
+    LostAnswer,
+    /// The work is done, and half an answer comes.
+    HalfAnswer,
+    /// The connection is closed before anything is done.
+    Refuse,
+}
+
+#[derive(Default)]
+struct State {
+    asked: Vec<Asked>,
+    faults: VecDeque<Fault>,
+    /// Answers that people give: Telegram updates, inbound SMS.
+    updates: Vec<Value>,
+    sms: Vec<Value>,
+    created: u64,
+    /// What becomes of the messages of Twilio.
+    fate: Option<&'static str>,
+}
+
+/// All of them on one port of this machine.
+pub struct Providers {
+    pub address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    slack: broadcast::Sender<String>,
+}
+
+pub const TOKEN: &str = "123456:telegram-token";
+pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
+
+impl Providers {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state: Arc<Mutex<State>> = Arc::default();
+        let (slack, _) = broadcast::channel(64);
+        let (shared, sockets) = (state.clone(), slack.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, address, shared.clone(), sockets.clone()));
+            }
+        });
+        Self { address, state, slack }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Everything that was asked, in order.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.state.lock().unwrap().asked.clone()
+    }
+
+    /// What was asked of a path that begins so, and was taken.
+    pub fn taken(&self, path: &str) -> Vec<Asked> {
+        self.asked().into_iter().filter(|a| a.path.starts_with(path) && a.status < 300 && a.method == "POST").collect()
+    }
+
+    pub fn fault(&self, fault: Fault, times: usize) {
+        self.state.lock().unwrap().faults.extend(std::iter::repeat_n(fault, times));
+    }
+
+    pub fn no_more_faults(&self) {
+        self.state.lock().unwrap().faults.clear();
+    }
+
+    /// Every message of Twilio ends like this.
+    pub fn fate(&self, status: &'static str) {
+        self.state.lock().unwrap().fate = Some(status);
+    }
+
+    /// Somebody presses the button in Telegram.
+    pub fn telegram_press(&self, account: i64, code: &str) {
+        let mut s = self.state.lock().unwrap();
+        let id = 100 + s.updates.len() as i64;
+        s.updates.push(json!({ "update_id": id, "callback_query": { "id": id.to_string(), "from": { "id": account }, "data": format!("ack:{code}") } }));
+    }
+
+    /// Somebody answers by SMS.
+    pub fn sms_reply(&self, from: &str, body: &str) {
+        let mut s = self.state.lock().unwrap();
+        let sid = format!("SM{:032}", s.sms.len());
+        s.sms.insert(0, json!({ "sid": sid, "from": from, "body": body, "direction": "inbound" }));
+    }
+
+    /// Somebody presses the button in Slack.
+    pub fn slack_press(&self, account: &str, code: &str) {
+        let envelope = json!({ "type": "interactive", "envelope_id": format!("e-{code}"), "payload": { "type": "block_actions", "user": { "id": account }, "actions": [{ "action_id": "acknowledge", "value": code }] } });
+        self.slack.send(envelope.to_string()).unwrap();
+    }
+
+    /// Sockets of Slack that are open.
+    pub fn slack_sockets(&self) -> usize {
+        self.slack.receiver_count()
+    }
+}
+
+async fn serve(mut stream: TcpStream, address: SocketAddr, state: Arc<Mutex<State>>, slack: broadcast::Sender<String>) {
+    let mut peek = [0u8; 512];
+    let n = stream.peek(&mut peek).await.unwrap_or(0);
+    if String::from_utf8_lossy(&peek[..n]).starts_with("GET /socket") {
+        return socket(stream, slack).await;
+    }
+    let Some(mut asked) = read(&mut stream).await else { return };
+    // Long polling answers when there is something, or after a moment.
+    let polls = asked.path.ends_with("/getUpdates");
+    let fault = if polls || asked.method == "GET" { None } else { state.lock().unwrap().faults.pop_front() };
+    let mut reply = match &fault {
+        Some(Fault::Refuse) => return,
+        Some(Fault::Answer(status, body, after)) => (*status, (*body).to_owned(), after.map(|a| format!("retry-after: {a}\r\n")).unwrap_or_default()),
+        Some(Fault::LostAnswer | Fault::HalfAnswer) | None => {
+            let (status, body) = route(&asked, address, &mut state.lock().unwrap());
+            (status, body, String::new())
+        }
+    };
+    if polls && reply.1.contains("\"result\":[]") {
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let (status, body) = route(&asked, address, &mut state.lock().unwrap());
+            reply = (status, body, String::new());
+            if !reply.1.contains("\"result\":[]") {
+                break;
+            }
+        }
+    }
+    asked.status = reply.0;
+    if !polls {
+        state.lock().unwrap().asked.push(asked);
+    }
+    let text = format!("HTTP/1.1 {} X\r\ncontent-type: application/json\r\n{}content-length: {}\r\nconnection: close\r\n\r\n{}", reply.0, reply.2, reply.1.len(), reply.1);
+    match fault {
+        Some(Fault::LostAnswer) => {}
+        Some(Fault::HalfAnswer) => drop(stream.write_all(&text.as_bytes()[..text.len() - 1 - reply.1.len() / 2]).await),
+        _ => drop(stream.write_all(text.as_bytes()).await),
+    }
+    drop(stream.shutdown().await);
+}
+
+async fn socket(stream: TcpStream, slack: broadcast::Sender<String>) {
+    let Ok(mut ws) = tokio_tungstenite::accept_async(stream).await else { return };
+    let mut said = slack.subscribe();
+    drop(ws.send(Message::text(json!({ "type": "hello" }).to_string())).await);
+    loop {
+        tokio::select! {
+            Ok(text) = said.recv() => if ws.send(Message::text(text)).await.is_err() { return },
+            frame = ws.next() => if !matches!(frame, Some(Ok(_))) { return },
+        }
+    }
+}
+
+async fn read(stream: &mut TcpStream) -> Option<Asked> {
+    let mut data = Vec::new();
+    let mut chunk = [0u8; 8192];
+    let head = loop {
+        let n = stream.read(&mut chunk).await.ok().filter(|n| *n > 0)?;
+        data.extend_from_slice(&chunk[..n]);
+        if let Some(at) = data.windows(4).position(|w| w == b"\r\n\r\n") {
+            break at;
+        }
+    };
+    let text = String::from_utf8_lossy(&data[..head]).into_owned();
+    let mut lines = text.lines();
+    let mut first = lines.next()?.split(' ');
+    let (method, target) = (first.next()?.to_owned(), first.next()?.to_owned());
+    let headers: Vec<(String, String)> = lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
+    let length: usize = headers.iter().find(|(n, _)| n == "content-length").and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
+    while data.len() < head + 4 + length {
+        let n = stream.read(&mut chunk).await.ok().filter(|n| *n > 0)?;
+        data.extend_from_slice(&chunk[..n]);
+    }
+    let (path, query) = target.split_once('?').map_or((target.clone(), String::new()), |(p, q)| (p.to_owned(), q.to_owned()));
+    Some(Asked { method, path, query, headers, body: String::from_utf8_lossy(&data[head + 4..head + 4 + length]).into_owned(), status: 0 })
+}
+
+fn chars(v: &Value) -> usize {
+    v.as_str().map_or(0, |s| s.chars().count())
+}
+
+fn units(v: &Value) -> usize {
+    v.as_str().map_or(0, |s| s.encode_utf16().count())
+}
+
+/// What each provider documents, as far as we use it.
+fn route(a: &Asked, address: SocketAddr, s: &mut State) -> (u16, String) {
+    let json = a.json();
+    let path = a.path.as_str();
+    if path.starts_with("/services/") {
+        return slack(&json);
+    }
+    if path == "/api/apps.connections.open" {
+        return match a.header("authorization") {
+            Some("Bearer xapp-token") => (200, json!({ "ok": true, "url": format!("ws://{address}/socket") }).to_string()),
+            _ => (200, json!({ "ok": false, "error": "invalid_auth" }).to_string()),
+        };
+    }
+    if path == "/v2/enqueue" {
+        return pagerduty(a, &json);
+    }
+    if path.starts_with("/api/webhooks/") {
+        return discord(a, &json, s);
+    }
+    if let Some(method) = path.strip_prefix(&format!("/bot{TOKEN}/")) {
+        return telegram(method, &json, s);
+    }
+    if path.starts_with("/bot") {
+        return (401, json!({ "ok": false, "error_code": 401, "description": "Unauthorized" }).to_string());
+    }
+    if path.starts_with("/2010-04-01/") {
+        return twilio(a, s);
+    }
+    if path.starts_with("/hook") {
+        return match a.header("idempotency-key") {
+            Some(_) if !json.is_null() => (200, "{}".into()),
+            _ => (400, "no key or no JSON".into()),
+        };
+    }
+    if path == "/alive" {
+        return (200, "ok".into());
+    }
+    (404, "nothing here".into())
+}
+
+fn slack(m: &Value) -> (u16, String) {
+    if m["text"].as_str().is_none_or(str::is_empty) && m["blocks"].is_null() {
+        return (400, "no_text".into());
+    }
+    let blocks = m["blocks"].as_array().cloned().unwrap_or_default();
+    let plain = |t: &Value, most: usize| (t["type"] == "plain_text" || t["type"] == "mrkdwn") && (1..=most).contains(&chars(&t["text"]));
+    let good = |b: &Value| match b["type"].as_str() {
+        Some("header") => b["text"]["type"] == "plain_text" && plain(&b["text"], 150),
+        Some("section") if b["fields"].is_array() => b["fields"].as_array().is_some_and(|f| f.len() <= 10 && f.iter().all(|t| plain(t, 2000))),
+        Some("section") => plain(&b["text"], 3000),
+        Some("context") => b["elements"].as_array().is_some_and(|e| !e.is_empty() && e.len() <= 10 && e.iter().all(|t| plain(t, 3000))),
+        Some("actions") => b["elements"].as_array().is_some_and(|e| e.iter().all(|x| x["type"] == "button" && plain(&x["text"], 75) && chars(&x["value"]) <= 2000)),
+        _ => false,
+    };
+    if blocks.len() > 50 || !blocks.iter().all(good) {
+        return (400, "invalid_blocks".into());
+    }
+    (200, "ok".into())
+}
+
+fn pagerduty(a: &Asked, m: &Value) -> (u16, String) {
+    let no = |why: &str| (400, json!({ "status": "invalid event", "message": "Event object is invalid", "errors": [why] }).to_string());
+    if a.body.len() > 512 << 10 {
+        return no("too large");
+    }
+    if m["routing_key"] != "R0000000000000000000000000000000" {
+        return no("'routing_key' is invalid");
+    }
+    let action = m["event_action"].as_str().unwrap_or_default();
+    if !["trigger", "acknowledge", "resolve"].contains(&action) || chars(&m["dedup_key"]) > 255 {
+        return no("'event_action' or 'dedup_key' is invalid");
+    }
+    if action == "trigger" {
+        let p = &m["payload"];
+        if !(1..=1024).contains(&chars(&p["summary"])) || chars(&p["source"]) == 0 || !["critical", "error", "warning", "info"].contains(&p["severity"].as_str().unwrap_or_default()) {
+            return no("'payload' is invalid");
+        }
+    } else if chars(&m["dedup_key"]) == 0 {
+        return no("'dedup_key' is missing");
+    }
+    (202, json!({ "status": "success", "message": "Event processed", "dedup_key": m["dedup_key"] }).to_string())
+}
+
+fn discord(a: &Asked, m: &Value, s: &mut State) -> (u16, String) {
+    let no = |why: &str| (400, json!({ "code": 50035, "message": why }).to_string());
+    if !a.query.contains("wait=true") {
+        return (204, String::new());
+    }
+    if units(&m["content"]) > 2000 || m["embeds"].as_array().is_some_and(|e| e.len() > 10) {
+        return no("content or embeds");
+    }
+    let mut all = 0;
+    for e in m["embeds"].as_array().into_iter().flatten() {
+        let fields = e["fields"].as_array().cloned().unwrap_or_default();
+        if units(&e["title"]) > 256 || units(&e["description"]) > 4096 || fields.len() > 25 || fields.iter().any(|f| !(1..=256).contains(&units(&f["name"])) || !(1..=1024).contains(&units(&f["value"]))) {
+            return no("embed");
+        }
+        all += units(&e["title"]) + units(&e["description"]) + units(&e["footer"]["text"]) + fields.iter().map(|f| units(&f["name"]) + units(&f["value"])).sum::<usize>();
+    }
+    if all > 6000 {
+        return no("embeds are longer than 6000");
+    }
+    s.created += 1;
+    (200, json!({ "id": s.created.to_string() }).to_string())
+}
+
+fn telegram(method: &str, m: &Value, s: &mut State) -> (u16, String) {
+    let no = |why: &str| (400, json!({ "ok": false, "error_code": 400, "description": format!("Bad Request: {why}") }).to_string());
+    match method {
+        "sendMessage" => {
+            if m["chat_id"] != "-1001" {
+                return no("chat not found");
+            }
+            let text: Vec<u16> = m["text"].as_str().unwrap_or_default().encode_utf16().collect();
+            if text.is_empty() || text.len() > 4096 {
+                return no("message is too long");
+            }
+            let outside = |e: &Value| e["offset"].as_u64().zip(e["length"].as_u64()).is_none_or(|(o, l)| l == 0 || (o + l) as usize > text.len());
+            if !m["parse_mode"].is_null() || m["entities"].as_array().into_iter().flatten().any(outside) {
+                return no("can't parse entities");
+            }
+            let long = |b: &Value| !(1..=64).contains(&b["callback_data"].as_str().map_or(0, str::len));
+            if m["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten().flat_map(|r| r.as_array().cloned().unwrap_or_default()).any(|b| long(&b)) {
+                return no("BUTTON_DATA_INVALID");
+            }
+            s.created += 1;
+            (200, json!({ "ok": true, "result": { "message_id": s.created } }).to_string())
+        }
+        "getUpdates" => {
+            let offset = m["offset"].as_i64().unwrap_or(0);
+            s.updates.retain(|u| u["update_id"].as_i64() >= Some(offset));
+            (200, json!({ "ok": true, "result": s.updates }).to_string())
+        }
+        "answerCallbackQuery" => (200, json!({ "ok": true, "result": true }).to_string()),
+        _ => (404, json!({ "ok": false, "error_code": 404, "description": "Not Found" }).to_string()),
+    }
+}
+
+fn twilio(a: &Asked, s: &mut State) -> (u16, String) {
+    let no = |status: u16, code: u32, why: &str| (status, json!({ "code": code, "message": why, "status": status }).to_string());
+    // AC…1:twilio-token
+    if a.header("authorization") != Some("Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMTp0d2lsaW8tdG9rZW4=") {
+        return no(401, 20003, "Authenticate");
+    }
+    let kind = if a.path.contains("/Calls") { "Calls" } else { "Messages" };
+    if a.method == "GET" && a.path.ends_with(&format!("/{kind}.json")) {
+        return (200, json!({ "messages": s.sms }).to_string());
+    }
+    let done = s.fate.unwrap_or(if kind == "Calls" { "completed" } else { "delivered" });
+    if a.method == "GET" {
+        return (200, json!({ "sid": a.path.rsplit('/').next().map(|p| p.trim_end_matches(".json")), "status": done }).to_string());
+    }
+    let to = a.form("To").unwrap_or_default();
+    if !(to.starts_with('+') && to.len() > 6 && to[1..].bytes().all(|b| b.is_ascii_digit())) {
+        return no(400, 21211, "Invalid 'To' Phone Number");
+    }
+    if a.form("From").is_none() && a.form("MessagingServiceSid").is_none() {
+        return no(400, 21603, "A 'From' phone number is required.");
+    }
+    match kind {
+        "Messages" if a.form("Body").is_none_or(|b| b.is_empty() || b.chars().count() > 1600) => return no(400, 21617, "The concatenated message body exceeds the 1600 character limit."),
+        "Calls" if a.form("Twiml").is_none_or(|t| t.len() > 4000 || !t.starts_with("<Response>")) => return no(400, 21205, "Twiml"),
+        _ => {}
+    }
+    s.created += 1;
+    (201, json!({ "sid": format!("{}{:032}", if kind == "Calls" { "CA" } else { "SM" }, s.created), "status": "queued" }).to_string())
+}
