@@ -14,7 +14,7 @@ use tauri::{AppHandle, Manager as _, State};
 use tauri_plugin_dialog::DialogExt as _;
 use tauri_specta::{Builder, collect_commands};
 use wf_app::Controller;
-use wf_app::api::ApiError;
+use wf_app::api::{Action, ApiError};
 use wf_app::views::*;
 
 use crate::console::{Console, ConsoleView};
@@ -162,26 +162,74 @@ async fn incident(console: State<'_, Console>, id: String) -> Answer<IncidentDet
 
 #[tauri::command]
 #[specta::specta]
-async fn acknowledge(console: State<'_, Console>, id: String, note: Option<String>) -> Answer<IncidentView> {
-    at(&console)?.acknowledge(&id, note.as_deref()).await
+async fn act(console: State<'_, Console>, ids: Vec<String>, action: Action) -> Answer<Vec<Acted>> {
+    at(&console)?.act(&ids, &action).await
 }
 
 #[tauri::command]
 #[specta::specta]
-async fn resolve(console: State<'_, Console>, id: String, verdict: String, note: Option<String>) -> Answer<IncidentView> {
-    at(&console)?.resolve(&id, &verdict, note.as_deref()).await
+async fn silences(console: State<'_, Console>) -> Answer<Vec<SilenceView>> {
+    at(&console)?.silences().await
 }
 
 #[tauri::command]
 #[specta::specta]
-async fn reopen(console: State<'_, Console>, id: String, note: Option<String>) -> Answer<IncidentView> {
-    at(&console)?.reopen(&id, note.as_deref()).await
+async fn preview_silence(console: State<'_, Console>, matcher: MatcherView) -> Answer<Vec<IncidentView>> {
+    at(&console)?.silence_preview(&matcher).await
 }
 
 #[tauri::command]
 #[specta::specta]
-async fn add_note(console: State<'_, Console>, id: String, text: String) -> Answer<IncidentView> {
-    at(&console)?.note(&id, &text).await
+async fn add_silence(console: State<'_, Console>, matcher: MatcherView, reason: String, length: String) -> Answer<Vec<SilenceView>> {
+    at(&console)?.silence_add(&matcher, &reason, &length).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn end_silence(console: State<'_, Console>, id: String) -> Answer<Vec<SilenceView>> {
+    at(&console)?.silence_end(&id).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn on_call(console: State<'_, Console>) -> Answer<Vec<OnCallView>> {
+    at(&console)?.on_call_at(None)
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn readiness(console: State<'_, Console>) -> Answer<ReadinessView> {
+    at(&console)?.readiness().await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn add_override(console: State<'_, Console>, schedule: String, person: String, from: f64, to: f64) -> Answer<()> {
+    at(&console)?.override_add(&schedule, &person, from, to).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn channels(console: State<'_, Console>) -> Answer<Vec<ChannelView>> {
+    at(&console)?.channels().await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn test_channel(console: State<'_, Console>, name: String) -> Answer<Vec<ReceiptView>> {
+    at(&console)?.channel_test(&name).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn drill(console: State<'_, Console>) -> Answer<Vec<ReceiptView>> {
+    at(&console)?.drill().await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn metrics(console: State<'_, Console>, since: String) -> Answer<MetricsView> {
+    at(&console)?.metrics(Some(&since)).await
 }
 
 #[tauri::command]
@@ -242,8 +290,8 @@ fn quit(app: AppHandle) {
 pub fn builder() -> Builder<tauri::Wry> {
     // Times in milliseconds and counts: all below 2^53.
     Builder::new().dangerously_cast_bigints_to_number().commands(collect_commands![
-        console, retry_start, recover, show_recovery_key, watch_ticks, overview, pull_live, search_events, cancel_search, event, rates, incidents, incident, acknowledge,
-        resolve, reopen, add_note, feeds, test_feed, restart_feed, add_feed, try_demo, health, verify_audit, hide_window, quit,
+        console, retry_start, recover, show_recovery_key, watch_ticks, overview, pull_live, search_events, cancel_search, event, rates, incidents, incident, act,
+        silences, preview_silence, add_silence, end_silence, on_call, readiness, add_override, channels, test_channel, drill, metrics, feeds, test_feed, restart_feed, add_feed, try_demo, health, verify_audit, hide_window, quit,
     ])
 }
 

@@ -46,6 +46,8 @@ fn words(n: &Notice) -> (String, String) {
         NoticeReason::Grew => "it grows",
         NoticeReason::SeverityRaised => "severity raised",
         NoticeReason::Reopened => "reopened",
+        NoticeReason::Reminder => "do you still stand by it?",
+        NoticeReason::Alarm => "escalation needs you",
     };
     (title, format!("Incident #{}, {why}, count {}", n.number, n.count))
 }

@@ -218,6 +218,7 @@ async fn a_dead_channel_is_an_alarm_and_the_person_is_told_another_way_within_se
     let incident = opened(&console, "t.meyer").await;
     let all = until_receipts(&console, &incident.id, "told by voice", |r| r.iter().any(|r| r.channel == "voice")).await;
     assert_eq!(with_state(&all, "failed"), ["sms"]);
+    until("the call was taken", || async { p.asked().iter().any(|a| a.path.ends_with("/Calls.json")).then_some(()) }).await;
     p.fault(Fault::Answer(404, "no_service", None), 1);
     p.fate("delivered");
     drop(console.ask(Request::ChannelsTest { name: "slack".into() }).await.unwrap());

@@ -5,7 +5,7 @@ mod driver;
 
 use driver::{Home, KEYRING, Window};
 use fantoccini::key::Key;
-use wf_testkit::ScriptServer;
+use wf_testkit::{Providers, ScriptServer};
 use wf_tests::sshd::Sshd;
 
 fn failure(n: u32, ip: &str) -> String {
@@ -244,7 +244,7 @@ async fn t2_the_page_can_call_its_commands_with_garbage_and_nothing_else() {
             const out = {};
             for (const cmd of ['plugin:window|create', 'plugin:webview|create_webview_window', 'plugin:shell|execute', 'plugin:fs|read_file', 'plugin:notification|notify', 'plugin:dialog|open', 'plugin:app|version', 'plugin:event|emit', 'plugin:path|resolve_directory', 'no_such_command'])
                 out[cmd] = await call(cmd, {});
-            for (const [cmd, args] of [['acknowledge', {}], ['acknowledge', { id: null }], ['acknowledge', { id: { a: 1 } }], ['acknowledge', { id: '../../etc' }], ['resolve', { id: '1', verdict: 'x' }], ['event', { seq: -1 }], ['event', { seq: 1e300 }], ['pull_live', { after: 0, limit: 1, query: '"' }], ['add_feed', { name: '../x', url: 'wss://x', mapping: 'ecs' }], ['add_feed', { name: 'x', url: 'file:///etc/passwd', mapping: 'ecs' }], ['rates', { minutes: -1, buckets: 0 }], ['incident', { id: "1' OR 1=1" }], ['recover', { key: '' }], ['add_note', { id: '1', text: '' }]])
+            for (const [cmd, args] of [['act', {}], ['act', { ids: null }], ['act', { ids: ['1'], action: { do: 'drop' } }], ['act', { ids: [{ a: 1 }], action: { do: 'unmerge' } }], ['act', { ids: ['../../etc'], action: { do: 'unmerge' } }], ['act', { ids: ['1'], action: { do: 'resolve', verdict: 'x', note: null } }], ['act', { ids: ['1'], action: { do: 'snooze', minutes: 0, note: null } }], ['act', { ids: ['1'], action: { do: 'snooze', minutes: 4e9, note: null } }], ['act', { ids: ['1'], action: { do: 'merge', into: '1' } }], ['add_silence', { matcher: {}, reason: 'x', length: '1h' }], ['add_silence', { matcher: { x: 1 }, reason: 'x', length: '1h' }], ['end_silence', { id: 'none' }], ['test_channel', { name: 'none' }], ['drill', {}], ['add_override', { schedule: 'x', person: 'y', from: 0, to: 1 }], ['metrics', { since: 'yesterday' }], ['event', { seq: -1 }], ['event', { seq: 1e300 }], ['pull_live', { after: 0, limit: 1, query: '"' }], ['add_feed', { name: '../x', url: 'wss://x', mapping: 'ecs' }], ['add_feed', { name: 'x', url: 'file:///etc/passwd', mapping: 'ecs' }], ['rates', { minutes: -1, buckets: 0 }], ['incident', { id: "1' OR 1=1" }], ['recover', { key: '' }], ['act', { ids: ['1'], action: { do: 'note', text: '' } }]])
                 out[cmd + JSON.stringify(args)] = await call(cmd, args);
             done(out);
         })();
@@ -255,6 +255,145 @@ async fn t2_the_page_can_call_its_commands_with_garbage_and_nothing_else() {
     }
     assert!(window.js("return window.__TAURI__ === undefined").await.as_bool().unwrap());
     window.see("1 feed live").await;
+    window.close().await;
+}
+
+/// People, a rota with a hole in it, a webhook that works and an SMS account that does not.
+fn response(feed: &ScriptServer, p: &Providers) -> String {
+    format!(
+        r#"
+[feed.shop]
+url = "{}"
+map = ["auth-event", "security-event"]
+[person.ann]
+name = "Ann Berg"
+roles = ["duty"]
+phone = "+15005550001"
+email = "ann@shop.example"
+[person.ben]
+name = "Ben Ode"
+roles = ["officer"]
+phone = "+15005550002"
+[person.cleo]
+name = "Cleo Marsh"
+roles = ["cto"]
+phone = "+15005550003"
+[schedule.soc]
+time_zone = "Europe/Berlin"
+layer = [{{ people = ["ann", "ben"], rotation = "daily", start = "2026-01-05T08:00", hours = "06:00-23:00" }}]
+[channel.ops]
+kind = "webhook"
+url = "{}/hook"
+allow = ["127.0.0.1"]
+[channel.sms]
+kind = "sms"
+account = "AC00000000000000000000000000000001"
+token = "env:WATCHFLOOR_KEY"
+from = "+15005550006"
+url = "{}"
+"#,
+        feed.url(),
+        p.url(),
+        p.url()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn escalation_is_seen_counting_down_and_is_steered_by_keyboard() {
+    let (feed, p) = (ScriptServer::of(&[]).await, Providers::start().await);
+    let home = Home::with_server_key(&response(&feed, &p));
+    let window = Window::open(&home, "").await;
+    window.see("1 feed live").await;
+    for n in 0..5 {
+        feed.push(&format!(r#"{{"type":"SQL Injection","ip":"203.0.113.{n}","url":"/login?q=1","field":"q"}}"#));
+    }
+    window.press("2").await;
+    window.until("five incidents", "return document.querySelectorAll('[data-incident]').length === 5").await;
+    // The countdown runs, and says who is next.
+    window.until("a countdown", "return /^\\d\\d:\\d\\d$/.test(document.querySelector('[data-testid=countdown]')?.textContent ?? '')").await;
+    let before = window.text("[data-testid=countdown]").await;
+    window.until("it runs", &format!("return document.querySelector('[data-testid=countdown]').textContent !== '{before}'")).await;
+    window.see("Ben Ode by ops, sms").await;
+    window.until("what was sent is shown", "const t = document.querySelector('[data-testid=receipts]')?.textContent ?? ''; return t.includes('delivered') && t.includes('failed')").await;
+    window.picture("escalation").await;
+    // Escalate by hand: the next level is told at once.
+    window.press("e").await;
+    window.see("The next step runs now instead of in").await;
+    window.key(Key::Enter).await;
+    window.see("Escalated by hand").await;
+    window.see("Cleo Marsh by ops, sms").await;
+    // Snooze.
+    window.press("s").await;
+    window.see("Four hours").await;
+    window.press("2").await;
+    window.key(Key::Enter).await;
+    window.see("Snoozed").await;
+    window.see("the snooze ends").await;
+    // A step of the checklist.
+    window.run("document.querySelector('[data-testid=checklist] input').click()").await;
+    window.until("it is done", "return document.querySelector('[data-testid=checklist] .done') !== null").await;
+    // Bulk: mark all, acknowledge them.
+    window.key_with(Key::Control, 'a').await;
+    window.see("5 marked").await;
+    window.press("a").await;
+    window.see("Acknowledge 5 incidents").await;
+    window.picture("bulk").await;
+    window.key(Key::Enter).await;
+    window.until("all are acknowledged", "return [...document.querySelectorAll('[data-incident]')].every((r) => r.textContent.includes('Acknowledged'))").await;
+    // Merge two into a third, and take it back.
+    window.press("jx").await;
+    window.press("m").await;
+    window.see("Merge #").await;
+    window.press("1").await;
+    window.key(Key::Enter).await;
+    window.see("1 merged").await;
+    window.until("four are left", "return document.querySelectorAll('[data-incident]').length === 4").await;
+    window.press("u").await;
+    window.until("five again", "return document.querySelectorAll('[data-incident]').length === 5").await;
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_says_who_could_not_be_reached_a_silence_shows_what_it_hides_and_channels_are_tested_by_a_button() {
+    let (feed, p) = (ScriptServer::of(&[]).await, Providers::start().await);
+    let home = Home::with_server_key(&response(&feed, &p));
+    let window = Window::open(&home, "").await;
+    window.see("1 feed live").await;
+    feed.push(r#"{"type":"SQL Injection","ip":"203.0.113.7","url":"/login","field":"q"}"#);
+    window.until("an incident", "return document.querySelector('[data-room=incidents] .badge') !== null").await;
+    window.press("6").await;
+    window.click("[data-test=ops]").await;
+    window.see("All of it arrived").await;
+    window.click("[data-test=sms]").await;
+    window.see("did not arrive").await;
+    window.see("Authenticate").await;
+    window.picture("channels").await;
+    window.press("4").await;
+    window.see("things to mend").await;
+    window.see("nobody is on call in 'soc'").await;
+    window.until("the rota is drawn", "return document.querySelectorAll('[data-rota=soc] .shift').length > 10").await;
+    window.picture("on-call").await;
+    window.press("t").await;
+    window.see("Take over soc").await;
+    window.run("[...document.querySelectorAll('dialog .btn.primary')][0].click()").await;
+    window.until("it is in the config", "return document.querySelector('dialog') === null").await;
+    assert!(home.config().contains("override"), "{}", home.config());
+    window.press("5").await;
+    window.see("No silences").await;
+    window.press("c").await;
+    window.run("document.querySelector('[data-testid=entity]').focus()").await;
+    window.press("203.0.113.*").await;
+    window.until("the preview counts", "return document.querySelector('[data-testid=preview]').textContent.includes('1 live incident fits')").await;
+    window.run("document.querySelector('[data-testid=reason]').focus()").await;
+    window.press("penetration test by the auditors").await;
+    window.picture("silence").await;
+    window.click("[data-testid=save]").await;
+    window.see("penetration test by the auditors").await;
+    feed.push(r#"{"type":"SQL Injection","ip":"203.0.113.8","url":"/login","field":"q"}"#);
+    window.until("it hides what is new", "return document.querySelector('[data-silence] .num').textContent === '1'").await;
+    window.press("7").await;
+    window.until("the numbers", "return document.querySelector('[data-testid=metrics]') !== null").await;
+    window.picture("numbers").await;
     window.close().await;
 }
 

@@ -67,6 +67,9 @@ pub struct IncidentView {
 /// What escalation will do, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct NextStep {
+    /// Of this incident.
+    pub id: String,
+    pub number: u32,
     pub at: Millis,
     /// `CTO by SMS, Slack`
     pub text: String,
@@ -92,22 +95,24 @@ fn step_text(step: &Step, plan: &Plan, at: Timestamp) -> String {
     }
 }
 
-fn next_step(i: &Incident, plan: &Plan) -> Option<NextStep> {
-    let at = i.due_at()?;
-    let h = &i.handling;
-    let text = if h.snoozed_until == Some(at) {
-        "the snooze ends".to_owned()
-    } else if h.ladder.as_ref().and_then(|l| l.due) == Some(at) {
-        match h.ladder.as_ref().and_then(|l| l.step()) {
-            Some(step) => step_text(step, plan, at),
-            None => "the ladder is at its end".to_owned(),
-        }
-    } else if h.reminded_at.is_some() {
-        "the acknowledgement is withdrawn".to_owned()
-    } else {
-        format!("{} is asked whether they stand by it", i.acknowledged_by.as_deref().unwrap_or("the owner"))
-    };
-    Some(NextStep { at: millis(at), text })
+impl NextStep {
+    pub fn of(i: &Incident, plan: &Plan) -> Option<Self> {
+        let at = i.due_at()?;
+        let h = &i.handling;
+        let text = if h.snoozed_until == Some(at) {
+            "the snooze ends".to_owned()
+        } else if h.ladder.as_ref().and_then(|l| l.due) == Some(at) {
+            match h.ladder.as_ref().and_then(|l| l.step()) {
+                Some(step) => step_text(step, plan, at),
+                None => "the ladder is at its end".to_owned(),
+            }
+        } else if h.reminded_at.is_some() {
+            "the acknowledgement is withdrawn".to_owned()
+        } else {
+            format!("{} is asked whether they stand by it", i.acknowledged_by.as_deref().unwrap_or("the owner"))
+        };
+        Some(Self { id: i.id.0.clone(), number: i.number as u32, at: millis(at), text })
+    }
 }
 
 impl IncidentView {
@@ -119,7 +124,7 @@ impl IncidentView {
             acknowledged_until: maybe(h.acknowledged_until),
             reminded_at: maybe(h.reminded_at),
             snoozed_until: maybe(h.snoozed_until),
-            next: next_step(i, plan),
+            next: NextStep::of(i, plan),
             stage: h.ladder.as_ref().map(wf_model::Ladder::stage),
             exhausted: h.ladder.as_ref().is_some_and(|l| l.exhausted),
             silenced_by: h.silenced_by.clone(),
@@ -507,6 +512,12 @@ pub struct OverviewView {
     pub events_per_second: f64,
     pub lag_ms: u64,
     pub totals: Conservation,
+    /// Names of everybody in the config, for assigning.
+    pub people: Vec<String>,
+    /// What escalation does next, of all incidents.
+    pub next: Option<NextStep>,
+    /// Messages that wait to be sent.
+    pub owed: u32,
     pub blocked: Option<String>,
     pub problems: Vec<String>,
     /// No feed is set up: the first run's screen is due.

@@ -106,7 +106,7 @@ fn ladder_at(plan: &Plan, severity: Severity, now: Timestamp, at: Timestamp) -> 
         let reach = plan.reach(step, at + wait);
         let (works, doubts): (Vec<_>, Vec<_>) = reach.to.iter().partition(|d| trouble(plan, &d.channel, now).is_none());
         if !works.is_empty() && reach.people.is_empty() {
-            why.push(format!("step {} reaches places, but no person", n + 1));
+            why.push(format!("step {} reaches places, but no person ({})", n + 1, reach.missing.join(", ")));
         } else if !works.is_empty() {
             return match (n, why.is_empty()) {
                 (0, _) => (Reachable::Yes, String::new()),

@@ -18,10 +18,18 @@ export const commands = {
 	rates: (minutes: number, buckets: number) => typedError<RateView[], ApiError>(__TAURI_INVOKE("rates", { minutes, buckets })),
 	incidents: (state: string | null) => typedError<IncidentView_Serialize[], ApiError>(__TAURI_INVOKE("incidents", { state })),
 	incident: (id: string) => typedError<IncidentDetail_Serialize, ApiError>(__TAURI_INVOKE("incident", { id })),
-	acknowledge: (id: string, note: string | null) => typedError<IncidentView_Serialize, ApiError>(__TAURI_INVOKE("acknowledge", { id, note })),
-	resolve: (id: string, verdict: string, note: string | null) => typedError<IncidentView_Serialize, ApiError>(__TAURI_INVOKE("resolve", { id, verdict, note })),
-	reopen: (id: string, note: string | null) => typedError<IncidentView_Serialize, ApiError>(__TAURI_INVOKE("reopen", { id, note })),
-	addNote: (id: string, text: string) => typedError<IncidentView_Serialize, ApiError>(__TAURI_INVOKE("add_note", { id, text })),
+	act: (ids: string[], action: Action_Deserialize) => typedError<Acted_Serialize[], ApiError>(__TAURI_INVOKE("act", { ids, action })),
+	silences: () => typedError<SilenceView_Serialize[], ApiError>(__TAURI_INVOKE("silences")),
+	previewSilence: (matcher: MatcherView_Deserialize) => typedError<IncidentView_Serialize[], ApiError>(__TAURI_INVOKE("preview_silence", { matcher })),
+	addSilence: (matcher: MatcherView_Deserialize, reason: string, length: string) => typedError<SilenceView_Serialize[], ApiError>(__TAURI_INVOKE("add_silence", { matcher, reason, length })),
+	endSilence: (id: string) => typedError<SilenceView_Serialize[], ApiError>(__TAURI_INVOKE("end_silence", { id })),
+	onCall: () => typedError<OnCallView_Serialize[], ApiError>(__TAURI_INVOKE("on_call")),
+	readiness: () => typedError<ReadinessView_Serialize, ApiError>(__TAURI_INVOKE("readiness")),
+	addOverride: (schedule: string, person: string, from: number | null, to: number | null) => typedError<null, ApiError>(__TAURI_INVOKE("add_override", { schedule, person, from, to })),
+	channels: () => typedError<ChannelView_Serialize[], ApiError>(__TAURI_INVOKE("channels")),
+	testChannel: (name: string) => typedError<ReceiptView_Serialize[], ApiError>(__TAURI_INVOKE("test_channel", { name })),
+	drill: () => typedError<ReceiptView_Serialize[], ApiError>(__TAURI_INVOKE("drill")),
+	metrics: (since: string) => typedError<MetricsView_Serialize, ApiError>(__TAURI_INVOKE("metrics", { since })),
 	feeds: () => typedError<FeedsView_Serialize, ApiError>(__TAURI_INVOKE("feeds")),
 	testFeed: (name: string) => typedError<ProbeView_Serialize, ApiError>(__TAURI_INVOKE("test_feed", { name })),
 	restartFeed: (name: string) => typedError<null, ApiError>(__TAURI_INVOKE("restart_feed", { name })),
@@ -34,6 +42,54 @@ export const commands = {
 };
 
 /* Types */
+/**  What came of an action on one of several incidents. */
+export type Acted = Acted_Serialize | Acted_Deserialize;
+
+/**  What came of an action on one of several incidents. */
+export type Acted_Deserialize = {
+	id: string,
+	incident?: IncidentView_Deserialize | null,
+	/**  Why not, in a sentence. */
+	error?: string | null,
+};
+
+/**  What came of an action on one of several incidents. */
+export type Acted_Serialize = {
+	id: string,
+	incident: IncidentView_Serialize | null,
+	/**  Why not, in a sentence. */
+	error: string | null,
+};
+
+/**  What an officer does with an incident, or with many. */
+export type Action = Action_Serialize | Action_Deserialize;
+
+/**  What an officer does with an incident, or with many. */
+export type Action_Deserialize = 
+/**  For so many minutes; `None`: as long as the severity gives. */
+{ do: "acknowledge"; note?: string | null; minutes?: number | null } | { do: "resolve"; verdict: string; note?: string | null } | { do: "reopen"; note?: string | null } | { do: "note"; text: string } | { do: "snooze"; minutes: number; note?: string | null } | 
+/**  `stage`: what was seen; another who was quicker makes it refused. */
+{ do: "escalate"; stage?: number | null } | { do: "assign"; owner: string; note?: string | null } | 
+/**  A step of the checklist, counted from 0. */
+{ do: "check"; index: number; done: boolean } | 
+/**  It becomes part of that one. */
+{ do: "merge"; into: string } | { do: "unmerge" } | 
+/**  These batches of matches are moved out into a new incident. */
+{ do: "split"; versions: number[] };
+
+/**  What an officer does with an incident, or with many. */
+export type Action_Serialize = 
+/**  For so many minutes; `None`: as long as the severity gives. */
+{ do: "acknowledge"; note: string | null; minutes: number | null } | { do: "resolve"; verdict: string; note: string | null } | { do: "reopen"; note: string | null } | { do: "note"; text: string } | { do: "snooze"; minutes: number; note: string | null } | 
+/**  `stage`: what was seen; another who was quicker makes it refused. */
+{ do: "escalate"; stage: number | null } | { do: "assign"; owner: string; note: string | null } | 
+/**  A step of the checklist, counted from 0. */
+{ do: "check"; index: number; done: boolean } | 
+/**  It becomes part of that one. */
+{ do: "merge"; into: string } | { do: "unmerge" } | 
+/**  These batches of matches are moved out into a new incident. */
+{ do: "split"; versions: number[] };
+
 /**  Why a request was not done. The page and the CLI branch on `code`; `message` is a sentence for a person. */
 export type ApiError = {
 	code: ErrorCode,
@@ -48,7 +104,54 @@ export type AuditVerdict = {
 	checkpoints: number,
 };
 
-/**  What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded + in_flight`. */
+export type ChannelView = ChannelView_Serialize | ChannelView_Deserialize;
+
+export type ChannelView_Deserialize = {
+	name: string,
+	kind: string,
+	/**  Severities that use it. */
+	severities: string[],
+	worked_at?: number | null,
+	failed_at?: number | null,
+	broken?: string | null,
+	/**  Whoever gets a message can acknowledge through it. */
+	answers: boolean,
+	/**  Messages that wait for it. */
+	waiting: number,
+};
+
+export type ChannelView_Serialize = {
+	name: string,
+	kind: string,
+	/**  Severities that use it. */
+	severities: string[],
+	worked_at: number | null,
+	failed_at: number | null,
+	broken: string | null,
+	/**  Whoever gets a message can acknowledge through it. */
+	answers: boolean,
+	/**  Messages that wait for it. */
+	waiting: number,
+};
+
+export type CheckView = CheckView_Serialize | CheckView_Deserialize;
+
+export type CheckView_Deserialize = {
+	text: string,
+	done_by?: string | null,
+	done_at?: number | null,
+};
+
+export type CheckView_Serialize = {
+	text: string,
+	done_by: string | null,
+	done_at: number | null,
+};
+
+/**
+ *  What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded + in_flight`.
+ *  `received` is counted when a record comes in, the fates when they are committed, `in_flight` is what is held in between.
+ */
 export type Conservation = {
 	received: number,
 	stored: number,
@@ -204,6 +307,29 @@ export type FeedsView_Serialize = {
 	quarantine: QuarantineView_Serialize[],
 };
 
+/**  What one batch of matches added to an incident. */
+export type FoldedView = FoldedView_Serialize | FoldedView_Deserialize;
+
+/**  What one batch of matches added to an incident. */
+export type FoldedView_Deserialize = {
+	version: number,
+	at: number,
+	first_seen: number,
+	last_seen: number,
+	count: number,
+	entity?: string | null,
+};
+
+/**  What one batch of matches added to an incident. */
+export type FoldedView_Serialize = {
+	version: number,
+	at: number,
+	first_seen: number,
+	last_seen: number,
+	count: number,
+	entity: string | null,
+};
+
 export type GapView = GapView_Serialize | GapView_Deserialize;
 
 export type GapView_Deserialize = {
@@ -261,6 +387,11 @@ export type IncidentDetail_Deserialize = {
 	/**  Contributing events: the first and the last few, oldest first. */
 	evidence: EventView_Deserialize[],
 	rule_author?: string | null,
+	/**  Every step of the ladder, as it was when the incident opened. */
+	ladder: LadderStep[],
+	receipts: ReceiptView_Deserialize[],
+	/**  What each batch of matches added: what can be moved out. */
+	folded: FoldedView_Deserialize[],
 	/**  Other incidents about the same entity or of the same rule, newest first. */
 	related: IncidentView_Deserialize[],
 };
@@ -272,6 +403,11 @@ export type IncidentDetail_Serialize = {
 	/**  Contributing events: the first and the last few, oldest first. */
 	evidence: EventView_Serialize[],
 	rule_author: string | null,
+	/**  Every step of the ladder, as it was when the incident opened. */
+	ladder: LadderStep[],
+	receipts: ReceiptView_Serialize[],
+	/**  What each batch of matches added: what can be moved out. */
+	folded: FoldedView_Serialize[],
 	/**  Other incidents about the same entity or of the same rule, newest first. */
 	related: IncidentView_Serialize[],
 };
@@ -302,7 +438,22 @@ export type IncidentView_Deserialize = {
 	resolved_at?: number | null,
 	verdict?: string | null,
 	recurrence_of?: number | null,
-	actions: string[],
+	owner?: string | null,
+	acknowledged_until?: number | null,
+	/**  Whoever acknowledged was asked whether they still stand by it. */
+	reminded_at?: number | null,
+	snoozed_until?: number | null,
+	/**  What happens next unless somebody acts. */
+	next?: NextStep | null,
+	/**  The ladder's stage, for escalating by hand. */
+	stage?: number | null,
+	/**  Every step has run and nobody has answered. */
+	exhausted: boolean,
+	silenced_by?: string | null,
+	in_storm: boolean,
+	merged_into?: number | null,
+	merged: number[],
+	checklist: CheckView_Deserialize[],
 };
 
 /**  An incident, as a row of the queue and the head of its page. */
@@ -328,7 +479,30 @@ export type IncidentView_Serialize = {
 	resolved_at: number | null,
 	verdict: string | null,
 	recurrence_of: number | null,
-	actions: string[],
+	owner: string | null,
+	acknowledged_until: number | null,
+	/**  Whoever acknowledged was asked whether they still stand by it. */
+	reminded_at: number | null,
+	snoozed_until: number | null,
+	/**  What happens next unless somebody acts. */
+	next: NextStep | null,
+	/**  The ladder's stage, for escalating by hand. */
+	stage: number | null,
+	/**  Every step has run and nobody has answered. */
+	exhausted: boolean,
+	silenced_by: string | null,
+	in_storm: boolean,
+	merged_into: number | null,
+	merged: number[],
+	checklist: CheckView_Serialize[],
+};
+
+/**  A step of an incident's ladder. */
+export type LadderStep = {
+	text: string,
+	/**  It has run. */
+	done: boolean,
+	wait: number,
 };
 
 /**  Some of the newest events. */
@@ -360,6 +534,112 @@ export type LockKind =
 /**  The key does not open this database: recover. */
 "wrong_key" | "config" | "other";
 
+/**  What a silence fits: every part that is given. */
+export type MatcherView = MatcherView_Serialize | MatcherView_Deserialize;
+
+/**  What a silence fits: every part that is given. */
+export type MatcherView_Deserialize = {
+	rule?: string | null,
+	type?: string | null,
+	/**  A `*` at the end stands for anything. */
+	entity?: string | null,
+	severity?: string | null,
+	feed?: string | null,
+};
+
+/**  What a silence fits: every part that is given. */
+export type MatcherView_Serialize = {
+	rule: string | null,
+	type: string | null,
+	/**  A `*` at the end stands for anything. */
+	entity: string | null,
+	severity: string | null,
+	feed: string | null,
+};
+
+export type MetricsRow = MetricsRow_Serialize | MetricsRow_Deserialize;
+
+export type MetricsRow_Deserialize = {
+	/**  `None`: all of them. */
+	severity?: string | null,
+	incidents: number,
+	mttd: SpreadView,
+	mtta: SpreadView,
+	mtt_respond: SpreadView,
+	mtt_resolve: SpreadView,
+	sla_met: number,
+	sla_missed: number,
+	sla_at_risk: number,
+	verdicts: number,
+	false_positives: number,
+	false_positive_rate?: number | null,
+};
+
+export type MetricsRow_Serialize = {
+	/**  `None`: all of them. */
+	severity: string | null,
+	incidents: number,
+	mttd: SpreadView,
+	mtta: SpreadView,
+	mtt_respond: SpreadView,
+	mtt_resolve: SpreadView,
+	sla_met: number,
+	sla_missed: number,
+	sla_at_risk: number,
+	verdicts: number,
+	false_positives: number,
+	false_positive_rate: number | null,
+};
+
+export type MetricsView = MetricsView_Serialize | MetricsView_Deserialize;
+
+export type MetricsView_Deserialize = {
+	since: number,
+	/**  All severities together, then each. */
+	rows: MetricsRow_Deserialize[],
+	/**  Name and formula. */
+	formulas: ([string, string])[],
+};
+
+export type MetricsView_Serialize = {
+	since: number,
+	/**  All severities together, then each. */
+	rows: MetricsRow_Serialize[],
+	/**  Name and formula. */
+	formulas: ([string, string])[],
+};
+
+/**  What escalation will do, and when. */
+export type NextStep = {
+	/**  Of this incident. */
+	id: string,
+	number: number,
+	at: number,
+	/**  `CTO by SMS, Slack` */
+	text: string,
+};
+
+/**  A rota: who is on call at a moment, and the shifts after it. */
+export type OnCallView = OnCallView_Serialize | OnCallView_Deserialize;
+
+/**  A rota: who is on call at a moment, and the shifts after it. */
+export type OnCallView_Deserialize = {
+	schedule: string,
+	time_zone: string,
+	at: number,
+	person?: string | null,
+	shifts: ShiftView_Deserialize[],
+};
+
+/**  A rota: who is on call at a moment, and the shifts after it. */
+export type OnCallView_Serialize = {
+	schedule: string,
+	time_zone: string,
+	at: number,
+	person: string | null,
+	shifts: ShiftView_Serialize[],
+};
+
 /**  The status bar, the rail's badges, and the head of the Watch room. */
 export type OverviewView = OverviewView_Serialize | OverviewView_Deserialize;
 
@@ -376,6 +656,12 @@ export type OverviewView_Deserialize = {
 	events_per_second: number | null,
 	lag_ms: number,
 	totals: Conservation,
+	/**  Names of everybody in the config, for assigning. */
+	people: string[],
+	/**  What escalation does next, of all incidents. */
+	next?: NextStep | null,
+	/**  Messages that wait to be sent. */
+	owed: number,
 	blocked?: string | null,
 	problems: string[],
 	/**  No feed is set up: the first run's screen is due. */
@@ -395,10 +681,52 @@ export type OverviewView_Serialize = {
 	events_per_second: number | null,
 	lag_ms: number,
 	totals: Conservation,
+	/**  Names of everybody in the config, for assigning. */
+	people: string[],
+	/**  What escalation does next, of all incidents. */
+	next: NextStep | null,
+	/**  Messages that wait to be sent. */
+	owed: number,
 	blocked: string | null,
 	problems: string[],
 	/**  No feed is set up: the first run's screen is due. */
 	first_run: boolean,
+};
+
+export type PersonView = {
+	id: string,
+	name: string,
+	roles: string[],
+	email: string,
+	phone: string,
+	time_zone: string,
+};
+
+/**  What would happen to an incident of this severity that opens now. */
+export type PolicyView = PolicyView_Serialize | PolicyView_Deserialize;
+
+/**  What would happen to an incident of this severity that opens now. */
+export type PolicyView_Deserialize = {
+	severity: string,
+	policy?: string | null,
+	steps: LadderStep[],
+	repeat: number,
+	/**  How long an acknowledgement holds; `None`: for ever. */
+	acknowledge_for?: number | null,
+	/**  The daily digest takes it. */
+	digest: boolean,
+};
+
+/**  What would happen to an incident of this severity that opens now. */
+export type PolicyView_Serialize = {
+	severity: string,
+	policy: string | null,
+	steps: LadderStep[],
+	repeat: number,
+	/**  How long an acknowledgement holds; `None`: for ever. */
+	acknowledge_for: number | null,
+	/**  The daily digest takes it. */
+	digest: boolean,
 };
 
 export type ProbeFrameView = {
@@ -463,6 +791,94 @@ export type RateView = {
 	matched: number[],
 };
 
+export type ReadinessSpan = ReadinessSpan_Serialize | ReadinessSpan_Deserialize;
+
+export type ReadinessSpan_Deserialize = {
+	severity: string,
+	/**  `None`: the ladder as a whole. */
+	person?: string | null,
+	from: number,
+	to: number,
+	/**  `reachable`, `partly`, `not`. */
+	reachable: string,
+	reason: string,
+};
+
+export type ReadinessSpan_Serialize = {
+	severity: string,
+	/**  `None`: the ladder as a whole. */
+	person: string | null,
+	from: number,
+	to: number,
+	/**  `reachable`, `partly`, `not`. */
+	reachable: string,
+	reason: string,
+};
+
+/**  Who could not be reached, and when. */
+export type ReadinessView = ReadinessView_Serialize | ReadinessView_Deserialize;
+
+/**  Who could not be reached, and when. */
+export type ReadinessView_Deserialize = {
+	/**  There is a channel at all. */
+	set_up: boolean,
+	sentences: string[],
+	spans: ReadinessSpan_Deserialize[],
+	policies: PolicyView_Deserialize[],
+	people: PersonView[],
+};
+
+/**  Who could not be reached, and when. */
+export type ReadinessView_Serialize = {
+	/**  There is a channel at all. */
+	set_up: boolean,
+	sentences: string[],
+	spans: ReadinessSpan_Serialize[],
+	policies: PolicyView_Serialize[],
+	people: PersonView[],
+};
+
+/**  One message, and what became of it. */
+export type ReceiptView = ReceiptView_Serialize | ReceiptView_Deserialize;
+
+/**  One message, and what became of it. */
+export type ReceiptView_Deserialize = {
+	key: string,
+	purpose: string,
+	channel: string,
+	person?: string | null,
+	address: string,
+	step?: number | null,
+	state: string,
+	created_at: number,
+	due_at: number,
+	attempts: number,
+	attempted_at?: number | null,
+	delivered_at?: number | null,
+	provider_id?: string | null,
+	error?: string | null,
+	possible_duplicate: boolean,
+};
+
+/**  One message, and what became of it. */
+export type ReceiptView_Serialize = {
+	key: string,
+	purpose: string,
+	channel: string,
+	person: string | null,
+	address: string,
+	step: number | null,
+	state: string,
+	created_at: number,
+	due_at: number,
+	attempts: number,
+	attempted_at: number | null,
+	delivered_at: number | null,
+	provider_id: string | null,
+	error: string | null,
+	possible_duplicate: boolean,
+};
+
 export type RuleView = RuleView_Serialize | RuleView_Deserialize;
 
 export type RuleView_Deserialize = {
@@ -491,6 +907,64 @@ export type SearchProgress = {
 	looked_at: number,
 	total: number,
 	hits: number,
+};
+
+export type ShiftView = ShiftView_Serialize | ShiftView_Deserialize;
+
+export type ShiftView_Deserialize = {
+	from: number,
+	to: number,
+	/**  `None`: nobody. */
+	person?: string | null,
+	/**  As the rota's own clock says it: `Mon 03-30 08:00`. */
+	begins: string,
+};
+
+export type ShiftView_Serialize = {
+	from: number,
+	to: number,
+	/**  `None`: nobody. */
+	person: string | null,
+	/**  As the rota's own clock says it: `Mon 03-30 08:00`. */
+	begins: string,
+};
+
+export type SilenceView = SilenceView_Serialize | SilenceView_Deserialize;
+
+export type SilenceView_Deserialize = {
+	id: string,
+	matcher: MatcherView_Deserialize,
+	author: string,
+	reason: string,
+	from: number,
+	until: number,
+	active: boolean,
+	ended_by?: string | null,
+	/**  Live incidents that it keeps quiet now. */
+	hidden: number,
+};
+
+export type SilenceView_Serialize = {
+	id: string,
+	matcher: MatcherView_Serialize,
+	author: string,
+	reason: string,
+	from: number,
+	until: number,
+	active: boolean,
+	ended_by: string | null,
+	/**  Live incidents that it keeps quiet now. */
+	hidden: number,
+};
+
+/**  Spans in milliseconds. */
+export type SpreadView = {
+	n: number,
+	mean: number | null,
+	median: number | null,
+	p95: number | null,
+	open: number,
+	oldest_open: number | null,
 };
 
 export type StoreView = StoreView_Serialize | StoreView_Deserialize;
@@ -554,6 +1028,8 @@ export type TimelineView_Deserialize = {
 	at: number,
 	/**  `None`: the engine. */
 	operator?: string | null,
+	/**  The channel they answered through. */
+	channel?: string | null,
 	kind: string,
 	text: string,
 };
@@ -562,6 +1038,8 @@ export type TimelineView_Serialize = {
 	at: number,
 	/**  `None`: the engine. */
 	operator: string | null,
+	/**  The channel they answered through. */
+	channel: string | null,
 	kind: string,
 	text: string,
 };

@@ -2,7 +2,7 @@
 import { type ConsoleView, type Host, type OverviewView, sentence } from "../host/host";
 import { tauri } from "../host/tauri";
 
-export type Room = "watch" | "incidents" | "feeds";
+export type Room = "watch" | "incidents" | "feeds" | "oncall" | "silences" | "channels" | "numbers";
 
 class App {
   host: Host = tauri;

@@ -10,6 +10,8 @@ export interface Command {
   keys?: string;
   shown?: string;
   run: () => void;
+  /** Also while somebody types or a dialog asks. */
+  always?: boolean;
   enabled?: () => boolean;
 }
 
@@ -31,7 +33,7 @@ class Registry {
     };
   }
 
-  /** Listens on the window. Keys without a modifier are not taken while somebody types or a dialog asks. */
+  /** Listens on the window. Most keys are not taken while somebody types or a dialog asks. */
   listen(): () => void {
     let off = () => {};
     const bind = () => {
@@ -41,8 +43,7 @@ class Registry {
         for (const key of c.keys?.split("|") ?? []) {
           bindings[key] = (e) => {
             const typing = e.target instanceof HTMLElement && e.target.matches("input, textarea, select");
-            const modified = key.includes("$mod");
-            if ((typing || document.querySelector("dialog[open]")) && !modified) return;
+            if ((typing || document.querySelector("dialog[open]")) && !c.always) return;
             if (c.enabled && !c.enabled()) return;
             e.preventDefault();
             c.run();

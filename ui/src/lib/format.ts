@@ -44,13 +44,21 @@ export function age(ms: number, now: number): string {
   return `${Math.floor(s / 86_400)}d`;
 }
 
+/** 06:12 or 1:06:12: until a moment; what has passed counts as now. */
+export function countdown(ms: number, now: number): string {
+  const s = Math.max(0, Math.ceil((ms - now) / 1000));
+  const two = (n: number) => String(n).padStart(2, "0");
+  return s < 3600 ? `${two(Math.floor(s / 60))}:${two(s % 60)}` : s < 86_400 ? `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${Math.floor(s / 86_400)} d ${Math.floor(s / 3600) % 24} h`;
+}
+
 /** A span in words, for sentences. */
 export function span(ms: number): string {
   const s = Math.round(ms / 1000);
   if (s < 1) return "under a second";
   if (s < 90) return `${s} s`;
   if (s < 5400) return `${Math.round(s / 60)} min`;
-  return `${Math.round(s / 3600)} h`;
+  if (s < 172_800) return `${Math.round(s / 3600)} h`;
+  return `${Math.round(s / 86_400)} d`;
 }
 
 const DECEPTIVE = /[\p{Cc}\p{Cf}\u2028\u2029\u115f\u1160\u3164\uffa0\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}]/gu;
@@ -60,6 +68,7 @@ export const visible = (text: string): string => text.replace(DECEPTIVE, (c) => 
 
 const kinds: Record<string, string> = {
   FEED_SILENT: "Feed silent",
+  INCIDENT_STORM: "Storm of incidents",
   SQL_INJECTION_ATTEMPT: "SQL injection",
   XSS_ATTEMPT: "Cross-site scripting",
   UNAUTHORIZED_PII_EXPORT: "Unauthorised export of personal data",
