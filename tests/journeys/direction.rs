@@ -12,7 +12,7 @@ fn the_rooms_never_import_each_other() {
         direct.insert(package["name"].as_str().unwrap().to_owned(), ours.collect());
     }
     let of = |name: &str| direct[name].iter().map(String::as_str).collect::<Vec<_>>();
-    for room in ["wf-detect", "wf-response", "wf-evidence", "wf-feeds", "wf-store", "wf-demo"] {
+    for room in ["wf-channels", "wf-detect", "wf-response", "wf-evidence", "wf-feeds", "wf-store", "wf-demo"] {
         assert_eq!(of(room), ["wf-model"], "{room}");
     }
     assert_eq!(of("wf-model"), [] as [&str; 0]);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wf_demo::{DemoServer, Options, Scenario};
 use wf_model::Timestamp;
 use wf_testkit::console::demo_feed;
+use wf_testkit::{Providers, ScriptServer};
 use wf_tests::ctl;
 
 /// How often; the issue that asked for this asked for a hundred.
@@ -76,4 +77,56 @@ async fn a_hundred_kills_under_load_lose_nothing_and_count_nothing_twice() {
 fn json(command: &mut std::process::Command, arguments: &[&str]) -> serde_json::Value {
     let output = command.args(arguments).output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_while_messages_are_sent_forget_nobody_and_mark_what_may_have_come_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, config) = (dir.path().join("data"), dir.path().join("watchfloor.toml"));
+    let (feed, provider) = (ScriptServer::of(&[]).await, Providers::start().await);
+    std::fs::write(
+        &config,
+        format!(
+            "[store]\nkey = \"env:WATCHFLOOR_KEY\"\n[feed.shop]\nurl = \"{}\"\nmap = [\"security-event\"]\n[person.ann]\nroles = [\"officer\"]\n[escalation]\nstorm = 100000\n[channel.hook]\nkind = \"webhook\"\nurl = \"{}/hook\"\nallow = [\"127.0.0.1\"]\n",
+            feed.url(),
+            provider.url()
+        ),
+    )
+    .unwrap();
+    for round in 0..25u32 {
+        let mut child = ctl(&data, &config).arg("run").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        for n in 0..4 {
+            feed.push(&format!(r#"{{"type":"SQL Injection","ip":"10.{round}.0.{n}","url":"/","field":"q"}}"#));
+        }
+        tokio::time::sleep(Duration::from_millis(u64::from(round * 37 % 400))).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let mut child = ctl(&data, &config).arg("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let channels = wf_testkit::until("nothing waits any more", || async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let channels = json(&mut ctl(&data, &config), &["channels", "list", "--json"]);
+        (channels[0]["waiting"] == 0).then_some(channels)
+    })
+    .await;
+    assert!(channels[0]["broken"].is_null());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let incidents = json(&mut ctl(&data, &config), &["incidents", "list", "--json"]);
+    let incidents = incidents.as_array().unwrap();
+    assert!(incidents.len() > 25, "the kills left something to tell of: {}", incidents.len());
+    let taken = provider.taken("/hook");
+    let mut seen = std::collections::BTreeMap::<String, Vec<serde_json::Value>>::new();
+    for asked in &taken {
+        seen.entry(asked.json()["key"].as_str().unwrap().to_owned()).or_default().push(asked.json());
+    }
+    for i in incidents {
+        assert!(taken.iter().any(|a| a.json()["id"] == i["id"]), "somebody was forgotten: {i}");
+    }
+    for (key, times) in seen {
+        assert!(times.iter().skip(1).all(|m| m["possible_duplicate"] == true), "{key} came twice and does not say so: {times:?}");
+        assert!(times.iter().all(|m| m["id"] == times[0]["id"] && m["title"] == times[0]["title"]), "one key, two messages: {times:?}");
+    }
 }

@@ -7,6 +7,7 @@ mod feeds;
 mod hostile;
 mod keychain;
 mod kill;
+mod mail;
 mod notify;
 mod officer;
 mod sshd;
