@@ -46,7 +46,7 @@ impl Sshd {
         .ok()?;
         let mut child = Command::new(server).args(["-D", "-e", "-f"]).arg(&config).stderr(Stdio::piped()).spawn().ok()?;
         let lines = BufReader::new(child.stderr.take()?);
-        let (listens, listening) = std::sync::mpsc::channel();
+        let (listens, listening) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
             for (n, line) in lines.lines().map_while(Result::ok).enumerate() {
                 let line = line.trim_end().to_owned();

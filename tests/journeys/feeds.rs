@@ -300,7 +300,7 @@ async fn what_waits_for_the_disk_is_in_flight_until_it_is_stored() {
     let console = home.start().await;
     console.until_feed("f", "live", |f| f.state == "live").await;
     // Whoever holds the ledger keeps everybody from writing, as a slow disk does.
-    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
     let ledger = console.controller.ledger.clone();
     let holding = tokio::spawn(async move {
         ledger

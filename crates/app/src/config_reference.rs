@@ -6,6 +6,10 @@ use std::fmt::Write as _;
 
 const APP: &str = include_str!("config.rs");
 const FEEDS: &str = include_str!("../../feeds/src/config.rs");
+const PLAN: &str = include_str!("../../response/src/plan.rs");
+const SCHEDULE: &str = include_str!("../../response/src/schedule.rs");
+const CHANNELS: &str = include_str!("../../channels/src/config.rs");
+const DEAD_MAN: &str = include_str!("dead_man.rs");
 
 /// Where a table stands in the file, the type that reads it, and the text that type is in.
 const TABLES: &[(&str, &str, &str)] = &[
@@ -28,6 +32,26 @@ const TABLES: &[(&str, &str, &str)] = &[
     ("[feed.NAME] resume", "Resume", FEEDS),
     ("[feed.NAME] dedup", "Dedup", FEEDS),
     ("[feed.NAME] backoff", "Backoff", FEEDS),
+    ("[person.ID]", "Person", PLAN),
+    ("[person.ID] working", "Working", SCHEDULE),
+    ("[schedule.NAME]", "Schedule", SCHEDULE),
+    ("[schedule.NAME] layer, each", "Layer", SCHEDULE),
+    ("[schedule.NAME] override, each", "Override", SCHEDULE),
+    ("[policy.NAME]", "Policy", PLAN),
+    ("[policy.NAME] step, each", "PolicyStep", PLAN),
+    ("[severity.P1] to [severity.P4]", "SeverityPlan", PLAN),
+    ("[escalation]", "Escalation", PLAN),
+    ("[digest]", "Digest", PLAN),
+    ("[dead_man]", "DeadMan", DEAD_MAN),
+    ("[channel.NAME]", "ChannelConfig", CHANNELS),
+    ("[channel.NAME] kind = \"slack\"", "Slack", CHANNELS),
+    ("[channel.NAME] kind = \"pagerduty\"", "Pagerduty", CHANNELS),
+    ("[channel.NAME] kind = \"email\"", "Email", CHANNELS),
+    ("[channel.NAME] kind = \"sms\"", "Sms", CHANNELS),
+    ("[channel.NAME] kind = \"voice\"", "Voice", CHANNELS),
+    ("[channel.NAME] kind = \"discord\"", "Discord", CHANNELS),
+    ("[channel.NAME] kind = \"telegram\"", "Telegram", CHANNELS),
+    ("[channel.NAME] kind = \"webhook\"", "Webhook", CHANNELS),
 ];
 
 /// The page, as Markdown.
@@ -54,11 +78,14 @@ fn table(name: &str, source: &str) -> String {
     let mut out = if about.is_empty() { String::new() } else { format!("{about}\n\n") };
     let is_enum = source.contains(&format!("pub enum {name} {{"));
     out.push_str(if is_enum { "| value | meaning |\n|---|---|\n" } else { "| key | default | meaning |\n|---|---|---|\n" });
+    let optional = optional(name, source);
     for (field, kind, text) in fields {
         let line = if is_enum {
             format!("| `{field}` | {text} |\n")
         } else {
-            let default = defaults.iter().find(|(f, _)| *f == field).map_or_else(|| implied(&kind), |(_, d)| d.clone());
+            let default = defaults.iter().find(|(f, _)| *f == field).map_or_else(|| implied(&kind, optional.contains(&field)), |(_, d)| d.clone());
+            // Written in the file as serde reads it.
+            let field = if field == "overrides" { "override" } else { &field };
             format!("| `{field}` | {default} | {text} |\n")
         };
         out.push_str(&line);
@@ -67,18 +94,41 @@ fn table(name: &str, source: &str) -> String {
 }
 
 /// What a field without a written default begins as.
-fn implied(kind: &str) -> String {
+fn implied(kind: &str, optional: bool) -> String {
     match kind {
+        "String" if optional => "empty".into(),
+        "Tz" if optional => "`UTC`".into(),
         k if k.starts_with("Option<") => "none".into(),
         "bool" => "`false`".into(),
         k if k.starts_with("Vec<") || k.starts_with("BTreeMap<") => "empty".into(),
-        "String" | "SecretRef" | "PathBuf" => "required".into(),
+        "String" | "SecretRef" | "PathBuf" | "Duration" | "NaiveTime" | "NaiveDateTime" | "Hours" | "Tz" => "required".into(),
+        "MailSecurity" => "`tls`".into(),
+        "u32" => "`0`".into(),
         "KeySource" => "`keychain`".into(),
         "Maps" => "`ecs`".into(),
         "Kind" => "`generic`".into(),
         "Split" => "`none`".into(),
         _ => "its own defaults, below".into(),
     }
+}
+
+/// Fields that may be left out: all of a struct with a default, or those that carry the mark themselves.
+fn optional(name: &str, source: &str) -> Vec<String> {
+    let head = format!("pub struct {name} {{");
+    let (Some(at), Some(body)) = (source.find(&head), body_of(source, &head)) else { return Vec::new() };
+    let whole = source[..at].lines().rev().take_while(|l| l.starts_with("///") || l.starts_with("#[")).any(|l| l.starts_with("#[serde(") && l.contains("default"));
+    let (mut out, mut marked) = (Vec::new(), false);
+    for line in body.lines().map(str::trim) {
+        if line.starts_with("#[serde(") {
+            marked |= line.contains("default");
+        } else if let Some(field) = line.strip_prefix("pub ").and_then(|l| l.split(':').next()) {
+            if whole || marked {
+                out.push(field.to_owned());
+            }
+            marked = false;
+        }
+    }
+    out
 }
 
 fn documentation_before(source: &str, what: &str) -> String {
@@ -122,7 +172,10 @@ fn body_of<'a>(source: &'a str, head: &str) -> Option<&'a str> {
 fn defaults(name: &str, source: &str) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = Vec::new();
     // Defaults named on the field itself.
-    for (function, value) in [("yes", "`true`"), ("idle", "`90s`"), ("five_seconds", "`5s`")] {
+    for (function, value) in [
+        ("yes", "`true`"), ("idle", "`90s`"), ("five_seconds", "`5s`"), ("minute", "`1m`"), ("smtp_port", "`465`"), ("slack_url", "`https://slack.com`"), ("pagerduty_url", "`https://events.pagerduty.com`"),
+        ("twilio_url", "`https://api.twilio.com`"), ("telegram_url", "`https://api.telegram.org`"),
+    ] {
         if let Some(body) = body_of(source, &format!("pub struct {name} {{")) {
             let mark = format!("default = \"{function}\"");
             if let Some(at) = body.find(&mark)

@@ -12,7 +12,7 @@ use wf_model::{SecretRef, Timestamp};
 use crate::controller::Controller;
 use crate::outbox::Pulse;
 
-/// `[dead_man]`: a service such as a heartbeat monitor raises the alarm when nothing comes any more.
+/// An address outside that is asked for while all is well: a heartbeat monitor there raises the alarm when nothing comes any more.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeadMan {

@@ -258,11 +258,16 @@ impl Controller {
             .collect())
     }
 
-    /// Sends a test over one channel, to everybody it can reach or to the place it is. `silent`: as a drill, in words that wake nobody.
+    /// Sends a test over one channel, to everybody it can reach or to the place it is.
     pub async fn channel_test(&self, name: &str) -> Result<Vec<ReceiptView>, ApiError> {
+        let keys = self.owe_test(name, self.operator()).await?;
+        self.outcomes(&keys).await
+    }
+
+    async fn owe_test(&self, name: &str, who: Actor) -> Result<Vec<String>, ApiError> {
         let plan = self.plan();
         let info = plan.channel(name).ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no [channel.{name}]")))?;
-        let (now, who) = (Timestamp::now(), self.operator());
+        let now = Timestamp::now();
         let to: Vec<Destination> = match info.contact {
             Contact::Place => vec![Destination { channel: name.to_owned(), address: String::new(), person: None }],
             contact => plan
@@ -283,7 +288,23 @@ impl Controller {
         let keys: Vec<String> = notifications.iter().map(|n| n.key.clone()).collect();
         let audit = vec![AuditAction { at: now, actor: who, action: "channel.test".into(), subject: format!("channel:{name}"), payload: serde_json::json!({ "messages": keys.len() }) }];
         self.ledger.settle(Vec::new(), Vec::new(), Changes { notifications, audit, ..Changes::default() }).await?;
-        self.outcomes(&keys).await
+        Ok(keys)
+    }
+
+    /// Channels that were not heard of for as long as the config says are tested; those that wake people never by themselves.
+    async fn scheduled_drill(&self, now: Timestamp) -> Result<(), StoreError> {
+        let plan = self.plan();
+        let Some(every) = plan.escalation.drill_every else { return Ok(()) };
+        let standings = self.store().channels().await?;
+        for channel in plan.channels.iter().filter(|c| c.contact != Contact::Phone) {
+            let heard = standings.iter().find(|s| s.name == channel.name).and_then(|s| s.worked_at.max(s.failed_at));
+            if heard.is_none_or(|t| t + every <= now)
+                && let Err(e) = self.owe_test(&channel.name, Actor::Engine).await
+            {
+                tracing::warn!(channel = channel.name, error = e.message, "the scheduled drill could not test it");
+            }
+        }
+        Ok(())
     }
 
     /// A test of every channel at once.
@@ -374,6 +395,7 @@ impl Controller {
         self.tell(changes);
         let calm = self.ledger.commit(|book| (Default::default(), book.calm(now).unwrap_or_default())).await?;
         self.tell(calm);
+        self.scheduled_drill(now).await?;
         crate::digest::due(self, now).await
     }
 }

@@ -27,7 +27,7 @@ use crate::paths::{DataDirLock, Paths};
 use crate::pipeline::{Outlets, Pipeline};
 use crate::platform::ControlListener;
 use crate::supervisor::Supervisor;
-use crate::{control, dead_man, outbox, replies, timers};
+use crate::{control, dead_man, memory, outbox, replies, timers};
 
 /// Deliveries that may wait for the pipeline; each feed bounds its own bytes besides.
 const DELIVERIES: usize = 16;
@@ -289,7 +289,7 @@ async fn replay(store: &Store, detector: &mut Detector) -> Result<(), StoreError
     match store.detector_state().await? {
         Some((seq, state)) => {
             through = seq;
-            match serde_json::from_slice(&state) {
+            match memory::unpack(&state) {
                 Ok(snapshot) => detector.restore(snapshot),
                 Err(e) => tracing::warn!(error = %e, "what detection remembered cannot be read; it starts anew"),
             }

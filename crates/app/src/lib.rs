@@ -22,6 +22,7 @@ pub mod engine;
 pub mod keys;
 pub mod ledger;
 pub mod live;
+mod memory;
 pub mod offline;
 pub mod paths;
 pub mod pipeline;

@@ -15,6 +15,7 @@ use wf_store::{Commit, FeedProgress, StoreError};
 
 use crate::ledger::Ledger;
 use crate::live::Live;
+use crate::memory;
 
 /// A batch is what waits, up to this; more is the next batch.
 const BATCH_EVENTS: usize = 4096;
@@ -147,7 +148,7 @@ impl Pipeline {
         let through = Seq(self.next.0 + events.len() as u64 - 1);
         let detected = tokio::task::spawn_blocking(move || {
             let found = detector.on_batch(now, &events);
-            let state = snapshot.then(|| serde_json::to_vec(&detector.snapshot(through)).unwrap_or_default());
+            let state = snapshot.then(|| memory::pack(&detector.snapshot(through))).flatten();
             (detector, events, found, state)
         })
         .await

@@ -2,6 +2,7 @@
 //! database encrypted, every built-in rule running. Run it with `cargo xtask bench`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark prints, and stops where it cannot go on")]
 
+mod desk;
 mod engine;
 mod ingest;
 mod latency;
@@ -24,6 +25,8 @@ enum What {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Questions and actions with ten thousand incidents open.
+    Desk,
     /// Frame sent to incident committed, at 1,000 and 5,000 events a second.
     Latency {
         #[arg(long, default_value_t = 20)]
@@ -36,10 +39,12 @@ async fn main() {
     engine::print_machine();
     match Arguments::parse().what {
         Some(What::Ingest { seconds }) => ingest::run(seconds).await,
+        Some(What::Desk) => desk::run().await,
         Some(What::Latency { seconds }) => latency::run(seconds).await,
         None => {
             latency::run(20).await;
             ingest::run(60).await;
+            desk::run().await;
         }
     }
 }

@@ -101,11 +101,27 @@ struct FeedClock {
 }
 
 /// One correlation's memory, as kept over a restart.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Saved {
     id: String,
     fingerprint: u64,
     groups: Vec<(Key, Vec<Entry>, bool)>,
+}
+
+/// As [`Saved`], on its way out.
+#[derive(Serialize)]
+pub(crate) struct Saving<'a> {
+    id: &'a str,
+    fingerprint: u64,
+    groups: Groups<'a>,
+}
+
+struct Groups<'a>(&'a HashMap<Key, Group>);
+
+impl Serialize for Groups<'_> {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(self.0.iter().map(|(key, g)| (key, &g.entries, g.firing)))
+    }
 }
 
 pub(crate) struct Correlator {
@@ -218,20 +234,9 @@ impl Correlator {
         }
     }
 
-    pub fn save(&self) -> (Vec<Saved>, Vec<(FeedName, Timestamp, Timestamp)>) {
-        let saved = self
-            .running
-            .iter()
-            .map(|r| Saved {
-                id: r.rule.about.id.clone(),
-                fingerprint: r.rule.fingerprint,
-                groups: r
-                    .groups
-                    .iter()
-                    .map(|(key, g)| (key.clone(), g.entries.iter().cloned().collect(), g.firing))
-                    .collect(),
-            })
-            .collect();
+    /// Borrowed: at a high rate there are a million entries, and a copy of them would be most of the memory we use.
+    pub fn save(&self) -> (Vec<Saving<'_>>, Vec<(FeedName, Timestamp, Timestamp)>) {
+        let saved = self.running.iter().map(|r| Saving { id: &r.rule.about.id, fingerprint: r.rule.fingerprint, groups: Groups(&r.groups) }).collect();
         (saved, self.feeds.iter().map(|(f, c)| (f.clone(), c.newest, c.heard)).collect())
     }
 

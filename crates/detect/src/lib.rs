@@ -34,11 +34,19 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// What detection remembers, with the stream position up to which it has seen.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Snapshot {
     /// The last event that is in this state.
     pub through: wf_model::Seq,
     correlations: Vec<correlate::Saved>,
+    feeds: Vec<(FeedName, Timestamp, Timestamp)>,
+}
+
+/// As [`Snapshot`], on its way out.
+#[derive(Serialize)]
+struct Outgoing<'a> {
+    through: wf_model::Seq,
+    correlations: Vec<correlate::Saving<'a>>,
     feeds: Vec<(FeedName, Timestamp, Timestamp)>,
 }
 
@@ -129,9 +137,9 @@ impl Detector {
     }
 
     /// What must be kept so that a restart neither forgets nor counts twice.
-    pub fn snapshot(&self, through: wf_model::Seq) -> Snapshot {
+    pub fn snapshot(&self, through: wf_model::Seq) -> impl Serialize + '_ {
         let (correlations, feeds) = self.correlator.save();
-        Snapshot { through, correlations, feeds }
+        Outgoing { through, correlations, feeds }
     }
 
     /// Takes a snapshot up again. State of correlations that changed since is left out. The caller then feeds the

@@ -14,11 +14,10 @@ pub fn failed(now: Timestamp, incident: &Incident, n: &Notification, reason: &st
     draft.entry(&Actor::Engine, EntryKind::Delivery, format!("{} did not take the message{to}: {reason}", n.to.channel));
     draft.audit(&Actor::Engine, "notification.failed", json!({ "key": n.key, "channel": n.to.channel, "reason": reason }));
     draft.notice(NoticeReason::Alarm);
-    if incident.severity >= Severity::P2 && n.purpose == Purpose::Trigger && incident.is_live() && incident.acknowledged_by.is_none() {
-        if let Some(other) = another_way(n, sent_over, plan) {
-            let remark = format!("{} did not work, so this comes over {}", n.to.channel, other.channel);
-            notify::owe(&mut draft, plan, Purpose::Trigger, Asked { step: n.step, round: n.round }, &[other], &[remark]);
-        }
+    let asks = incident.severity >= Severity::P2 && n.purpose == Purpose::Trigger && incident.is_live() && incident.acknowledged_by.is_none();
+    if asks && let Some(other) = another_way(n, sent_over, plan) {
+        let remark = format!("{} did not work, so this comes over {}", n.to.channel, other.channel);
+        notify::owe(&mut draft, plan, Purpose::Trigger, Asked { step: n.step, round: n.round }, &[other], &[remark]);
     }
     draft.finish()
 }

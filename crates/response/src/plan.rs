@@ -100,7 +100,7 @@ pub struct Digest {
 pub struct Escalation {
     /// More new incidents than this in a minute are a storm: one notification stands for all of them.
     pub storm: u32,
-    /// A silent drill of every channel this often; none when empty.
+    /// Every channel that wakes nobody is tested this often, as `7d`, if nothing went over it since.
     #[serde(deserialize_with = "maybe_span")]
     pub drill_every: Option<Duration>,
 }
@@ -201,7 +201,8 @@ impl Plan {
     pub fn check(&self) -> Result<(), String> {
         let person = |place: &str, id: &str| if self.people.contains_key(id) { Ok(()) } else { Err(format!("{place}: there is no [person.{id}]")) };
         for (id, p) in &self.people {
-            if !p.phone.is_empty() && !(p.phone.starts_with('+') && p.phone.len() > 6 && p.phone[1..].bytes().all(|b| b.is_ascii_digit())) {
+            let number = p.phone.strip_prefix('+').is_some_and(|n| n.len() > 5 && n.bytes().all(|b| b.is_ascii_digit()));
+            if !p.phone.is_empty() && !number {
                 return Err(format!("[person.{id}]: '{}' is no telephone number: write it as +491701234567", p.phone));
             }
             if !p.email.is_empty() && (!p.email.contains('@') || p.email.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ','))) {

@@ -8,6 +8,7 @@ pub mod script;
 use std::time::Duration;
 
 pub use console::{RunningConsole, TestConsole};
+pub use wf_app::Controller;
 pub use providers::{Fault, Providers};
 pub use script::ScriptServer;
 
