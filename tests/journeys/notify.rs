@@ -341,3 +341,83 @@ async fn what_was_due_while_nothing_ran_is_sent_once_and_late() {
     console.assert_sound().await;
     console.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_action_is_done_on_a_click_taken_back_by_hand_or_by_itself_and_never_to_ourselves() {
+    let (feed, p) = (ScriptServer::of(&[]).await, Providers::start().await);
+    // The steps of the rule's own checklist: one asks the firewall, one CrowdSec, one runs by itself.
+    let actions = format!(
+        r#"
+[action.block_user]
+title = "Block at the firewall"
+about = "source.ip"
+url = "{0}/blocks/{{entity}}"
+body = '{{"reason": "incident {{number}}"}}'
+undo_url = "{0}/blocks/{{entity}}"
+lasts = "2s"
+secret = "keychain:firewall"
+allow = ["127.0.0.1"]
+[action.review_queries]
+title = "Ban with CrowdSec"
+does = "crowdsec"
+about = "source.ip"
+url = "{0}"
+machine = "watchfloor"
+secret = "keychain:crowdsec"
+lasts = "4h"
+allow = ["127.0.0.1"]
+[action.check_compromise]
+title = "Tell the proxy"
+about = "source.ip"
+url = "{0}/blocks/{{entity}}"
+body = '{{"reason": "proxy"}}'
+secret = "keychain:firewall"
+allow = ["127.0.0.1"]
+without_asking = true
+"#,
+        p.url()
+    );
+    let home = TestConsole::new(&format!("[feed.shop]\nurl = \"{}\"\nmap = [\"security-event\"]\n{actions}", feed.url()));
+    home.keychain.set("firewall", &"firewall-token".to_owned().into()).unwrap();
+    home.keychain.set("crowdsec", &"crowdsec-password".to_owned().into()).unwrap();
+    let console = home.start().await;
+    console.until_feed("shop", "live", |f| f.state == "live").await;
+    p1(&feed, "203.0.113.9");
+    let incident = opened(&console, "203.0.113.9").await;
+    let blocks = |method: &str| p.asked().iter().filter(|a| a.path == "/blocks/203.0.113.9" && a.method == method && a.status < 300).count();
+    until("done without asking", || async { (blocks("POST") == 1).then_some(()) }).await;
+    let step = |name: &str| incident.checklist.iter().position(|c| c.text == name).unwrap() as u32;
+    console.act("1", Action::CarryOut { index: step("block_user") }).await.unwrap();
+    until("done", || async { (blocks("POST") == 2).then_some(()) }).await;
+    until("taken back by itself", || async { (blocks("DELETE") == 1).then_some(()) }).await;
+    // CrowdSec: the decision has its own end; taking it back deletes it.
+    console.act("1", Action::CarryOut { index: step("review_queries") }).await.unwrap();
+    until("the ban", || async { p.asked().iter().any(|a| a.path == "/v1/alerts" && a.status == 201).then_some(()) }).await;
+    console.act("1", Action::TakeBack { index: step("review_queries") }).await.unwrap();
+    until("the ban is gone", || async { p.asked().iter().any(|a| a.path == "/v1/decisions" && a.query == "ip=203.0.113.9" && a.status == 200).then_some(()) }).await;
+    let no_undo = console.act("1", Action::TakeBack { index: step("check_compromise") }).await.unwrap_err();
+    assert!(no_undo.message.contains("cannot be taken back"), "{no_undo:?}");
+    let said = until("the timeline says so", || async {
+        let t = console.controller.incident("1").await.unwrap().timeline;
+        let all: String = t.iter().map(|e| format!("{}\n", e.text)).collect();
+        all.contains("Ban with CrowdSec was taken back").then_some(all)
+    })
+    .await;
+    for line in ["Block at the firewall: 203.0.113.9, for 2 s", "Block at the firewall was done", "Block at the firewall was taken back", "Ban with CrowdSec was done: 203.0.113.9 (alert 7)", "Tell the proxy was done"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    // An attacker who writes events cannot have us block ourselves, or reach another path.
+    for evil in ["127.0.0.1", "10.0.0.1", "../../admin"] {
+        p1(&feed, evil);
+        let i = opened(&console, evil).await;
+        let all = until("refused", || async {
+            let d = console.controller.incident(&i.id).await.unwrap();
+            d.timeline.iter().any(|t| t.text.contains("Tell the proxy could not be done")).then_some(d)
+        })
+        .await;
+        assert!(all.incident.checklist.iter().all(|c| c.done_by.is_none()));
+    }
+    assert!(p.asked().iter().all(|a| !a.path.contains("admin") && !a.path.contains("127.0.0.1")));
+    console.assert_sound().await;
+    console.stop().await;
+}

@@ -78,6 +78,9 @@ pub enum Action {
     Assign { owner: String, note: Option<String> },
     /// A step of the checklist, counted from 0.
     Check { index: u32, done: bool },
+    /// What a step of the checklist says is carried out, as `[action.NAME]` says.
+    CarryOut { index: u32 },
+    TakeBack { index: u32 },
     /// It becomes part of that one.
     Merge { into: String },
     Unmerge,

@@ -11,7 +11,7 @@ use wf_channels::ChannelConfig;
 use wf_model::channel::ChannelStanding;
 use wf_model::{FeedName, Severity};
 use wf_response::Plan;
-use wf_response::plan::{ChannelInfo, Contact, Digest, Escalation, Loudness, Person, Policy, SeverityPlan};
+use wf_response::plan::{ActionInfo, ChannelInfo, Contact, Digest, Escalation, Loudness, Person, Policy, SeverityPlan};
 use wf_response::schedule::Schedule;
 
 use crate::dead_man::DeadMan;
@@ -37,6 +37,8 @@ pub struct Config {
     pub severity: BTreeMap<Severity, SeverityPlan>,
     /// `[channel.NAME]`
     pub channel: BTreeMap<String, ChannelConfig>,
+    /// `[action.NAME]`
+    pub action: BTreeMap<String, wf_channels::config::Action>,
     pub digest: Option<Digest>,
     pub dead_man: Option<DeadMan>,
     /// `[feed.NAME]`
@@ -212,6 +214,9 @@ impl Config {
             }
             channel.check().map_err(|e| error(format!("[channel.{name}]: {e}")))?;
         }
+        for (name, action) in &config.action {
+            ChannelConfig::Action(action.clone()).check().map_err(|e| error(format!("[action.{name}]: {e}")))?;
+        }
         // An old habit of the scripts this grew from: the variable alone makes a channel.
         if std::env::var_os("SECURITY_WEBHOOK_URL").is_some_and(|v| !v.is_empty()) {
             config.channel.entry(ENVIRONMENT_WEBHOOK.to_owned()).or_insert_with(environment_webhook);
@@ -268,12 +273,12 @@ impl Config {
                 contact: match channel {
                     ChannelConfig::Email(_) => Contact::Email,
                     ChannelConfig::Sms(_) | ChannelConfig::Voice(_) => Contact::Phone,
-                    ChannelConfig::Slack(_) | ChannelConfig::Pagerduty(_) | ChannelConfig::Discord(_) | ChannelConfig::Telegram(_) | ChannelConfig::Webhook(_) => Contact::Place,
+                    ChannelConfig::Slack(_) | ChannelConfig::Pagerduty(_) | ChannelConfig::Discord(_) | ChannelConfig::Telegram(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => Contact::Place,
                 },
                 loudness: match channel {
                     ChannelConfig::Sms(_) | ChannelConfig::Voice(_) => Loudness::Wakes,
                     ChannelConfig::Email(_) => Loudness::Mail,
-                    ChannelConfig::Slack(_) | ChannelConfig::Pagerduty(_) | ChannelConfig::Discord(_) | ChannelConfig::Telegram(_) | ChannelConfig::Webhook(_) => Loudness::Chat,
+                    ChannelConfig::Slack(_) | ChannelConfig::Pagerduty(_) | ChannelConfig::Discord(_) | ChannelConfig::Telegram(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => Loudness::Chat,
                 },
                 worked_at: standing.and_then(|s| s.worked_at),
                 broken: standing.and_then(|s| s.broken.clone()),
@@ -290,6 +295,22 @@ impl Config {
             digest: self.digest.clone(),
             escalation: self.escalation,
             code_key,
+            actions: self
+                .action
+                .iter()
+                .map(|(name, a)| {
+                    let native = a.does == wf_channels::config::Does::Crowdsec;
+                    let info = ActionInfo {
+                        title: if a.title.is_empty() { name.replace('_', " ") } else { a.title.clone() },
+                        about: a.about.clone(),
+                        undo: a.has_undo(),
+                        taken_back_after: a.lasts.filter(|_| !native),
+                        lasts: a.lasts,
+                        without_asking: a.without_asking,
+                    };
+                    (name.clone(), info)
+                })
+                .collect(),
         }
     }
 
@@ -310,6 +331,7 @@ impl Config {
                 Some((format!("[feed.{name}]"), secret))
             })
             .chain(self.channel.iter().flat_map(|(name, c)| c.secrets().into_iter().map(move |s| (format!("[channel.{name}]"), s))))
+            .chain(self.action.iter().flat_map(|(name, a)| a.secret.iter().map(move |s| (format!("[action.{name}]"), s))))
             .chain(self.dead_man.iter().map(|d| ("[dead_man]".to_owned(), &d.url)))
             .collect()
     }

@@ -43,6 +43,8 @@ const TABLES: &[(&str, &str, &str)] = &[
     ("[escalation]", "Escalation", PLAN),
     ("[digest]", "Digest", PLAN),
     ("[dead_man]", "DeadMan", DEAD_MAN),
+    ("[action.NAME]", "Action", CHANNELS),
+    ("[action.NAME] does", "Does", CHANNELS),
     ("[channel.NAME]", "ChannelConfig", CHANNELS),
     ("[channel.NAME] kind = \"slack\"", "Slack", CHANNELS),
     ("[channel.NAME] kind = \"pagerduty\"", "Pagerduty", CHANNELS),
@@ -103,6 +105,7 @@ fn implied(kind: &str, optional: bool) -> String {
         k if k.starts_with("Vec<") || k.starts_with("BTreeMap<") => "empty".into(),
         "String" | "SecretRef" | "PathBuf" | "Duration" | "NaiveTime" | "NaiveDateTime" | "Hours" | "Tz" => "required".into(),
         "MailSecurity" => "`tls`".into(),
+        "Does" => "`http`".into(),
         "u32" => "`0`".into(),
         "KeySource" => "`keychain`".into(),
         "Maps" => "`ecs`".into(),
@@ -173,7 +176,7 @@ fn defaults(name: &str, source: &str) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = Vec::new();
     // Defaults named on the field itself.
     for (function, value) in [
-        ("yes", "`true`"), ("idle", "`90s`"), ("five_seconds", "`5s`"), ("minute", "`1m`"), ("smtp_port", "`465`"), ("slack_url", "`https://slack.com`"), ("pagerduty_url", "`https://events.pagerduty.com`"),
+        ("yes", "`true`"), ("idle", "`90s`"), ("five_seconds", "`5s`"), ("minute", "`1m`"), ("post", "`POST`"), ("delete", "`DELETE`"), ("smtp_port", "`465`"), ("slack_url", "`https://slack.com`"), ("pagerduty_url", "`https://events.pagerduty.com`"),
         ("twilio_url", "`https://api.twilio.com`"), ("telegram_url", "`https://api.telegram.org`"),
     ] {
         if let Some(body) = body_of(source, &format!("pub struct {name} {{")) {

@@ -9,7 +9,7 @@ use wf_model::span::parse_span;
 use wf_model::{Actor, AuditAction, Destination, Folded, Matcher, Purpose, Severity, Timestamp, Verdict};
 use wf_response::metrics::{self, Handled};
 use wf_response::plan::Contact;
-use wf_response::{Changes, Plan, about_itself, escalate, lifecycle, merge, readiness, schedule, silence};
+use wf_response::{Changes, Plan, about_itself, act, escalate, lifecycle, merge, readiness, schedule, silence};
 use wf_store::StoreError;
 
 use crate::api::{Action, ApiError, ErrorCode};
@@ -63,6 +63,8 @@ impl Controller {
                 ledger.act(id, |i, _| lifecycle::assign(now, &who, i, &owner, note.as_deref(), &plan)).await?
             }
             Action::Check { index, done } => ledger.act(id, |i, _| lifecycle::check(now, &who, i, *index as usize, *done, &plan)).await?,
+            Action::CarryOut { index } => ledger.act(id, |i, _| act::carry_out(now, &who, i, *index as usize, &plan)).await?,
+            Action::TakeBack { index } => ledger.act(id, |i, _| act::take_back(now, &who, i, *index as usize, &plan)).await?,
             Action::Merge { into } => ledger.act_on_two(into, id, |into, part, _| merge::merge(now, &who, into, part, &plan)).await?,
             Action::Unmerge => {
                 let part = self.known(id).await?;
@@ -135,8 +137,11 @@ impl Controller {
     /// A channel of the config, ready to send.
     pub fn channel(&self, name: &str) -> Option<Channel> {
         let config = self.config();
-        let channel = config.channel.get(name)?;
-        Some(Channel::new(std::sync::Arc::new(channel.clone()), self.secrets()))
+        let known = match name.strip_prefix("action.") {
+            Some(action) => wf_channels::ChannelConfig::Action(config.action.get(action)?.clone()),
+            None => config.channel.get(name)?.clone(),
+        };
+        Some(Channel::new(std::sync::Arc::new(known), self.secrets()))
     }
 
     // ---- silences

@@ -133,6 +133,7 @@ impl Ledger {
         commit.timeline.clone_from(&changes.timeline);
         commit.folded.clone_from(&changes.folded);
         commit.withdraw.clone_from(&changes.withdraw);
+        commit.forget.clone_from(&changes.forget);
         commit.notifications.clone_from(&changes.notifications);
         commit.silences.clone_from(&changes.silences);
         let mut next = None;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use wf_channels::{Channel, Outcome};
 use wf_model::channel::ChannelStanding;
 use wf_model::{Destination, Notification, NotificationState, Purpose, Severity, Timestamp};
-use wf_response::{Changes, delivery};
+use wf_response::{Changes, act, delivery};
 use wf_store::{Commit, StoreError};
 
 use crate::controller::Controller;
@@ -244,6 +244,7 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
             let incident = n.incident.as_ref().and_then(|id| book.get(id));
             let changes = match (&refused, incident) {
                 (Some(reason), Some(incident)) => delivery::failed(now, incident, &n, reason, &sent_over, book.plan()),
+                (None, Some(incident)) if n.state == NotificationState::Delivered && matches!(n.purpose, Purpose::Act | Purpose::Undo) => act::done(now, incident, &n, book.plan()),
                 _ => Changes::default(),
             };
             (Commit { receipts: vec![n.clone()], channels: vec![standing], ..Commit::default() }, changes)

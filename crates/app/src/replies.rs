@@ -105,7 +105,7 @@ fn who(controller: &Controller, name: &str, config: &ChannelConfig, n: &Notifica
         ChannelConfig::Telegram(_) => p.telegram == account,
         ChannelConfig::Slack(_) => p.slack == account,
         ChannelConfig::Sms(_) => p.phone == account,
-        ChannelConfig::Pagerduty(_) | ChannelConfig::Email(_) | ChannelConfig::Voice(_) | ChannelConfig::Discord(_) | ChannelConfig::Webhook(_) => false,
+        ChannelConfig::Pagerduty(_) | ChannelConfig::Email(_) | ChannelConfig::Voice(_) | ChannelConfig::Discord(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => false,
     };
     let (id, person) = people.iter().find(|(_, p)| theirs(p)).ok_or("the account belongs to nobody in the config")?;
     if n.to.person.as_ref().is_some_and(|meant| meant != id) {

@@ -80,6 +80,28 @@ pub struct CheckView {
     pub text: String,
     pub done_by: Option<String>,
     pub done_at: Option<Millis>,
+    pub lasts_until: Option<Millis>,
+    /// What carrying it out would do, where it can be carried out.
+    pub action: Option<ActionView>,
+}
+
+/// What a step of the checklist can carry out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct ActionView {
+    pub title: String,
+    /// What it would be done to.
+    pub entity: String,
+    pub undo: bool,
+    /// Taken back by itself after this.
+    pub lasts: Option<Millis>,
+}
+
+impl ActionView {
+    fn of(i: &Incident, name: &str, plan: &Plan) -> Option<Self> {
+        let info = plan.actions.get(name)?;
+        let entity = i.entity.as_ref().filter(|e| e.field == info.about)?;
+        Some(Self { title: info.title.clone(), entity: entity.value.clone(), undo: info.undo, lasts: info.lasts.map(|l| l.as_millis() as Millis) })
+    }
 }
 
 /// Whom a step tells, in a few words.
@@ -131,7 +153,7 @@ impl IncidentView {
             in_storm: h.in_storm,
             merged_into: h.merged_into.map(|n| n as u32),
             merged: h.merged.iter().filter(|m| m.count > 0).map(|m| m.number as u32).collect(),
-            checklist: h.checklist.iter().map(|c| CheckView { text: c.text.clone(), done_by: c.done_by.clone(), done_at: maybe(c.done_at) }).collect(),
+            checklist: h.checklist.iter().map(|c| CheckView { text: c.text.clone(), done_by: c.done_by.clone(), done_at: maybe(c.done_at), lasts_until: maybe(c.lasts_until), action: ActionView::of(i, &c.text, plan) }).collect(),
             id: i.id.0.clone(),
             number: i.number as u32,
             title: i.title(),

@@ -26,6 +26,9 @@ pub enum ChannelConfig {
     Telegram(Telegram),
     /// A POST of JSON, signed, to n8n or anything of your own.
     Webhook(Webhook),
+    /// A response action: written as `[action.NAME]`, never as a channel.
+    #[serde(skip)]
+    Action(Action),
 }
 
 /// A Slack room.
@@ -169,6 +172,103 @@ pub struct Webhook {
     pub template: String,
 }
 
+/// What a step of a rule's checklist can carry out: `[action.NAME]`, where NAME is what the rule's `actions` call it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Action {
+    /// As it stands on the button. The name when empty.
+    #[serde(default)]
+    pub title: String,
+    /// `http` for a call of your own, `crowdsec` for a decision of a CrowdSec LAPI.
+    #[serde(default)]
+    pub does: Does,
+    /// Only for incidents about this field, as `source.ip`; of addresses only those outside, never this machine or a private network.
+    pub about: String,
+    /// `http`: the address that is called; `{entity}` in it is replaced. `crowdsec`: where the LAPI is.
+    pub url: String,
+    /// `http`: the method.
+    #[serde(default = "post")]
+    pub method: String,
+    /// `http`: a JSON document; `{entity}`, `{number}`, `{severity}`, `{type}` and `{id}` in its strings are replaced.
+    #[serde(default)]
+    pub body: String,
+    /// `http`: the address that takes it back. None: it cannot be taken back.
+    pub undo_url: Option<String>,
+    /// `http`: the method that takes it back.
+    #[serde(default = "delete")]
+    pub undo_method: String,
+    /// It is taken back by itself after this. `crowdsec`: how long the decision lasts there.
+    #[serde(default, deserialize_with = "maybe_span")]
+    pub lasts: Option<std::time::Duration>,
+    /// `http`: sent as `Authorization: Bearer`. `crowdsec`: the machine's password.
+    pub secret: Option<SecretRef>,
+    /// `crowdsec`: the machine's name.
+    #[serde(default)]
+    pub machine: String,
+    /// Carried out when the incident opens, without asking anybody.
+    #[serde(default)]
+    pub without_asking: bool,
+    /// As in a webhook: hosts that may be on a private network.
+    #[serde(default)]
+    pub allow: Vec<String>,
+}
+
+/// How an action is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Does {
+    /// An HTTP call of your own.
+    #[default]
+    Http,
+    /// A decision of a CrowdSec LAPI.
+    Crowdsec,
+}
+
+impl Action {
+    /// Whether it can be taken back.
+    pub fn has_undo(&self) -> bool {
+        self.does == Does::Crowdsec || self.undo_url.is_some()
+    }
+
+    fn secrets(&self) -> Vec<&SecretRef> {
+        self.secret.iter().collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let example = |url: &str| crate::http::target(&url.replace("{entity}", "198.51.100.1"), &self.allow).map(|_| ());
+        example(&self.url).map_err(|e| format!("url: {e}"))?;
+        if let Some(undo) = &self.undo_url {
+            example(undo).map_err(|e| format!("undo_url: {e}"))?;
+        }
+        for method in [&self.method, &self.undo_method] {
+            if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
+                return Err(format!("'{method}' is no method: write POST, PUT, PATCH, DELETE or GET"));
+            }
+        }
+        if !self.body.is_empty() {
+            serde_json::from_str::<serde_json::Value>(&self.body).map_err(|e| format!("body: it is no JSON: {e}"))?;
+        }
+        match self.does {
+            Does::Crowdsec if self.machine.is_empty() || self.secret.is_none() || self.lasts.is_none() => Err("a CrowdSec decision needs `machine`, `secret` and `lasts`".into()),
+            Does::Crowdsec if self.about != "source.ip" => Err("a CrowdSec decision is about source.ip".into()),
+            Does::Http if self.lasts.is_some() && self.undo_url.is_none() => Err("what lasts for a while needs `undo_url`, to be taken back".into()),
+            Does::Crowdsec | Does::Http => Ok(()),
+        }
+    }
+}
+
+fn maybe_span<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<std::time::Duration>, D::Error> {
+    wf_model::span::span(d).map(Some)
+}
+
+fn post() -> String {
+    "POST".into()
+}
+
+fn delete() -> String {
+    "DELETE".into()
+}
+
 fn slack_url() -> String {
     "https://slack.com".into()
 }
@@ -201,6 +301,7 @@ impl ChannelConfig {
             Self::Discord(_) => "discord",
             Self::Telegram(_) => "telegram",
             Self::Webhook(_) => "webhook",
+            Self::Action(_) => "action",
         }
     }
 
@@ -209,7 +310,7 @@ impl ChannelConfig {
         std::time::Duration::from_millis(match self {
             Self::Slack(_) | Self::Telegram(_) | Self::Sms(_) | Self::Voice(_) => 1000,
             Self::Pagerduty(_) | Self::Discord(_) => 500,
-            Self::Email(_) | Self::Webhook(_) => 100,
+            Self::Email(_) | Self::Webhook(_) | Self::Action(_) => 100,
         })
     }
 
@@ -229,6 +330,7 @@ impl ChannelConfig {
             Self::Discord(c) => vec![&c.webhook],
             Self::Telegram(c) => vec![&c.token],
             Self::Webhook(c) => c.signing_key.iter().chain(&c.secret_url).collect(),
+            Self::Action(c) => c.secrets(),
         }
     }
 
@@ -271,6 +373,7 @@ impl ChannelConfig {
                 }
                 Ok(())
             }
+            Self::Action(c) => c.check(),
             Self::Webhook(c) => {
                 if c.url.is_empty() == c.secret_url.is_none() {
                     return Err("a webhook needs either `url` or `secret_url`".into());

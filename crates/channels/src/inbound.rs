@@ -35,7 +35,7 @@ impl Channel {
             ChannelConfig::Telegram(c) => c.replies,
             ChannelConfig::Sms(c) => c.replies,
             ChannelConfig::Slack(c) => c.app_token.is_some(),
-            ChannelConfig::Pagerduty(_) | ChannelConfig::Email(_) | ChannelConfig::Voice(_) | ChannelConfig::Discord(_) | ChannelConfig::Webhook(_) => false,
+            ChannelConfig::Pagerduty(_) | ChannelConfig::Email(_) | ChannelConfig::Voice(_) | ChannelConfig::Discord(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => false,
         }
     }
 
@@ -52,7 +52,7 @@ impl Channel {
             ChannelConfig::Telegram(c) => telegram(self, c, cursor, out).await.map_err(said),
             ChannelConfig::Slack(c) => slack(self, c, out).await.map_err(said),
             ChannelConfig::Sms(c) => sms(self, c, cursor, out).await.map_err(said),
-            ChannelConfig::Pagerduty(_) | ChannelConfig::Email(_) | ChannelConfig::Voice(_) | ChannelConfig::Discord(_) | ChannelConfig::Webhook(_) => Ok(()),
+            ChannelConfig::Pagerduty(_) | ChannelConfig::Email(_) | ChannelConfig::Voice(_) | ChannelConfig::Discord(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => Ok(()),
         }
     }
 }

@@ -5,9 +5,13 @@
 //! - [`text`] makes event text inert; every channel uses it. [`http`] is the one client, with its guard against wrong addresses.
 //! - [`inbound`] listens for answers: a button in Telegram or Slack, a code by SMS.
 //!
+//! - `action` carries out what an officer decided: an HTTP call, a CrowdSec decision. It is delivered as messages are, so it is never done in secret
+//!   or forgotten by a crash.
+//!
 //! A new channel is a module with a config, a pure `message` that builds what is sent, and a pure `outcome` that reads the answer; then
 //! a variant of [`config::ChannelConfig`]. `docs/adding-a-channel.md` has the steps.
 
+mod action;
 pub mod config;
 mod discord;
 mod email;
@@ -90,6 +94,7 @@ impl Channel {
                 ChannelConfig::Discord(c) => discord::send(c, self, n).await,
                 ChannelConfig::Telegram(c) => telegram::send(c, self, n).await,
                 ChannelConfig::Webhook(c) => webhook::send(c, self, n).await,
+                ChannelConfig::Action(c) => action::run(c, self, n).await,
             }
         };
         match tokio::time::timeout(Duration::from_secs(60), attempt).await {

@@ -23,7 +23,7 @@ fn message(n: &Notification, routing_key: &str) -> Value {
     let action = match n.purpose {
         Purpose::Acknowledged => "acknowledge",
         Purpose::Resolved => "resolve",
-        Purpose::Trigger | Purpose::Grew | Purpose::Reopened | Purpose::Reminder | Purpose::Alarm | Purpose::Digest | Purpose::Test => "trigger",
+        Purpose::Trigger | Purpose::Grew | Purpose::Reopened | Purpose::Reminder | Purpose::Alarm | Purpose::Digest | Purpose::Test | Purpose::Act | Purpose::Undo => "trigger",
     };
     let dedup = cut(&n.page.thread, 255);
     if action != "trigger" {

@@ -40,6 +40,8 @@ pub fn why(n: &Notification) -> &'static str {
         Purpose::Alarm => "Escalation needs you",
         Purpose::Digest => "Daily digest",
         Purpose::Test => "Test",
+        Purpose::Act => "Response action",
+        Purpose::Undo => "Response action taken back",
     }
 }
 

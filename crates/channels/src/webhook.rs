@@ -7,6 +7,7 @@ use sha2::Sha256;
 use wf_model::{Notification, Timestamp};
 
 use crate::config::Webhook;
+use crate::action::fill;
 use crate::text::remarks;
 use crate::{Channel, Outcome, http};
 
@@ -42,7 +43,13 @@ pub(crate) fn signature(key: &[u8], at: Timestamp, body: &[u8]) -> String {
 fn message(c: &Webhook, n: &Notification) -> Value {
     let template = serde_json::from_str::<Value>(&c.template).ok().filter(|_| !c.template.is_empty());
     if let Some(mut template) = template {
-        fill(&mut template, n);
+        let p = &n.page;
+        let (number, count, purpose, said, time) = (p.number.to_string(), p.count.to_string(), n.purpose.to_string(), remarks(n).join("; "), p.detected_at.rfc3339());
+        let known = [
+            ("{title}", p.title.as_str()), ("{severity}", n.severity.as_str()), ("{number}", &number), ("{id}", &p.thread), ("{type}", &p.kind), ("{rule}", &p.rule), ("{entity}", &p.entity), ("{count}", &count),
+            ("{purpose}", &purpose), ("{remarks}", &said), ("{time}", &time),
+        ];
+        fill(&mut template, &known);
         return template;
     }
     let p = &n.page;
@@ -52,40 +59,6 @@ fn message(c: &Webhook, n: &Notification) -> Value {
         "id": p.thread, "number": p.number, "severity": n.severity, "title": p.title, "count": p.count, "rule": p.rule, "entity": p.entity,
         "purpose": n.purpose, "step": n.step, "remarks": remarks(n), "key": n.key, "possible_duplicate": n.possible_duplicate,
     })
-}
-
-/// Values go into the strings of a parsed document, so none of them can break out of its string.
-fn fill(value: &mut Value, n: &Notification) {
-    match value {
-        Value::String(text) => {
-            let p = &n.page;
-            let known: [(&str, String); 11] = [
-                ("{title}", p.title.clone()), ("{severity}", n.severity.to_string()), ("{number}", p.number.to_string()), ("{id}", p.thread.clone()), ("{type}", p.kind.clone()), ("{rule}", p.rule.clone()),
-                ("{entity}", p.entity.clone()), ("{count}", p.count.to_string()), ("{purpose}", n.purpose.to_string()), ("{remarks}", remarks(n).join("; ")), ("{time}", p.detected_at.rfc3339()),
-            ];
-            // In one pass: what is put in is not looked at again.
-            let (mut out, mut rest) = (String::new(), text.as_str());
-            while let Some(at) = rest.find('{') {
-                out.push_str(&rest[..at]);
-                rest = &rest[at..];
-                match known.iter().find(|(name, _)| rest.starts_with(name)) {
-                    Some((name, value)) => {
-                        out.push_str(value);
-                        rest = &rest[name.len()..];
-                    }
-                    None => {
-                        out.push('{');
-                        rest = &rest[1..];
-                    }
-                }
-            }
-            out.push_str(rest);
-            *text = out;
-        }
-        Value::Array(items) => items.iter_mut().for_each(|v| fill(v, n)),
-        Value::Object(map) => map.values_mut().for_each(|v| fill(v, n)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 #[cfg(test)]

@@ -92,6 +92,15 @@ pub enum Incidents {
         #[arg(long)]
         undo: bool,
     },
+    /// Carry out what a step of the checklist says, as [action.NAME] in the config says.
+    Run {
+        id: String,
+        /// Its place, counted from 1.
+        step: u32,
+        /// Take it back.
+        #[arg(long)]
+        undo: bool,
+    },
     /// Incidents become part of another one.
     Merge {
         #[arg(required = true, value_name = "ID")]
@@ -134,6 +143,8 @@ impl Incidents {
             Self::Assign { noted, to } => act(noted.ids, Action::Assign { owner: to, note: noted.note }),
             Self::Note { ids, text } => act(ids, Action::Note { text }),
             Self::Check { id, step, undo } => act(vec![id], Action::Check { index: step.saturating_sub(1), done: !undo }),
+            Self::Run { id, step, undo: false } => act(vec![id], Action::CarryOut { index: step.saturating_sub(1) }),
+            Self::Run { id, step, undo: true } => act(vec![id], Action::TakeBack { index: step.saturating_sub(1) }),
             Self::Merge { ids, into } => act(ids, Action::Merge { into }),
             Self::Unmerge { id } => act(vec![id], Action::Unmerge),
             Self::Matches { id } => (Request::IncidentsFolded { id }, render::folded),

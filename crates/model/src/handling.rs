@@ -85,6 +85,9 @@ pub struct CheckItem {
     pub done_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Timestamp>,
+    /// It was carried out, and this is when that ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts_until: Option<Timestamp>,
 }
 
 /// An escalation as it was configured when the incident opened: later edits do not move it.

@@ -10,6 +10,17 @@ use crate::{Changes, Plan};
 /// It will not be tried again. For P1 and P2 the person's next channel takes over at once, unless the same step went over that already.
 pub fn failed(now: Timestamp, incident: &Incident, n: &Notification, reason: &str, sent_over: &[Destination], plan: &Plan) -> Changes {
     let mut draft = Draft::of(now, incident);
+    if matches!(n.purpose, Purpose::Act | Purpose::Undo) {
+        let what = if n.purpose == Purpose::Undo { "could not be taken back" } else { "could not be done" };
+        for item in draft.incident.handling.checklist.iter_mut().filter(|c| n.purpose == Purpose::Act && crate::plan::destination_of(&c.text) == n.to.channel) {
+            (item.done_by, item.done_at, item.lasts_until) = (None, None, None);
+        }
+        let title = n.to.channel.strip_prefix("action.").and_then(|name| plan.actions.get(name)).map_or(n.to.channel.as_str(), |a| a.title.as_str());
+        draft.entry(&Actor::Engine, EntryKind::Delivery, format!("{title} {what}: {reason}"));
+        draft.audit(&Actor::Engine, "action.failed", json!({ "key": n.key, "reason": reason }));
+        draft.notice(NoticeReason::Alarm);
+        return draft.finish();
+    }
     let to = n.to.person.as_ref().map_or_else(String::new, |p| format!(" for {}", plan.name(p)));
     draft.entry(&Actor::Engine, EntryKind::Delivery, format!("{} did not take the message{to}: {reason}", n.to.channel));
     draft.audit(&Actor::Engine, "notification.failed", json!({ "key": n.key, "channel": n.to.channel, "reason": reason }));

@@ -11,7 +11,7 @@ use wf_model::{
 
 use crate::draft::Draft;
 use crate::notify::{self, Asked};
-use crate::{Changes, Plan, escalate, silence};
+use crate::{Changes, Plan, act, escalate, silence};
 
 /// How incidents are folded.
 #[derive(Clone, Copy, Debug)]
@@ -283,7 +283,7 @@ impl Batch<'_> {
             first_events: m.events.iter().take(SAMPLE).copied().collect(),
             last_events: Vec::new(),
             actions: m.actions.clone(),
-            handling: Handling { checklist: m.actions.iter().map(|a| CheckItem { text: a.clone(), done_by: None, done_at: None }).collect(), ..Handling::default() },
+            handling: Handling { checklist: m.actions.iter().map(|a| CheckItem { text: a.clone(), done_by: None, done_at: None, lasts_until: None }).collect(), ..Handling::default() },
         };
         let mut draft = Draft::new(self.now, incident);
         let rest: Vec<_> = m.events.iter().skip(SAMPLE).copied().collect();
@@ -297,6 +297,13 @@ impl Batch<'_> {
         let payload = json!({ "rule": i.rule, "type": i.kind, "severity": i.severity, "entity": i.entity });
         draft.audit(&Actor::Engine, "incident.open", payload);
         let stormy = self.tell_of(&mut draft, recurrence_of.is_some());
+        for index in 0..draft.incident.handling.checklist.len() {
+            let asks = draft.incident.handling.checklist.get(index).and_then(|c| self.book.plan.actions.get(&c.text)).is_none_or(|a| !a.without_asking);
+            // An incident about something else has nothing to carry it out on.
+            if !asks && let Err(e) = act::carry_out_in(&mut draft, &Actor::Engine, index, &self.book.plan) {
+                draft.entry(&Actor::Engine, EntryKind::Checked, format!("Not carried out: {e}"));
+            }
+        }
         let mut touched = Touched::of(draft, m);
         touched.add(m);
         self.drafts.push(touched);

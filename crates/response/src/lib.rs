@@ -4,6 +4,7 @@
 //! - [`plan`] is who is told of what, from the config; [`schedule`] is who is on call.
 //! - [`escalate`] climbs the ladder of an incident as time passes; `notify` writes the messages it owes.
 //! - [`lifecycle`] is what an officer does with one incident; [`merge`] what they do with two.
+//! - [`act`] is what a step of the checklist carries out, and how it is taken back.
 //! - [`delivery`] is what follows when a message does not get through.
 //! - [`readiness`] says who could not be reached, before it matters; [`metrics`] how well it went, after.
 //!
@@ -11,6 +12,7 @@
 //! identity, so that applying them twice does nothing. The caller commits them and only then tells the [`Book`].
 //! A new action of an officer goes into `lifecycle`; a new rule of folding into `fold`.
 
+pub mod act;
 pub mod delivery;
 mod draft;
 pub mod escalate;
@@ -42,6 +44,8 @@ pub struct Changes {
     pub notices: Vec<Notice>,
     /// Of these incidents, what was asked of people and not sent yet is owed no longer. Taken before `notifications` are added.
     pub withdraw: Vec<IncidentId>,
+    /// Of this incident, what waits to be taken back of this action waits no longer.
+    pub forget: Vec<(IncidentId, String)>,
     /// Owed to people and places elsewhere.
     pub notifications: Vec<Notification>,
     pub silences: Vec<Silence>,
@@ -55,6 +59,7 @@ impl Changes {
         self.folded.extend(other.folded);
         self.notices.extend(other.notices);
         self.withdraw.extend(other.withdraw);
+        self.forget.extend(other.forget);
         self.notifications.extend(other.notifications);
         self.silences.extend(other.silences);
         self.audit.extend(other.audit);

@@ -42,6 +42,12 @@ pub enum Refusal {
     SilenceOfEverything,
     #[error("a silence needs a reason: somebody will ask why nobody was told")]
     NoReason,
+    #[error("nothing in the config says how to do '{name}': write [action.{name}]")]
+    NoAction { name: String },
+    #[error("incident #{number} is not about {about}, and this is done to nothing else")]
+    NotAbout { number: u64, about: String },
+    #[error("'{name}' cannot be taken back")]
+    NoUndo { name: String },
     #[error("there is no silence '{id}' that lasts")]
     NoSilence { id: String },
 }

@@ -186,6 +186,26 @@ pub struct Plan {
     pub escalation: Escalation,
     /// What reply codes are made from.
     pub code_key: [u8; 32],
+    /// What a step of a checklist can carry out, by the name the rules use.
+    pub actions: BTreeMap<String, ActionInfo>,
+}
+
+/// What must be known of a response action to ask for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionInfo {
+    pub title: String,
+    /// The field the incident must be about.
+    pub about: String,
+    pub undo: bool,
+    /// Taken back by itself after this. `None`: it lasts, or ends where it was done.
+    pub taken_back_after: Option<Duration>,
+    pub lasts: Option<Duration>,
+    pub without_asking: bool,
+}
+
+/// The outbox knows an action by this name of a destination.
+pub fn destination_of(action: &str) -> String {
+    format!("action.{action}")
 }
 
 /// Policies that ship with Watchfloor.

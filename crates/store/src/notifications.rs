@@ -54,7 +54,7 @@ impl TryFrom<Row> for Notification {
     }
 }
 
-pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[IncidentId], owed: &[Notification], receipts: &[Notification], channels: &[ChannelStanding]) -> Result<(), sqlx::Error> {
+pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[IncidentId], forget: &[(IncidentId, String)], owed: &[Notification], receipts: &[Notification], channels: &[ChannelStanding]) -> Result<(), sqlx::Error> {
     for incident in withdraw {
         sqlx::query!(
             "UPDATE notification SET state = 'cancelled' WHERE incident = ? AND state IN ('queued', 'uncertain') AND purpose IN ('trigger', 'grew', 'reminder', 'reopened')",
@@ -62,6 +62,11 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[Incident
         )
         .execute(&mut **tx)
         .await?;
+    }
+    for (incident, channel) in forget {
+        sqlx::query!("UPDATE notification SET state = 'cancelled' WHERE incident = ? AND channel = ? AND purpose = 'undo' AND state IN ('queued', 'uncertain')", incident.0, channel)
+            .execute(&mut **tx)
+            .await?;
     }
     for n in owed {
         let (incident, purpose, severity) = (n.incident.as_ref().map(|i| &i.0), n.purpose.as_str(), i64::from(n.severity.number()));

@@ -280,6 +280,17 @@ fn route(a: &Asked, address: SocketAddr, s: &mut State) -> (u16, String) {
             _ => (400, "no key or no JSON".into()),
         };
     }
+    if let Some(ip) = path.strip_prefix("/blocks/") {
+        return match (a.method.as_str(), a.header("authorization")) {
+            (_, auth) if auth != Some("Bearer firewall-token") => (401, "who are you".into()),
+            ("POST", _) if ip.parse::<std::net::IpAddr>().is_ok() && json["reason"].is_string() => (201, json!({ "blocked": ip }).to_string()),
+            ("DELETE", _) => (204, String::new()),
+            _ => (400, "no".into()),
+        };
+    }
+    if path.starts_with("/v1/") {
+        return crowdsec(a, &json);
+    }
     if path == "/alive" {
         return (200, "ok".into());
     }
@@ -381,6 +392,30 @@ fn telegram(method: &str, m: &Value, s: &mut State) -> (u16, String) {
         }
         "answerCallbackQuery" => (200, json!({ "ok": true, "result": true }).to_string()),
         _ => (404, json!({ "ok": false, "error_code": 404, "description": "Not Found" }).to_string()),
+    }
+}
+
+/// The local API: a machine logs in, adds alerts with decisions, deletes decisions.
+fn crowdsec(a: &Asked, m: &Value) -> (u16, String) {
+    if a.path == "/v1/watchers/login" {
+        return match (m["machine_id"].as_str(), m["password"].as_str()) {
+            (Some("watchfloor"), Some("crowdsec-password")) => (200, json!({ "code": 200, "expire": "2099-01-01T00:00:00Z", "token": "jwt" }).to_string()),
+            _ => (403, json!({ "code": 403, "message": "incorrect Username or Password" }).to_string()),
+        };
+    }
+    if a.header("authorization") != Some("Bearer jwt") {
+        return (401, json!({ "code": 401, "message": "cookie token is empty" }).to_string());
+    }
+    match (a.method.as_str(), a.path.as_str()) {
+        ("POST", "/v1/alerts") => {
+            let alert = &m[0];
+            let text = ["scenario", "scenario_version", "message", "start_at", "stop_at", "leakspeed"].iter().all(|k| alert[*k].is_string()) && alert["scenario_hash"].is_string();
+            let decision = &alert["decisions"][0];
+            let good = text && alert["events"].is_array() && alert["simulated"].is_boolean() && alert["capacity"].is_i64() && alert["source"]["scope"] == "Ip" && decision["duration"].as_str().is_some_and(|d| d.ends_with('s')) && decision["type"] == "ban" && decision["value"].as_str().is_some_and(|v| v.parse::<std::net::IpAddr>().is_ok());
+            if good { (201, json!(["7"]).to_string()) } else { (400, json!({ "message": "validation failure" }).to_string()) }
+        }
+        ("DELETE", "/v1/decisions") if a.query.starts_with("ip=") => (200, json!({ "nbDeleted": "1" }).to_string()),
+        _ => (404, json!({ "message": "no" }).to_string()),
     }
 }
 
