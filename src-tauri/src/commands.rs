@@ -150,8 +150,8 @@ async fn rates(console: State<'_, Console>, minutes: u32, buckets: u32) -> Answe
 
 #[tauri::command]
 #[specta::specta]
-async fn incidents(console: State<'_, Console>, state: Option<String>) -> Answer<Vec<IncidentView>> {
-    at(&console)?.incidents(state.as_deref(), None, 10_000).await
+async fn incidents(console: State<'_, Console>, tab: String, text: String) -> Answer<IncidentList> {
+    at(&console)?.queue(&tab, &text, 1000).await
 }
 
 #[tauri::command]

@@ -5,6 +5,7 @@
 #[cfg(all(feature = "webdriver", not(debug_assertions)))]
 compile_error!("the webdriver feature lets anybody drive the window; a release build must not have it");
 
+mod awake;
 mod commands;
 mod console;
 mod launch;
@@ -46,6 +47,10 @@ fn main() -> ExitCode {
                 console.start().await;
                 tray::follow(&handle).await;
             });
+            let handle = app.handle().clone();
+            tauri::async_runtime::spawn(async move { awake::follow(&handle).await });
+            let handle = app.handle().clone();
+            tauri::async_runtime::spawn(async move { notifications::repeat(&handle).await });
             Ok(())
         })
         .on_window_event(window::on_event)

@@ -1,12 +1,54 @@
 //! OS notifications: a fixed template with a sound. No event text in them: it is hostile (threat T12).
 
-use tauri::AppHandle;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tauri::{AppHandle, Manager as _};
 use tauri_plugin_notification::NotificationExt as _;
 use wf_app::engine::Notifier;
 use wf_app::{Notice, NoticeReason, Severity};
 
+use crate::console::Console;
+use crate::window;
+
 pub struct Desktop {
     app: AppHandle,
+}
+
+/// A P1 was told that nobody has looked at yet.
+#[derive(Default)]
+pub struct Unseen(AtomicBool);
+
+impl Unseen {
+    /// Somebody looks at the window.
+    pub fn seen(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// A P1 that nobody looks at is told again this often.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Tells of a waiting P1 again until somebody looks at the window or nothing of P1 is open any more.
+pub async fn repeat(app: &AppHandle) {
+    loop {
+        tokio::time::sleep(again()).await;
+        let waiting = match app.state::<Console>().controller() {
+            Ok(c) => c.open_urgent().await.map_or(0, |[p1, _]| p1),
+            Err(_) => 0,
+        };
+        if waiting == 0 {
+            app.state::<Unseen>().seen();
+        } else if app.state::<Unseen>().0.load(Ordering::SeqCst) {
+            Desktop::new(app.clone()).show("P1 Critical: still waiting", &format!("{waiting} of P1 are open, and nobody has looked"), Severity::P1);
+        }
+    }
+}
+
+/// The tests do not wait a minute.
+fn again() -> Duration {
+    let quicker = if cfg!(feature = "webdriver") { std::env::var("WATCHFLOOR_REPEAT_MS").ok().and_then(|t| t.parse().ok()).map(Duration::from_millis) } else { None };
+    quicker.unwrap_or(AGAIN)
 }
 
 impl Desktop {
@@ -27,6 +69,10 @@ impl Notifier for Desktop {
     fn notify(&self, notice: &Notice) {
         if notice.severity < Severity::P2 {
             return;
+        }
+        let looked_at = window::has_focus(&self.app);
+        if notice.severity == Severity::P1 && !looked_at {
+            self.app.state::<Unseen>().0.store(true, Ordering::SeqCst);
         }
         let (title, body) = words(notice);
         self.show(&title, &body, notice.severity);

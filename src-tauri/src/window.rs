@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tauri::{AppHandle, Manager as _, RunEvent, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
 
 use crate::console::Console;
+use crate::notifications::Unseen;
 
 const LABEL: &str = "main";
 
@@ -19,6 +20,7 @@ pub struct QuitAsked(pub AtomicBool);
 pub fn create(app: &AppHandle) -> tauri::Result<()> {
     app.manage(Leaving::default());
     app.manage(QuitAsked::default());
+    app.manage(Unseen::default());
     let builder = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::App("index.html".into()))
         .title("Watchfloor")
         .inner_size(1440.0, 900.0)
@@ -62,7 +64,14 @@ pub fn leave(app: &AppHandle) {
     });
 }
 
+pub fn has_focus(app: &AppHandle) -> bool {
+    app.get_webview_window(LABEL).is_some_and(|w| w.is_focused().unwrap_or(false))
+}
+
 pub fn on_event(window: &Window, event: &WindowEvent) {
+    if let WindowEvent::Focused(true) = event {
+        window.app_handle().state::<Unseen>().seen();
+    }
     if let WindowEvent::CloseRequested { api, .. } = event
         && !window.app_handle().state::<Leaving>().0.load(Ordering::SeqCst)
         && window.app_handle().state::<Console>().controller().is_ok()

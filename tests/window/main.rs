@@ -6,6 +6,7 @@ mod driver;
 use driver::{Home, KEYRING, Window};
 use fantoccini::key::Key;
 use wf_testkit::{Providers, ScriptServer};
+use wf_tests::ctl;
 use wf_tests::sshd::Sshd;
 
 fn failure(n: u32, ip: &str) -> String {
@@ -394,6 +395,40 @@ async fn readiness_says_who_could_not_be_reached_a_silence_shows_what_it_hides_a
     window.press("7").await;
     window.until("the numbers", "return document.querySelector('[data-testid=metrics]') !== null").await;
     window.picture("numbers").await;
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_os_tells_of_a_p1_with_a_sound_again_until_somebody_looks_and_the_computer_is_kept_awake() {
+    let feed = ScriptServer::of(&[]).await;
+    let home = Home::with_server_key(&format!("[feed.shop]\nurl = \"{}\"\nmap = [\"security-event\"]\n", feed.url()));
+    let said = home.path().join("desktop.ndjson");
+    let mock = format!(
+        "export DBUS_SYSTEM_BUS_ADDRESS=$(dbus-daemon --session --fork --print-address); export WATCHFLOOR_REPEAT_MS=400; /usr/bin/python3 {}/desktop_mock.py {} & for i in $(seq 200); do grep -q ready {} 2>/dev/null && break; sleep 0.05; done;",
+        env!("CARGO_MANIFEST_DIR"),
+        said.display(),
+        said.display()
+    );
+    let heard = || std::fs::read_to_string(&said).unwrap_or_default().lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).collect::<Vec<_>>();
+    let window = Window::open(&home, &mock).await;
+    window.see("1 feed live").await;
+    wf_testkit::until("kept awake", || async { heard().iter().any(|h| h["inhibit"] == "idle" && h["who"] == "Watchfloor" && h["mode"] == "block").then_some(()) }).await;
+    // Nobody looks: the window is closed to the tray.
+    window.run("window.__TAURI_INTERNALS__.invoke('hide_window')").await;
+    wf_testkit::until("the window is hidden", || async { (window.js("return document.visibilityState").await == "hidden").then_some(()) }).await;
+    feed.push(r#"{"type":"SQL Injection","ip":"<b>203.0.113.7</b>","url":"/login","field":"q"}"#);
+    let told = wf_testkit::until("told", || async { heard().into_iter().find(|h| h["notify"] == "P1 Critical: sql injection attempt") }).await;
+    assert_eq!((told["body"].as_str(), told["hints"]["sound-name"].as_str()), (Some("Incident #1, new, count 1"), Some("alarm-clock-elapsed")), "t12: a fixed template, no event text: {told}");
+    wf_testkit::until("told again", || async { (heard().iter().filter(|h| h["notify"] == "P1 Critical: still waiting").count() >= 2).then_some(()) }).await;
+    // Resolved elsewhere: nothing is left to tell of.
+    let resolved = ctl(&home.path().join("data"), &home.path().join("watchfloor.toml")).args(["incidents", "resolve", "1", "--verdict", "benign"]).output().unwrap();
+    assert!(resolved.status.success(), "{resolved:?}");
+    wf_testkit::until("quiet", || async {
+        let before = heard().len();
+        tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+        (heard().len() == before).then_some(())
+    })
+    .await;
     window.close().await;
 }
 

@@ -28,6 +28,9 @@ const TEST: &[&str] = &[
     "sshpass",
     "openssl",
     "python3",
+    "python3-aiosmtpd",
+    "python3-dbus",
+    "python3-gi",
     "xdotool",
     "fonts-dejavu-core",
 ];

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use wf_evidence::log::PublicKey;
 use wf_evidence::{Completeness, Export, Integrity};
 use wf_feeds::{FeedStatus, Tally};
-use wf_model::{Actor, AuditAction, FeedCounts, FeedName, IncidentState, Seq, Severity, Timestamp};
+use wf_model::{Actor, AuditAction, FeedCounts, FeedName, Incident, IncidentState, Seq, Severity, Timestamp};
 use wf_store::Store;
 use wf_store::events::{Progress, Query};
 use wf_store::incidents::IncidentFilter;
@@ -113,6 +113,36 @@ impl Controller {
             severity: severity.map(str::parse::<Severity>).transpose().map_err(ApiError::invalid)?,
         };
         Ok(self.store().incidents(&filter, limit.clamp(1, 100_000)).await?.iter().map(|i| IncidentView::of(i, &plan)).collect())
+    }
+
+    /// The queue as the window shows it: the gravest first, then the newest, and how many fit in all. Live ones are in memory, so ten thousand
+    /// of them cost no reading.
+    pub async fn queue(&self, tab: &str, text: &str, limit: u32) -> Result<IncidentList, ApiError> {
+        let (plan, me, limit) = (self.plan(), self.config().operator_name(), limit.clamp(1, 5000) as usize);
+        let words: Vec<String> = text.to_lowercase().split_whitespace().map(str::to_owned).collect();
+        let mine = |i: &Incident| i.handling.owner.as_ref().or(i.acknowledged_by.as_ref()) == Some(&me);
+        let (rows, total) = match tab {
+            "live" | "mine" => {
+                self.ledger
+                    .look(|book| {
+                        let mut fit: Vec<&Incident> = book.live().filter(|i| (tab == "live" || mine(i)) && words.iter().all(|w| fits(i, w))).collect();
+                        let total = fit.len();
+                        fit.sort_unstable_by_key(|i| (std::cmp::Reverse(i.severity), std::cmp::Reverse(i.number)));
+                        fit.truncate(limit);
+                        (fit.into_iter().cloned().collect::<Vec<_>>(), total)
+                    })
+                    .await
+            }
+            "resolved" => {
+                let filter = IncidentFilter { state: Some(IncidentState::Resolved), ..IncidentFilter::default() };
+                let mut rows: Vec<Incident> = self.store().incidents(&filter, 5000).await?.into_iter().filter(|i| words.iter().all(|w| fits(i, w))).collect();
+                let total = rows.len();
+                rows.truncate(limit);
+                (rows, total)
+            }
+            other => return Err(ApiError::invalid(format!("'{other}' is none of live, mine, resolved"))),
+        };
+        Ok(IncidentList { rows: rows.iter().map(|i| IncidentView::of(i, &plan)).collect(), total: total as u32 })
     }
 
     pub async fn incident(&self, id: &str) -> Result<IncidentDetail, ApiError> {
@@ -305,38 +335,49 @@ impl Controller {
     }
 
     pub async fn overview(&self) -> Result<OverviewView, ApiError> {
-        let live = self.store().incidents(&IncidentFilter { live: true, ..IncidentFilter::default() }, 10_000).await?;
-        let threat = threat::assess(live.iter());
-        let mut counts = vec![0; 4];
-        let mut active: HashMap<&str, (u64, Severity)> = HashMap::new();
-        for i in &live {
-            counts[usize::from(i.severity.number() - 1)] += 1;
-            if let Some(e) = &i.entity {
-                let slot = active.entry(&e.value).or_insert((0, Severity::P4));
-                slot.0 += i.count;
-                slot.1 = slot.1.max(i.severity);
-            }
-        }
-        let mut most_active: Vec<_> = active.into_iter().map(|(name, (count, s))| TopView { name: name.to_owned(), count, severity: s.as_str().to_owned() }).collect();
-        most_active.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
-        most_active.truncate(5);
+        let plan = self.plan();
+        // Ten thousand live incidents are looked at where they lie; only what is shown is taken along.
+        let (threat, counts, most_active, needs_you, next) = self
+            .ledger
+            .look(|book| {
+                let threat = threat::assess(book.live());
+                let mut counts = vec![0; 4];
+                let mut active: HashMap<&str, (u64, Severity)> = HashMap::new();
+                for i in book.live() {
+                    counts[usize::from(i.severity.number() - 1)] += 1;
+                    if let Some(e) = &i.entity {
+                        let slot = active.entry(&e.value).or_insert((0, Severity::P4));
+                        slot.0 += i.count;
+                        slot.1 = slot.1.max(i.severity);
+                    }
+                }
+                let mut most_active: Vec<_> = active.into_iter().collect();
+                most_active.sort_unstable_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(b.0)));
+                let most_active: Vec<TopView> = most_active.into_iter().take(5).map(|(name, (count, s))| TopView { name: name.to_owned(), count, severity: s.as_str().to_owned() }).collect();
+                let mut open: Vec<&Incident> = book.live().filter(|i| i.state == IncidentState::Open && i.handling.snoozed_until.is_none()).collect();
+                open.sort_unstable_by_key(|i| (std::cmp::Reverse(i.severity), std::cmp::Reverse(i.number)));
+                let needs_you: Vec<IncidentView> = open.into_iter().take(6).map(|i| IncidentView::of(i, &plan)).collect();
+                let next = book.live().filter(|i| i.due_at().is_some()).min_by_key(|i| i.due_at()).and_then(|i| NextStep::of(i, &plan));
+                (threat, counts, most_active, needs_you, next)
+            })
+            .await;
         let feeds = self.feed_views(&[]).await?;
         let mut totals = Conservation::default();
         for f in &feeds {
             totals.add(&f.counts);
         }
-        let (config, plan) = (self.config(), self.plan());
+        let config = self.config();
         Ok(OverviewView {
             operator: config.operator_name(),
             threat: ThreatView { level: threat.level.to_owned(), score: threat.score, reasons: threat.reasons, formula: threat::FORMULA.to_owned() },
-            needs_you: live.iter().filter(|i| i.state == IncidentState::Open).take(6).map(|i| IncidentView::of(i, &plan)).collect(),
+            needs_you,
             live: counts,
             most_active,
             events_per_second: self.live.rate.load(Ordering::Relaxed) as f64 / 10.0,
             lag_ms: self.live.lag.load(Ordering::Relaxed),
             totals,
             people: plan.people.keys().map(|id| plan.name(id).to_owned()).collect(),
-            next: live.iter().filter(|i| i.due_at().is_some()).min_by_key(|i| i.due_at()).and_then(|i| NextStep::of(i, &plan)),
+            next,
             owed: self.store().next_owed().await?.1 as u32,
             blocked: self.blocked(),
             problems: self.all_problems(),
@@ -444,6 +485,18 @@ impl Controller {
         let mut leaves = self.store().audit_leaves().await?;
         leaves.truncate(checkpoint.size as usize);
         tokio::task::spawn_blocking(move || Export::new(&log, &leaves, &checkpoint)).await.map_err(ApiError::failed)
+    }
+}
+
+/// Whether an incident fits a word of the filter: `severity:p1`, `entity:…`, `type:…`, or any text in it. The word is in lower case.
+fn fits(i: &Incident, word: &str) -> bool {
+    let entity = || i.entity.as_ref().map(|e| e.value.to_lowercase()).unwrap_or_default();
+    match word.split_once([':', '=']) {
+        Some(("severity", value)) => i.severity.as_str().eq_ignore_ascii_case(value),
+        Some(("entity", value)) => entity().contains(value),
+        Some(("type", value)) => i.kind.to_lowercase().contains(value),
+        Some(("owner", value)) => i.handling.owner.as_ref().is_some_and(|o| o.to_lowercase().contains(value)),
+        _ => format!("#{} {} {} {} {} {}", i.number, i.title(), i.entity.as_ref().map_or("", |e| &e.value), i.kind, i.rule_title, i.state).to_lowercase().contains(word),
     }
 }
 

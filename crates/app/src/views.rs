@@ -64,6 +64,13 @@ pub struct IncidentView {
     pub checklist: Vec<CheckView>,
 }
 
+/// The queue: what is shown of it, and how many fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct IncidentList {
+    pub rows: Vec<IncidentView>,
+    pub total: u32,
+}
+
 /// What escalation will do, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct NextStep {

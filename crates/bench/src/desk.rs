@@ -27,7 +27,8 @@ pub async fn run() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let ids: Vec<String> = console.controller.incidents(Some("live"), None, 100_000).await.unwrap().into_iter().map(|i| i.id).collect();
-    measure("the list of all", &console, |c, _| Box::pin(async move { json(&c.incidents(Some("live"), None, 100_000).await.unwrap()) })).await;
+    measure("the queue, first thousand", &console, |c, _| Box::pin(async move { json(&c.queue("live", "", 1000).await.unwrap()) })).await;
+    measure("the queue, filtered by a word", &console, |c, _| Box::pin(async move { json(&c.queue("live", "10.0.7", 1000).await.unwrap()) })).await;
     measure("the overview", &console, |c, _| Box::pin(async move { json(&c.overview().await.unwrap()) })).await;
     let all = ids.clone();
     measure("one incident's page", &console, move |c, n| {

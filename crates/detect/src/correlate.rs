@@ -12,6 +12,7 @@
 //! Bounds: entries in a group, groups in a correlation. What is shed is counted and shown.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
@@ -57,6 +58,7 @@ pub struct CorrelationHealth {
     pub shed: u64,
 }
 
+/// There may be a million of these: everything in it is a number or one pointer wide, 48 bytes in all.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry {
     at: i64,
@@ -64,9 +66,9 @@ struct Entry {
     /// What it adds to a sum.
     amount: u64,
     /// What is counted as distinct.
-    value: Option<CompactString>,
+    value: Option<Box<CompactString>>,
     reported: bool,
-    feed: FeedName,
+    feed: Arc<FeedName>,
 }
 
 #[derive(Default)]
@@ -130,6 +132,8 @@ pub(crate) struct Correlator {
     /// For each detection, the correlations that count it.
     by_detection: Vec<Vec<usize>>,
     feeds: HashMap<FeedName, FeedClock>,
+    /// The names that entries share.
+    names: HashMap<FeedName, Arc<FeedName>>,
     horizon: Timestamp,
     batch: u64,
     chosen: Vec<(usize, usize)>,
@@ -142,6 +146,7 @@ impl Correlator {
             running: Vec::new(),
             by_detection: Vec::new(),
             feeds: HashMap::new(),
+            names: HashMap::new(),
             horizon: Timestamp::EPOCH,
             batch: 0,
             chosen: Vec::new(),
@@ -201,12 +206,13 @@ impl Correlator {
             return;
         }
         self.horizon = self.horizon_at(now);
+        let feed = shared(&mut self.names, &event.feed);
         for &(c, d) in &self.chosen {
             let running = &mut self.running[c];
             if late {
                 running.late += 1;
             } else {
-                running.count(event, d, self.horizon, self.limits, self.batch, out);
+                running.count(event, &feed, d, self.horizon, self.limits, self.batch, out);
             }
         }
     }
@@ -252,7 +258,8 @@ impl Correlator {
             let window = running.rule.window.as_millis() as i64;
             for (key, entries, firing) in s.groups {
                 let mut group = Group { firing, ..Group::default() };
-                for entry in entries {
+                for mut entry in entries {
+                    entry.feed = shared(&mut self.names, &entry.feed);
                     group.push(entry, window);
                 }
                 running.held += group.entries.len();
@@ -281,10 +288,20 @@ impl Correlator {
     }
 }
 
+/// One name for all entries of a feed.
+fn shared(names: &mut HashMap<FeedName, Arc<FeedName>>, feed: &FeedName) -> Arc<FeedName> {
+    match names.get(feed) {
+        Some(name) => name.clone(),
+        None => names.entry(feed.clone()).or_insert_with(|| Arc::new(feed.clone())).clone(),
+    }
+}
+
 impl Running {
+    #[expect(clippy::too_many_arguments, reason = "one event on its way into one correlation")]
     fn count(
         &mut self,
         event: &Event,
+        feed: &Arc<FeedName>,
         detection: usize,
         horizon: Timestamp,
         limits: Limits,
@@ -314,9 +331,9 @@ impl Running {
             at: event.occurred_at.millis(),
             seq: event.seq,
             amount,
-            value,
+            value: value.map(Box::new),
             reported: false,
-            feed: event.feed.clone(),
+            feed: feed.clone(),
         };
         let was_firing = group.firing;
         let (least, measure) = (self.rule.least, &self.rule.measure);
@@ -357,8 +374,8 @@ impl Running {
         sample(&mut events);
         let mut feeds: Vec<FeedName> = Vec::new();
         for e in &fresh {
-            if !feeds.contains(&e.feed) {
-                feeds.push(e.feed.clone());
+            if !feeds.contains(&*e.feed) {
+                feeds.push((*e.feed).clone());
             }
         }
         let about = &self.rule.about;
@@ -435,7 +452,7 @@ impl Group {
     fn enter(&mut self, entry: &Entry) {
         self.sum = self.sum.saturating_add(entry.amount);
         if let Some(v) = &entry.value {
-            *self.distinct.entry(v.clone()).or_default() += 1;
+            *self.distinct.entry((**v).clone()).or_default() += 1;
         }
     }
 
@@ -443,11 +460,11 @@ impl Group {
         let entry = &self.entries[i];
         self.sum = self.sum.saturating_sub(entry.amount);
         if let Some(v) = &entry.value
-            && let Some(n) = self.distinct.get_mut(v)
+            && let Some(n) = self.distinct.get_mut(&**v)
         {
             *n -= 1;
             if *n == 0 {
-                self.distinct.remove(v);
+                self.distinct.remove(&**v);
             }
         }
     }
@@ -550,5 +567,15 @@ impl Group {
             self.head -= 1;
         }
         self.entries.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_six_words() {
+        assert_eq!(size_of::<Entry>(), 48);
     }
 }

@@ -103,11 +103,13 @@ pub struct Escalation {
     /// Every channel that wakes nobody is tested this often, as `7d`, if nothing went over it since.
     #[serde(deserialize_with = "maybe_span")]
     pub drill_every: Option<Duration>,
+    /// While the window is open or in the tray, this computer does not fall asleep by itself.
+    pub stay_awake: bool,
 }
 
 impl Default for Escalation {
     fn default() -> Self {
-        Self { storm: 60, drill_every: None }
+        Self { storm: 60, drill_every: None, stay_awake: true }
     }
 }
 

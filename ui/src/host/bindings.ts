@@ -16,7 +16,7 @@ export const commands = {
 	cancelSearch: () => __TAURI_INVOKE<void>("cancel_search"),
 	event: (seq: number | null) => typedError<EventDetail_Serialize, ApiError>(__TAURI_INVOKE("event", { seq })),
 	rates: (minutes: number, buckets: number) => typedError<RateView[], ApiError>(__TAURI_INVOKE("rates", { minutes, buckets })),
-	incidents: (state: string | null) => typedError<IncidentView_Serialize[], ApiError>(__TAURI_INVOKE("incidents", { state })),
+	incidents: (tab: string, text: string) => typedError<IncidentList_Serialize, ApiError>(__TAURI_INVOKE("incidents", { tab, text })),
 	incident: (id: string) => typedError<IncidentDetail_Serialize, ApiError>(__TAURI_INVOKE("incident", { id })),
 	act: (ids: string[], action: Action_Deserialize) => typedError<Acted_Serialize[], ApiError>(__TAURI_INVOKE("act", { ids, action })),
 	silences: () => typedError<SilenceView_Serialize[], ApiError>(__TAURI_INVOKE("silences")),
@@ -64,6 +64,29 @@ export type Acted_Serialize = {
 /**  What an officer does with an incident, or with many. */
 export type Action = Action_Serialize | Action_Deserialize;
 
+/**  What a step of the checklist can carry out. */
+export type ActionView = ActionView_Serialize | ActionView_Deserialize;
+
+/**  What a step of the checklist can carry out. */
+export type ActionView_Deserialize = {
+	title: string,
+	/**  What it would be done to. */
+	entity: string,
+	undo: boolean,
+	/**  Taken back by itself after this. */
+	lasts?: number | null,
+};
+
+/**  What a step of the checklist can carry out. */
+export type ActionView_Serialize = {
+	title: string,
+	/**  What it would be done to. */
+	entity: string,
+	undo: boolean,
+	/**  Taken back by itself after this. */
+	lasts: number | null,
+};
+
 /**  What an officer does with an incident, or with many. */
 export type Action_Deserialize = 
 /**  For so many minutes; `None`: as long as the severity gives. */
@@ -72,6 +95,8 @@ export type Action_Deserialize =
 { do: "escalate"; stage?: number | null } | { do: "assign"; owner: string; note?: string | null } | 
 /**  A step of the checklist, counted from 0. */
 { do: "check"; index: number; done: boolean } | 
+/**  What a step of the checklist says is carried out, as `[action.NAME]` says. */
+{ do: "carry_out"; index: number } | { do: "take_back"; index: number } | 
 /**  It becomes part of that one. */
 { do: "merge"; into: string } | { do: "unmerge" } | 
 /**  These batches of matches are moved out into a new incident. */
@@ -85,6 +110,8 @@ export type Action_Serialize =
 { do: "escalate"; stage: number | null } | { do: "assign"; owner: string; note: string | null } | 
 /**  A step of the checklist, counted from 0. */
 { do: "check"; index: number; done: boolean } | 
+/**  What a step of the checklist says is carried out, as `[action.NAME]` says. */
+{ do: "carry_out"; index: number } | { do: "take_back"; index: number } | 
 /**  It becomes part of that one. */
 { do: "merge"; into: string } | { do: "unmerge" } | 
 /**  These batches of matches are moved out into a new incident. */
@@ -140,12 +167,18 @@ export type CheckView_Deserialize = {
 	text: string,
 	done_by?: string | null,
 	done_at?: number | null,
+	lasts_until?: number | null,
+	/**  What carrying it out would do, where it can be carried out. */
+	action?: ActionView_Deserialize | null,
 };
 
 export type CheckView_Serialize = {
 	text: string,
 	done_by: string | null,
 	done_at: number | null,
+	lasts_until: number | null,
+	/**  What carrying it out would do, where it can be carried out. */
+	action: ActionView_Serialize | null,
 };
 
 /**
@@ -410,6 +443,21 @@ export type IncidentDetail_Serialize = {
 	folded: FoldedView_Serialize[],
 	/**  Other incidents about the same entity or of the same rule, newest first. */
 	related: IncidentView_Serialize[],
+};
+
+/**  The queue: what is shown of it, and how many fit. */
+export type IncidentList = IncidentList_Serialize | IncidentList_Deserialize;
+
+/**  The queue: what is shown of it, and how many fit. */
+export type IncidentList_Deserialize = {
+	rows: IncidentView_Deserialize[],
+	total: number,
+};
+
+/**  The queue: what is shown of it, and how many fit. */
+export type IncidentList_Serialize = {
+	rows: IncidentView_Serialize[],
+	total: number,
 };
 
 /**  An incident, as a row of the queue and the head of its page. */

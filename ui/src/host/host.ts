@@ -15,7 +15,7 @@ export interface Host {
   cancelSearch(): Promise<void>;
   event(seq: number): Promise<B.EventDetail>;
   rates(minutes: number, buckets: number): Promise<B.RateView[]>;
-  incidents(state: string | null): Promise<B.IncidentView[]>;
+  incidents(tab: string, text: string): Promise<B.IncidentList>;
   incident(id: string): Promise<B.IncidentDetail>;
   act(ids: string[], action: B.Action): Promise<B.Acted[]>;
   silences(): Promise<B.SilenceView[]>;
