@@ -23,48 +23,75 @@ const MOST_AT_ONCE: usize = 10_000;
 /// How far ahead the rota is shown.
 const SHOWN_DAYS: u64 = 28;
 
+/// What an officer's action makes of one incident.
+type Single = dyn Fn(Timestamp, &Actor, &wf_model::Incident, &Plan) -> Result<Changes, lifecycle::Refusal> + Send + Sync;
+
+/// One that could not be done is an error when it was the only one.
+fn acted(id: &str, of: usize, outcome: Result<IncidentView, ApiError>) -> Result<Acted, ApiError> {
+    match outcome {
+        Ok(incident) => Ok(Acted { id: id.to_owned(), incident: Some(incident), error: None }),
+        Err(e) if of == 1 => Err(e),
+        Err(e) => Ok(Acted { id: id.to_owned(), incident: None, error: Some(e.message) }),
+    }
+}
+
 impl Controller {
     /// Does the same to each of these incidents, and says of each how that went.
     pub async fn act(&self, ids: &[String], action: &Action) -> Result<Vec<Acted>, ApiError> {
         if ids.len() > MOST_AT_ONCE {
             return Err(ApiError::invalid(format!("{} incidents at once; at most {MOST_AT_ONCE}", ids.len())));
         }
+        let (now, who, plan) = (Timestamp::now(), self.operator(), self.plan());
+        let single = match action {
+            Action::Merge { .. } | Action::Unmerge | Action::Split { .. } => None,
+            other => Some(self.single(other)?),
+        };
+        if let Some(single) = single {
+            let (changes, each) = self.ledger.act_on_many(ids, |i, _| single(now, &who, i, &plan)).await?;
+            self.tell(changes);
+            return ids.iter().zip(each).map(|(id, outcome)| acted(id, ids.len(), outcome.map(|i| IncidentView::of(&i, &plan)).map_err(ApiError::from))).collect();
+        }
         let mut done = Vec::with_capacity(ids.len());
         for id in ids {
-            done.push(match self.act_on(id, action).await {
-                Ok(incident) => Acted { id: id.clone(), incident: Some(incident), error: None },
-                Err(e) if ids.len() == 1 => return Err(e),
-                Err(e) => Acted { id: id.clone(), incident: None, error: Some(e.message) },
-            });
+            done.push(acted(id, ids.len(), self.act_on_several(id, action).await)?);
         }
         Ok(done)
     }
 
-    async fn act_on(&self, id: &str, action: &Action) -> Result<IncidentView, ApiError> {
-        let (now, who, plan, ledger) = (Timestamp::now(), self.operator(), self.plan(), &self.ledger);
-        let changes = match action {
+    /// What an action does to one incident by itself.
+    fn single(&self, action: &Action) -> Result<Box<Single>, ApiError> {
+        let action = action.clone();
+        Ok(match action {
             Action::Acknowledge { note, minutes } => {
                 let hold = minutes.map(|m| Duration::from_secs(u64::from(m) * 60));
-                ledger.act(id, |i, _| lifecycle::acknowledge(now, &who, i, note.as_deref(), hold, &plan)).await?
+                Box::new(move |now, who, i, plan| lifecycle::acknowledge(now, who, i, note.as_deref(), hold, plan))
             }
             Action::Resolve { verdict, note } => {
                 let verdict: Verdict = verdict.parse().map_err(ApiError::invalid)?;
-                ledger.act(id, |i, _| lifecycle::resolve(now, &who, i, verdict, note.as_deref(), &plan)).await?
+                Box::new(move |now, who, i, plan| lifecycle::resolve(now, who, i, verdict, note.as_deref(), plan))
             }
-            Action::Reopen { note } => ledger.act(id, |i, _| lifecycle::reopen(now, &who, i, note.as_deref(), &plan)).await?,
-            Action::Note { text } => ledger.act(id, |i, _| lifecycle::note(now, &who, i, text, &plan)).await?,
+            Action::Reopen { note } => Box::new(move |now, who, i, plan| lifecycle::reopen(now, who, i, note.as_deref(), plan)),
+            Action::Note { text } => Box::new(move |now, who, i, plan| lifecycle::note(now, who, i, &text, plan)),
             Action::Snooze { minutes, note } => {
-                let until = now + Duration::from_secs(u64::from(*minutes) * 60);
-                ledger.act(id, |i, _| lifecycle::snooze(now, &who, i, until, note.as_deref(), plan.zone())).await?
+                let length = Duration::from_secs(u64::from(minutes) * 60);
+                Box::new(move |now, who, i, plan| lifecycle::snooze(now, who, i, now + length, note.as_deref(), plan.zone()))
             }
-            Action::Escalate { stage } => ledger.act(id, |i, _| escalate::now(now, &who, i, &plan, *stage)).await?,
+            Action::Escalate { stage } => Box::new(move |now, who, i, plan| escalate::now(now, who, i, plan, stage)),
             Action::Assign { owner, note } => {
-                let owner = self.owner(owner)?;
-                ledger.act(id, |i, _| lifecycle::assign(now, &who, i, &owner, note.as_deref(), &plan)).await?
+                let owner = self.owner(&owner)?;
+                Box::new(move |now, who, i, plan| lifecycle::assign(now, who, i, &owner, note.as_deref(), plan))
             }
-            Action::Check { index, done } => ledger.act(id, |i, _| lifecycle::check(now, &who, i, *index as usize, *done, &plan)).await?,
-            Action::CarryOut { index } => ledger.act(id, |i, _| act::carry_out(now, &who, i, *index as usize, &plan)).await?,
-            Action::TakeBack { index } => ledger.act(id, |i, _| act::take_back(now, &who, i, *index as usize, &plan)).await?,
+            Action::Check { index, done } => Box::new(move |now, who, i, plan| lifecycle::check(now, who, i, index as usize, done, plan)),
+            Action::CarryOut { index } => Box::new(move |now, who, i, plan| act::carry_out(now, who, i, index as usize, plan)),
+            Action::TakeBack { index } => Box::new(move |now, who, i, plan| act::take_back(now, who, i, index as usize, plan)),
+            Action::Merge { .. } | Action::Unmerge | Action::Split { .. } => return Err(ApiError::invalid("this is about several incidents")),
+        })
+    }
+
+    /// What changes more than the incident it is asked of.
+    async fn act_on_several(&self, id: &str, action: &Action) -> Result<IncidentView, ApiError> {
+        let (now, who, plan, ledger) = (Timestamp::now(), self.operator(), self.plan(), &self.ledger);
+        let changes = match action {
             Action::Merge { into } => ledger.act_on_two(into, id, |into, part, _| merge::merge(now, &who, into, part, &plan)).await?,
             Action::Unmerge => {
                 let part = self.known(id).await?;
@@ -75,6 +102,7 @@ impl Controller {
                 let chosen: Vec<Folded> = self.store().folded(&self.known(id).await?.id).await?.into_iter().filter(|f| versions.contains(&(f.version as u32))).collect();
                 ledger.act(id, |i, book| merge::split(now, &who, i, book.next_number(), &chosen, &plan)).await?
             }
+            other => return Err(ApiError::invalid(format!("{other:?} is about one incident"))),
         };
         // Of two that changed, the one that was asked about; of a split, the new one.
         let view = match action {
@@ -242,8 +270,8 @@ impl Controller {
 
     pub async fn channels(&self) -> Result<Vec<ChannelView>, ApiError> {
         let (config, standings) = (self.config(), self.store().channels().await?);
-        let (now, plan) = (Timestamp::now(), self.plan());
-        let owed = self.store().owed(now + Duration::from_secs(366 * 86_400), 10_000).await?;
+        let plan = self.plan();
+        let waiting = self.store().waiting().await?;
         Ok(config
             .channel
             .iter()
@@ -257,7 +285,7 @@ impl Controller {
                     failed_at: s.and_then(|s| s.failed_at).map(millis),
                     broken: s.and_then(|s| s.broken.clone()),
                     answers: Channel::new(std::sync::Arc::new(c.clone()), self.secrets()).listens(),
-                    waiting: owed.iter().filter(|n| n.to.channel == *name).count() as u32,
+                    waiting: waiting.iter().find(|(c, _)| c == name).map_or(0, |(_, n)| *n as u32),
                 }
             })
             .collect())

@@ -75,6 +75,27 @@ impl Ledger {
         Ok(self.write(&mut state, Commit::default(), changes).await?)
     }
 
+    /// The same action on many, in one commit: as quick as on one. Each says for itself why it was refused.
+    pub async fn act_on_many(&self, ids: &[String], action: impl Fn(&Incident, &Book) -> Result<Changes, Refusal>) -> Result<(Changes, Vec<Result<Incident, ActError>>), StoreError> {
+        let mut state = self.state.lock().await;
+        let (mut all, mut each) = (Changes::default(), Vec::with_capacity(ids.len()));
+        for id in ids {
+            let outcome = match self.incident(id).await {
+                // Named twice: the second time it is no longer as it was.
+                Ok(incident) if all.incidents.iter().any(|i| i.id == incident.id) => Err(Refusal::Stale { number: incident.number }.into()),
+                Ok(incident) => action(&incident, &state.book).map_err(ActError::from),
+                Err(e) => Err(e),
+            };
+            each.push(outcome.and_then(|changes| {
+                let changed = changes.incidents.first().cloned().ok_or_else(|| ActError::NotFound(id.clone()));
+                all.join(changes);
+                changed
+            }));
+        }
+        let all = self.write(&mut state, Commit::default(), all).await?;
+        Ok((all, each))
+    }
+
     /// An officer's action on two incidents as they are now.
     pub async fn act_on_two(&self, one: &str, other: &str, action: impl FnOnce(&Incident, &Incident, &Book) -> Result<Changes, Refusal>) -> Result<Changes, ActError> {
         let mut state = self.state.lock().await;

@@ -20,8 +20,6 @@ use crate::controller::Controller;
 /// Attempts that may be under way at once; the last few are kept free for P1 and P2.
 const AT_ONCE: usize = 16;
 const FOR_URGENT: usize = 4;
-/// Looked at together.
-const LOOK: u32 = 1000;
 /// What nobody is asked by is given up after this; what asks somebody is tried until it is answered.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// So many waiting for one place that asked us to slow down become one message.
@@ -98,15 +96,14 @@ impl Outbox {
     async fn look(&mut self, under_way: &mut JoinSet<Attempted>) -> Result<Duration, StoreError> {
         let (now, clock) = (Timestamp::now(), Instant::now());
         let ledger = self.controller.ledger.clone();
-        let owed = ledger.store().owed(now, LOOK).await?;
+        let owed = ledger.store().owed(now).await?;
         let mut wait = IDLE;
         if let (Some(due), _) = ledger.store().next_owed().await? {
             wait = wait.min(due.since(now).max(Duration::from_millis(50)));
         }
-        let mut seen = HashSet::new();
         for n in &owed {
             let place = place(n);
-            if self.busy.contains(&place) || !seen.insert(place.clone()) {
+            if self.busy.contains(&place) {
                 continue;
             }
             if let Some(free) = self.free_at.get(&place).filter(|t| **t > clock) {
@@ -131,7 +128,7 @@ impl Outbox {
                 ledger.settle(vec![n], Vec::new(), Changes::default()).await?;
                 continue;
             }
-            let n = match self.coalesce(&place, &owed, &channel).await? {
+            let n = match self.coalesce(&place, n, &channel).await? {
                 Some(together) => together,
                 None => n.clone(),
             };
@@ -167,11 +164,12 @@ impl Outbox {
 
     /// A place that asked us to slow down gets what waits for it as one message: nothing is dropped for a limit. Machines tell
     /// incidents apart by key, so theirs are never joined.
-    async fn coalesce(&mut self, place: &Place, owed: &[Notification], channel: &Channel) -> Result<Option<Notification>, StoreError> {
+    async fn coalesce(&mut self, place: &Place, first: &Notification, channel: &Channel) -> Result<Option<Notification>, StoreError> {
         if !self.slowed.remove(place) || matches!(channel.config().kind(), "pagerduty" | "webhook") {
             return Ok(None);
         }
-        let waiting: Vec<&Notification> = owed.iter().filter(|n| self::place(n) == *place && matches!(n.purpose, Purpose::Trigger | Purpose::Grew)).collect();
+        let owed = self.controller.ledger.store().owed_to(&first.to, Timestamp::now()).await?;
+        let waiting: Vec<&Notification> = owed.iter().filter(|n| matches!(n.purpose, Purpose::Trigger | Purpose::Grew)).collect();
         if waiting.len() < COALESCE {
             return Ok(None);
         }

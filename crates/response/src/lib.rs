@@ -53,7 +53,8 @@ pub struct Changes {
 }
 
 impl Changes {
-    pub(crate) fn join(&mut self, other: Self) {
+    /// Both, as one.
+    pub fn join(&mut self, other: Self) {
         self.incidents.extend(other.incidents);
         self.timeline.extend(other.timeline);
         self.folded.extend(other.folded);

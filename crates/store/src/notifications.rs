@@ -108,18 +108,40 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[Incident
 }
 
 impl Store {
-    /// What is owed and due by `now`, the gravest first, then the longest waiting; at most `limit`.
-    pub async fn owed(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>, StoreError> {
+    /// What each place is owed first by `now`, the gravest first, then the longest waiting: however much one place is owed, it hides no other.
+    pub async fn owed(&self, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
         let now = now.millis();
         let rows = sqlx::query_as!(
             Row,
-            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE state IN ('queued', 'uncertain') AND due_at <= ? ORDER BY severity, due_at, created_at, key LIMIT ?",
-            now, limit
+            r#"SELECT n.key AS "key!", n.incident, n.purpose AS "purpose!", n.severity AS "severity!", n.step, n.round AS "round!", n.channel AS "channel!", n.address AS "address!", n.person, n.page AS "page!",
+                 n.created_at AS "created_at!", n.due_at AS "due_at!", n.state AS "state!", n.attempts AS "attempts!", n.attempted_at, n.delivered_at, n.provider_id, n.error, n.possible_duplicate AS "possible_duplicate!"
+               FROM (SELECT key, row_number() OVER (PARTITION BY channel, address ORDER BY severity, due_at, created_at, key) AS place FROM notification WHERE state IN ('queued', 'uncertain') AND due_at <= ?) o
+               JOIN notification n ON n.key = o.key WHERE o.place = 1 ORDER BY n.severity, n.due_at, n.created_at, n.key"#,
+            now
         )
         .fetch_all(&self.readers)
         .await?;
         rows.into_iter().map(Notification::try_from).collect()
+    }
+
+    /// Everything one place is owed by `now`, the gravest first.
+    pub async fn owed_to(&self, to: &Destination, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
+        let now = now.millis();
+        let rows = sqlx::query_as!(
+            Row,
+            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
+             FROM notification WHERE state IN ('queued', 'uncertain') AND due_at <= ? AND channel = ? AND address = ? ORDER BY severity, due_at, created_at, key",
+            now, to.channel, to.address
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter().map(Notification::try_from).collect()
+    }
+
+    /// How many messages wait for each channel.
+    pub async fn waiting(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let rows = sqlx::query!(r#"SELECT channel, count(*) AS "n!: i64" FROM notification WHERE state IN ('queued', 'uncertain') GROUP BY channel"#).fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().map(|r| (r.channel, r.n as u64)).collect())
     }
 
     /// When something is owed next, and how much is owed altogether.
