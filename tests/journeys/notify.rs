@@ -421,3 +421,20 @@ without_asking = true
     console.assert_sound().await;
     console.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_while_the_message_is_under_way_is_not_followed_by_another_try() {
+    let (feed, p, _home, console) = started("[severity.P1]\nchannels = [\"slack\"]").await;
+    p.fault(Fault::Slow(Duration::from_secs(2)), 1);
+    p1(&feed, "a");
+    let incident = opened(&console, "a").await;
+    until_receipts(&console, &incident.id, "under way", |r| r.iter().any(|r| r.state == "attempting")).await;
+    console.act(&incident.id, Action::Acknowledge { note: None, minutes: None }).await.unwrap();
+    let all = until_receipts(&console, &incident.id, "given up", |r| r.iter().any(|r| r.purpose == "trigger" && r.state == "cancelled")).await;
+    let trigger = all.iter().find(|r| r.purpose == "trigger").unwrap();
+    assert_eq!((trigger.attempts, trigger.possible_duplicate), (1, true), "{all:?}");
+    // It may have arrived, so its room hears that somebody is on it.
+    until_receipts(&console, &incident.id, "told", |r| r.iter().any(|r| r.purpose == "acknowledged" && r.state == "delivered")).await;
+    assert_eq!(p.taken("/services").len(), 1);
+    console.stop().await;
+}

@@ -378,7 +378,7 @@ impl Controller {
             totals,
             people: plan.people.keys().map(|id| plan.name(id).to_owned()).collect(),
             next,
-            owed: self.store().next_owed().await?.1 as u32,
+            owed: self.store().next_owed(Timestamp::now()).await?.1 as u32,
             blocked: self.blocked(),
             problems: self.all_problems(),
             first_run: feeds.is_empty(),

@@ -426,7 +426,7 @@ impl Controller {
     pub(crate) async fn minute_passes(&self, now: Timestamp) -> Result<(), StoreError> {
         let changes = self.ledger.commit(|book| (Default::default(), escalate::watch(now, book.plan(), book.live()))).await?;
         self.tell(changes);
-        let calm = self.ledger.commit(|book| (Default::default(), book.calm(now).unwrap_or_default())).await?;
+        let calm = self.ledger.commit(|book| (Default::default(), book.calm(now).unwrap_or_else(|| if book.in_storm() { Changes::default() } else { book.after_storm(now) }))).await?;
         self.tell(calm);
         self.scheduled_drill(now).await?;
         crate::digest::due(self, now).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, Notify};
 use wf_evidence::AuditLog;
 use wf_model::channel::ChannelStanding;
-use wf_model::{AuditAction, Incident, Notification, NotificationState, Timestamp};
+use wf_model::{AuditAction, Destination, Incident, Notification, NotificationState, Purpose, Timestamp};
 use wf_response::lifecycle::Refusal;
 use wf_response::{Book, Changes, Plan};
 use wf_store::{Commit, Store, StoreError};
@@ -78,11 +78,11 @@ impl Ledger {
     /// The same action on many, in one commit: as quick as on one. Each says for itself why it was refused.
     pub async fn act_on_many(&self, ids: &[String], action: impl Fn(&Incident, &Book) -> Result<Changes, Refusal>) -> Result<(Changes, Vec<Result<Incident, ActError>>), StoreError> {
         let mut state = self.state.lock().await;
-        let (mut all, mut each) = (Changes::default(), Vec::with_capacity(ids.len()));
+        let (mut all, mut each, mut seen) = (Changes::default(), Vec::with_capacity(ids.len()), std::collections::HashSet::new());
         for id in ids {
             let outcome = match self.incident(id).await {
                 // Named twice: the second time it is no longer as it was.
-                Ok(incident) if all.incidents.iter().any(|i| i.id == incident.id) => Err(Refusal::Stale { number: incident.number }.into()),
+                Ok(incident) if !seen.insert(incident.id.clone()) => Err(Refusal::Stale { number: incident.number }.into()),
                 Ok(incident) => action(&incident, &state.book).map_err(ActError::from),
                 Err(e) => Err(e),
             };
@@ -128,6 +128,31 @@ impl Ledger {
         Ok(Some(n))
     }
 
+    /// What asks over one place is joined into one message, if there are so many; under the lock, so that nothing answered is asked again.
+    pub async fn join_waiting(&self, to: &Destination, now: Timestamp, least: usize) -> Result<Option<Notification>, StoreError> {
+        let mut state = self.state.lock().await;
+        let owed = self.store.owed_to(to, now).await?;
+        let waiting: Vec<&Notification> = owed.iter().filter(|n| matches!(n.purpose, Purpose::Trigger | Purpose::Grew) && n.incident.is_some()).collect();
+        if waiting.len() < least {
+            return Ok(None);
+        }
+        let together = wf_response::coalesce(now, &waiting);
+        let receipts = waiting
+            .iter()
+            .map(|n| Notification {
+                // Its place does hear of it, so it hears how it goes on, too.
+                attempts: n.attempts + 1,
+                attempted_at: Some(now),
+                state: NotificationState::Coalesced,
+                error: Some(format!("said together with {} others, in {}", waiting.len() - 1, together.key)),
+                ..(*n).clone()
+            })
+            .collect();
+        let commit = Commit { receipts, ..Commit::default() };
+        self.write(&mut state, commit, Changes { notifications: vec![together.clone()], ..Changes::default() }).await?;
+        Ok(Some(together))
+    }
+
     /// What became of attempts, and what is known of their channels now.
     pub async fn settle(&self, receipts: Vec<Notification>, channels: Vec<ChannelStanding>, changes: Changes) -> Result<(), StoreError> {
         self.commit(|_| (Commit { receipts, channels, ..Commit::default() }, changes)).await.map(|_| ())
@@ -155,6 +180,7 @@ impl Ledger {
         commit.folded.clone_from(&changes.folded);
         commit.withdraw.clone_from(&changes.withdraw);
         commit.forget.clone_from(&changes.forget);
+        commit.supersede.clone_from(&changes.supersede);
         commit.notifications.clone_from(&changes.notifications);
         commit.silences.clone_from(&changes.silences);
         let mut next = None;

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use wf_channels::{Channel, Outcome};
 use wf_model::channel::ChannelStanding;
 use wf_model::{Destination, Notification, NotificationState, Purpose, Severity, Timestamp};
-use wf_response::{Changes, act, delivery};
+use wf_response::plan::destination_of;
+use wf_response::{Book, Changes, act, delivery};
 use wf_store::{Commit, StoreError};
 
 use crate::controller::Controller;
@@ -20,7 +21,8 @@ use crate::controller::Controller;
 /// Attempts that may be under way at once; the last few are kept free for P1 and P2.
 const AT_ONCE: usize = 16;
 const FOR_URGENT: usize = 4;
-/// What nobody is asked by is given up after this; what asks somebody is tried until it is answered.
+/// Tests, digests and growth are given up after this. What asks somebody is tried until it is answered; what tells the end, and what takes an
+/// action back, for ever.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// So many waiting for one place that asked us to slow down become one message.
 const COALESCE: usize = 3;
@@ -35,6 +37,8 @@ struct Attempted {
     place: Place,
     pause: Duration,
     slowed: bool,
+    /// Why the outcome could not be kept: on the disk it is still under way.
+    kept: Result<(), String>,
 }
 
 /// What the health view shows of it.
@@ -57,6 +61,8 @@ pub async fn run(controller: Arc<Controller>, pulse: Arc<Pulse>, mut stop: watch
             () = outbox.controller.ledger.owed.notified() => {}
             () = tokio::time::sleep(wait) => {}
             Some(done) = under_way.join_next() => match done {
+                // Begun anew, it counts as uncertain and is made again.
+                Ok(Attempted { kept: Err(e), .. }) => return Err(format!("the outcome of a notification could not be kept: {e}")),
                 Ok(attempted) => outbox.done(attempted),
                 // It panicked: its row says attempting; the next start says uncertain.
                 Err(e) => return Err(format!("an attempt failed: {e}")),
@@ -74,12 +80,18 @@ async fn recover(controller: &Controller) -> Result<(), StoreError> {
     if cut_off.is_empty() {
         return Ok(());
     }
-    for n in &mut cut_off {
-        n.state = NotificationState::Uncertain;
-        n.possible_duplicate = true;
-        n.error = Some("the console ended during the attempt: it may have arrived".into());
-    }
-    controller.ledger.settle(cut_off, Vec::new(), Changes::default()).await
+    controller
+        .ledger
+        .commit(|book| {
+            for n in &mut cut_off {
+                n.state = if moot(n, book) { NotificationState::Cancelled } else { NotificationState::Uncertain };
+                n.possible_duplicate = true;
+                n.error = Some("the console ended during the attempt: it may have arrived".into());
+            }
+            (Commit { receipts: cut_off, ..Commit::default() }, Changes::default())
+        })
+        .await
+        .map(|_| ())
 }
 
 struct Outbox {
@@ -98,7 +110,7 @@ impl Outbox {
         let ledger = self.controller.ledger.clone();
         let owed = ledger.store().owed(now).await?;
         let mut wait = IDLE;
-        if let (Some(due), _) = ledger.store().next_owed().await? {
+        if let (Some(due), _) = ledger.store().next_owed(now).await? {
             wait = wait.min(due.since(now).max(Duration::from_millis(50)));
         }
         for n in &owed {
@@ -121,7 +133,7 @@ impl Outbox {
                 self.fail(n.clone(), &format!("there is no [channel.{}] any more", n.to.channel), false).await?;
                 continue;
             };
-            if !channel.config().follows() && matches!(n.purpose, Purpose::Acknowledged | Purpose::Resolved | Purpose::Grew) {
+            if !channel.config().follows() && matches!(n.purpose, Purpose::Acknowledged | Purpose::Resolved | Purpose::Grew | Purpose::Reopened) {
                 let mut n = n.clone();
                 n.state = NotificationState::Cancelled;
                 n.error = Some("a call or an SMS only wakes".into());
@@ -144,17 +156,14 @@ impl Outbox {
                 let slowed = pause.is_some();
                 let pace = channel.config().pace();
                 let place = self::place(&claimed);
-                if let Err(e) = settle(&controller, claimed, outcome).await {
-                    // On the disk it is still under way: after a restart it counts as uncertain and is made again.
-                    tracing::error!(error = %e, "the outcome of a notification could not be kept");
-                }
-                Attempted { place, pause: pause.unwrap_or(pace).max(pace), slowed }
+                let kept = settle(&controller, claimed, outcome).await.map_err(|e| e.to_string());
+                Attempted { place, pause: pause.unwrap_or(pace).max(pace), slowed, kept }
             });
         }
         Ok(wait)
     }
 
-    fn done(&mut self, Attempted { place, pause, slowed }: Attempted) {
+    fn done(&mut self, Attempted { place, pause, slowed, .. }: Attempted) {
         self.busy.remove(&place);
         if slowed {
             self.slowed.insert(place.clone());
@@ -168,27 +177,7 @@ impl Outbox {
         if !self.slowed.remove(place) || matches!(channel.config().kind(), "pagerduty" | "webhook") {
             return Ok(None);
         }
-        let owed = self.controller.ledger.store().owed_to(&first.to, Timestamp::now()).await?;
-        let waiting: Vec<&Notification> = owed.iter().filter(|n| matches!(n.purpose, Purpose::Trigger | Purpose::Grew)).collect();
-        if waiting.len() < COALESCE {
-            return Ok(None);
-        }
-        let now = Timestamp::now();
-        let together = wf_response::coalesce(now, &waiting);
-        let receipts = waiting
-            .iter()
-            .map(|n| {
-                let mut n = (*n).clone();
-                // Its place does hear of it, so it hears how it goes on, too.
-                n.attempts += 1;
-                n.attempted_at = Some(now);
-                n.state = NotificationState::Coalesced;
-                n.error = Some(format!("said together with {} others", waiting.len() - 1));
-                n
-            })
-            .collect();
-        self.controller.ledger.settle(receipts, Vec::new(), Changes { notifications: vec![together.clone()], ..Changes::default() }).await?;
-        Ok(Some(together))
+        self.controller.ledger.join_waiting(&first.to, Timestamp::now(), COALESCE).await
     }
 
     async fn fail(&self, mut n: Notification, reason: &str, channel: bool) -> Result<(), StoreError> {
@@ -199,6 +188,12 @@ impl Outbox {
 
 fn place(n: &Notification) -> Place {
     (n.to.channel.clone(), n.to.address.clone())
+}
+
+/// Whether what it asks was answered while it was under way: then it is not asked again.
+fn moot(n: &Notification, book: &Book) -> bool {
+    let Some(id) = n.incident.as_ref().filter(|_| n.purpose.asks()) else { return false };
+    book.get(id).is_none_or(|i| i.handling.answered(n.page.version))
 }
 
 /// Commits what came of an attempt; a message that will not get through goes another way in the same commit.
@@ -219,7 +214,7 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
             n.error = Some(reason);
             n.due_at = now + backoff(n.attempts).max(after.unwrap_or_default());
             standing.failed_at = Some(now);
-            if !n.purpose.asks() && now.since(n.created_at) > GIVE_UP {
+            if matches!(n.purpose, Purpose::Test | Purpose::Digest | Purpose::Grew) && now.since(n.created_at) > GIVE_UP {
                 n.state = NotificationState::Failed;
             }
         }
@@ -245,7 +240,15 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
                 (None, Some(incident)) if n.state == NotificationState::Delivered && matches!(n.purpose, Purpose::Act | Purpose::Undo) => act::done(now, incident, &n, book.plan()),
                 _ => Changes::default(),
             };
-            (Commit { receipts: vec![n.clone()], channels: vec![standing], ..Commit::default() }, changes)
+            let mut n = n.clone();
+            if matches!(n.state, NotificationState::Queued | NotificationState::Uncertain) {
+                // An action that would only be done after its time is over would never be taken back.
+                let over = n.purpose == Purpose::Act && incident.is_none_or(|i| i.handling.checklist.iter().any(|c| destination_of(&c.text) == n.to.channel && c.lasts_until.is_some_and(|t| t <= now)));
+                if over || moot(&n, book) {
+                    n.state = NotificationState::Cancelled;
+                }
+            }
+            (Commit { receipts: vec![n], channels: vec![standing], ..Commit::default() }, changes)
         })
         .await?;
     controller.tell(changes);

@@ -81,7 +81,7 @@ async fn standing(controller: &Controller, name: &str) -> Result<ChannelStanding
 }
 
 async fn take(controller: &Controller, name: &str, config: &ChannelConfig, answer: Answer) -> Result<(), String> {
-    let n = controller.ledger.store().notification_by_code(&answer.code).await.map_err(|e| e.to_string())?;
+    let n = controller.ledger.store().notification_by_code(&answer.code, name).await.map_err(|e| e.to_string())?;
     match n.as_ref().ok_or("there is no such code").and_then(|n| Ok((n, who(controller, name, config, n, &answer.account)?))) {
         Ok((n, person)) => acknowledge(controller, name, n, person).await,
         // Whoever guesses codes learns nothing; the log keeps that it was tried, not what was written.
@@ -121,7 +121,7 @@ async fn acknowledge(controller: &Controller, name: &str, n: &Notification, pers
         .ledger
         .act(&id.0, |incident, book| {
             // Each code counts once: an acknowledgement spends all that were sent before it.
-            if n.page.version < incident.handling.codes_from {
+            if incident.handling.answered(n.page.version) {
                 return Err(lifecycle::Refusal::Stale { number: incident.number });
             }
             lifecycle::acknowledge(Timestamp::now(), &actor, incident, None, None, book.plan())

@@ -54,7 +54,8 @@ pub async fn run(controller: Arc<Controller>, config_path: PathBuf, mut stop: wa
         if !n.is_multiple_of(SLOWLY) {
             continue;
         }
-        if running.signals.send(Signal::Tick).await.is_err() {
+        // A pipeline that waits for the disk must not hold escalation up: it gets its tick when it can.
+        if running.signals.try_send(Signal::Tick).is_err_and(|e| matches!(e, tokio::sync::mpsc::error::TrySendError::Closed(_))) {
             return Ok(());
         }
         let matches = silence(&controller, &mut silent).await.map_err(|e| e.to_string())?;

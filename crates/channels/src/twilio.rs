@@ -12,7 +12,8 @@ use crate::{Channel, Outcome, http};
 
 /// One SMS holds this much of the seven-bit alphabet.
 const SEGMENT: usize = 160;
-const POLLS: u32 = 10;
+/// Longer is not asked: what was taken is not sent again only because nobody knows how it went on.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn sms(c: &Sms, channel: &Channel, n: &Notification) -> Result<Outcome, Outcome> {
     let token = channel.secret(&c.token).await?;
@@ -49,7 +50,8 @@ async fn create(base: &str, account: &str, token: &SecretString, form: &[(&str, 
         return Ok(Outcome::Retry { reason: "Twilio named no message".into(), after: None, maybe_sent: true });
     };
     let mut state = created;
-    for _ in 0..POLLS {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < until {
         let status = state["status"].as_str().unwrap_or_default();
         if good.contains(&status) {
             break;
@@ -60,7 +62,7 @@ async fn create(base: &str, account: &str, token: &SecretString, form: &[(&str, 
         }
         tokio::time::sleep(Duration::from_secs(3)).await;
         // Taken is taken: not knowing how it went on is no reason to send it again.
-        let Ok(answer) = http::ask(signed(client.get(format!("{base}/{sid}.json")))).await else { break };
+        let Ok(Ok(answer)) = tokio::time::timeout(PATIENCE, http::ask(signed(client.get(format!("{base}/{sid}.json"))))).await else { break };
         if answer.status == 200 {
             state = answer.json();
         }
@@ -99,7 +101,8 @@ fn sms_text(n: &Notification, replies: bool) -> String {
 fn twiml(n: &Notification) -> String {
     let kind: String = n.page.kind.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).take(80).collect();
     let about = match n.page.number {
-        0 => "This is a test of this telephone number.".to_owned(),
+        0 if n.purpose == wf_model::Purpose::Test => "This is a test of this telephone number.".to_owned(),
+        0 => format!("{} incidents. Several need you at once.", n.severity.word()),
         number => format!("{} incident. Number {number}. {kind}. Counted {} times.", n.severity.word(), n.page.count),
     };
     let said = format!("<Say>This is Watchfloor. {about} Acknowledge it in the console, or by answering the text message.</Say>");

@@ -43,7 +43,7 @@ pub struct Handling {
     /// Nothing has moved its overdue step: said once a step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overdue_said: Option<Timestamp>,
-    /// Reply codes of versions before this are spent.
+    /// What was asked by versions before this is asked no longer, and their reply codes are spent.
     #[serde(skip_serializing_if = "is_zero")]
     pub codes_from: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -55,6 +55,11 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Handling {
+    /// Whether somebody answered, or put off, what this version of the incident asked.
+    pub fn answered(&self, version: u64) -> bool {
+        version < self.codes_from
+    }
+
     /// When time alone will change something: the next step, the end of a snooze, the end of an acknowledgement.
     pub fn due_at(&self, live: bool, acknowledged: bool) -> Option<Timestamp> {
         if !live {

@@ -34,7 +34,12 @@ pub(crate) fn stop(draft: &mut Draft) {
 /// It goes on where it stood, at once: nobody stands by the incident any more.
 pub(crate) fn resume(draft: &mut Draft, plan: &Plan) {
     match &mut draft.incident.handling.ladder {
-        Some(l) if l.exhausted => {}
+        // At its end and open again: from the beginning, or nobody would ever hear of it.
+        Some(l) if l.exhausted || l.step().is_none() => {
+            let round = l.round + 1;
+            draft.incident.handling.ladder = plan.ladder(draft.incident.severity).map(|l| Ladder { round, due: Some(draft.now), ..l });
+            climb(draft, plan);
+        }
         Some(l) => {
             l.due = Some(draft.now);
             climb(draft, plan);
@@ -158,6 +163,7 @@ fn withdraw(draft: &mut Draft, plan: &Plan) {
     i.state = IncidentState::Open;
     (i.acknowledged_at, i.acknowledged_count) = (None, None);
     (i.handling.acknowledged_until, i.handling.reminded_at, i.handling.owner) = (None, None, None);
+    draft.changes.supersede.push(draft.incident.id.clone());
     draft.entry(&Actor::Engine, EntryKind::Withdrawn, format!("The acknowledgement of {by} has ended: nobody answered the reminder"));
     draft.audit(&Actor::Engine, "incident.withdraw", json!({ "acknowledged_by": by }));
     draft.notice(NoticeReason::Reopened);

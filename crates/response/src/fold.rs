@@ -54,7 +54,7 @@ pub struct Book {
     resolved: HashMap<Fingerprint, (u64, Timestamp)>,
     silences: Vec<Silence>,
     /// When incidents opened lately.
-    opened: VecDeque<Timestamp>,
+    opened: VecDeque<(Timestamp, Severity)>,
     last_number: u64,
 }
 
@@ -118,8 +118,8 @@ impl Book {
     fn take(&mut self, incident: &Incident) {
         if incident.number > self.last_number {
             self.last_number = incident.number;
-            self.opened.push_back(incident.detected_at);
-            while self.opened.front().is_some_and(|t| *t + CALM < incident.detected_at) {
+            self.opened.push_back((incident.detected_at, incident.severity));
+            while self.opened.front().is_some_and(|(t, _)| *t + CALM < incident.detected_at) {
                 self.opened.pop_front();
             }
         }
@@ -152,7 +152,10 @@ impl Book {
 
     /// Folds matches, in order. Nothing is changed here: the result is committed and then handed to [`Book::apply`].
     pub fn fold(&self, now: Timestamp, matches: &[Match]) -> Changes {
-        let lately = self.opened.iter().filter(|t| **t + Duration::from_secs(60) > now).count() as u32;
+        let mut lately = [0; 4];
+        for (_, severity) in self.opened.iter().filter(|(t, _)| *t + Duration::from_secs(60) > now && *t <= now) {
+            lately[usize::from(severity.number() - 1)] += 1;
+        }
         let mut batch = Batch { book: self, now, drafts: Vec::new(), index: HashMap::new(), number: self.last_number, lately };
         for m in matches {
             batch.take(m);
@@ -169,7 +172,7 @@ impl Book {
     /// A storm that is over leaves a summary, once.
     pub fn calm(&self, now: Timestamp) -> Option<Changes> {
         let storm = self.live.values().find(|i| i.rule == STORM && i.last_seen + CALM < now && i.handling.in_storm)?;
-        let of: Vec<&Incident> = self.live.values().filter(|i| i.handling.in_storm && i.rule != STORM && i.detected_at >= storm.detected_at).collect();
+        let of: Vec<&Incident> = self.live.values().filter(|i| i.handling.in_storm && i.rule != STORM).collect();
         let mut entities: Vec<&str> = of.iter().filter_map(|i| i.entity.as_ref().map(|e| e.value.as_str())).collect();
         entities.sort_unstable();
         entities.dedup();
@@ -177,7 +180,30 @@ impl Book {
         draft.incident.handling.in_storm = false;
         let text = format!("The storm is over: {} incidents in {}; {} of them are still open, about {} addresses, users or resources", storm.count, wf_model::span::spoken(storm.last_seen.since(storm.first_seen)), of.len(), entities.len());
         draft.entry(&Actor::Engine, EntryKind::Note, text);
-        Some(draft.finish())
+        let mut changes = draft.finish();
+        changes.join(self.after_storm(now));
+        Some(changes)
+    }
+
+    /// What opened in a storm that is over, or that somebody resolved, stands for itself again: a P1 that is still open is told now.
+    pub fn after_storm(&self, now: Timestamp) -> Changes {
+        let mut changes = Changes::default();
+        for incident in self.live.values().filter(|i| i.handling.in_storm && i.rule != STORM) {
+            let mut draft = Draft::of(now, incident);
+            draft.incident.handling.in_storm = false;
+            draft.entry(&Actor::Engine, EntryKind::Note, "The storm is over: it stands for itself again".into());
+            if incident.severity == Severity::P1 && incident.state == IncidentState::Open {
+                draft.notice(NoticeReason::New);
+                escalate::begin(&mut draft, &self.plan);
+            }
+            changes.join(draft.finish());
+        }
+        changes
+    }
+
+    /// Whether an incident stands for a storm.
+    pub fn in_storm(&self) -> bool {
+        self.live.values().any(|i| i.rule == STORM && i.handling.in_storm)
     }
 }
 
@@ -222,8 +248,8 @@ struct Batch<'a> {
     drafts: Vec<Touched>,
     index: HashMap<Fingerprint, usize>,
     number: u64,
-    /// How many opened in the last minute, these included.
-    lately: u32,
+    /// How many opened in the last minute, these included, by severity; P1 first.
+    lately: [u32; 4],
 }
 
 impl Batch<'_> {
@@ -324,8 +350,10 @@ impl Batch<'_> {
         }
         let is_storm = draft.incident.rule == STORM;
         if !is_storm {
-            self.lately += 1;
-            if self.lately > plan.escalation.storm {
+            let grave = usize::from(draft.incident.severity.number());
+            self.lately[grave - 1] += 1;
+            // Only as many as are at least as grave: a flood of P4 never hides a P1.
+            if self.lately[..grave].iter().sum::<u32>() > plan.escalation.storm {
                 draft.incident.handling.in_storm = true;
                 draft.entry(&Actor::Engine, EntryKind::Note, "Opened in a storm of incidents: one notification stands for all of them".into());
                 return true;
@@ -368,13 +396,7 @@ impl Batch<'_> {
             let from = incident.severity;
             incident.severity = m.severity;
             draft.entry(&Actor::Engine, EntryKind::SeverityRaised, format!("Severity raised from {from} to {}", m.severity));
-            if !muted {
-                draft.notice(NoticeReason::SeverityRaised);
-                // The graver severity has a ladder of its own, from its first step.
-                if state == IncidentState::Open {
-                    escalate::begin(draft, &self.book.plan);
-                }
-            }
+            self.graver(at);
             return;
         }
         let step = match (state, acknowledged) {
@@ -393,6 +415,45 @@ impl Batch<'_> {
         } else if m.contribution == Contribution::Fired && m.value > 1 {
             draft.entry(&Actor::Engine, EntryKind::Grew, format!("Fired again; count {count}"));
         }
+    }
+}
+
+impl Batch<'_> {
+    /// It has become graver: whatever kept it quiet as what it was is looked at again.
+    fn graver(&mut self, at: usize) {
+        let (book, now) = (self.book, self.now);
+        let draft = &mut self.drafts[at].draft;
+        let plan = &book.plan;
+        let (state, severity) = (draft.incident.state, draft.incident.severity);
+        let h = &mut draft.incident.handling;
+        if h.silenced_by.is_some() {
+            let still = silence::covering(&book.silences, now, &draft.incident).map(|s| s.id.clone());
+            draft.incident.handling.silenced_by = still;
+            if draft.incident.handling.silenced_by.is_some() {
+                return;
+            }
+        } else if h.snoozed_until.is_some() {
+            // It wakes to the ladder of what it has become.
+            h.ladder = plan.ladder(severity);
+            return;
+        } else if h.in_storm && draft.incident.rule != STORM {
+            if severity < Severity::P1 {
+                return;
+            }
+            h.in_storm = false;
+        }
+        draft.notice(NoticeReason::SeverityRaised);
+        if state == IncidentState::Open {
+            // The graver severity has a ladder of its own, from its first step.
+            escalate::begin(draft, plan);
+            return;
+        }
+        // Somebody is on it, as what it was: they and all who were told hear of it, and are asked again after the graver one's time.
+        let usual = plan.acknowledge_for(severity).map(|t| now + t);
+        let h = &mut draft.incident.handling;
+        h.acknowledged_until = [h.acknowledged_until, usual].into_iter().flatten().min();
+        let told = h.told.clone();
+        notify::owe(draft, plan, Purpose::Grew, Asked::default(), &told, &[format!("It has become {severity} {}", severity.word())]);
     }
 }
 

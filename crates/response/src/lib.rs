@@ -48,6 +48,8 @@ pub struct Changes {
     pub forget: Vec<(IncidentId, String)>,
     /// Owed to people and places elsewhere.
     pub notifications: Vec<Notification>,
+    /// Of these incidents, news that was not sent yet (acknowledged, resolved) is no longer true.
+    pub supersede: Vec<IncidentId>,
     pub silences: Vec<Silence>,
     pub audit: Vec<AuditAction>,
 }
@@ -61,6 +63,7 @@ impl Changes {
         self.notices.extend(other.notices);
         self.withdraw.extend(other.withdraw);
         self.forget.extend(other.forget);
+        self.supersede.extend(other.supersede);
         self.notifications.extend(other.notifications);
         self.silences.extend(other.silences);
         self.audit.extend(other.audit);

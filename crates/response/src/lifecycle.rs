@@ -137,10 +137,13 @@ pub fn reopen(now: Timestamp, actor: &Actor, incident: &Incident, note: Option<&
     (i.resolved_at, i.resolved_by, i.verdict) = (None, None, None);
     (i.acknowledged_at, i.acknowledged_by, i.acknowledged_count) = (None, None, None);
     (i.handling.acknowledged_until, i.handling.reminded_at, i.handling.owner) = (None, None, None);
+    (i.handling.silenced_by, i.handling.in_storm) = (None, false);
+    d.changes.supersede.push(incident.id.clone());
     traced(&mut d, actor, EntryKind::Reopened, "incident.reopen", "Reopened", note, json!({}))?;
     d.notice(NoticeReason::Reopened);
     notify::follow(&mut d, plan, Purpose::Reopened, format!("{actor} reopened it"));
     escalate::begin(&mut d, plan);
+    notify::once_each(&mut d);
     Ok(d.finish())
 }
 
@@ -168,6 +171,7 @@ pub fn snooze(now: Timestamp, actor: &Actor, incident: &Incident, until: Timesta
     }
     let mut d = Draft::of(now, incident);
     d.incident.handling.snoozed_until = Some(until);
+    d.incident.handling.codes_from = d.incident.version;
     d.incident.handling.reminded_at = None;
     escalate::stop(&mut d);
     d.withdraw();
@@ -203,7 +207,11 @@ pub fn check(now: Timestamp, actor: &Actor, incident: &Incident, index: usize, d
 fn active(d: &mut Draft, plan: &Plan) {
     if d.incident.state == IncidentState::Acknowledged {
         d.incident.handling.reminded_at = None;
-        d.incident.handling.acknowledged_until = plan.acknowledge_for(d.incident.severity).map(|h| d.now + h);
+        // A longer time that was asked for stands; one without an end stays so.
+        let usual = plan.acknowledge_for(d.incident.severity).map(|h| d.now + h);
+        if let Some(until) = d.incident.handling.acknowledged_until {
+            d.incident.handling.acknowledged_until = Some(usual.map_or(until, |u| u.max(until)));
+        }
     }
 }
 

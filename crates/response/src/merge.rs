@@ -31,8 +31,13 @@ pub fn merge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, pl
             i.feeds.push(feed.clone());
         }
     }
+    let graver = part.severity > into.severity && into.state == IncidentState::Open && into.handling.snoozed_until.is_none();
     whole.entry(actor, EntryKind::Merged, format!("#{} became part of this: {}", part.number, part.title()));
     whole.audit(actor, "incident.merge", json!({ "part": part.number }));
+    if graver {
+        // What it has become has a ladder of its own; the part's ends here.
+        escalate::begin(&mut whole, plan);
+    }
 
     let mut gone = Draft::of(now, part);
     gone.withdraw();
@@ -71,8 +76,10 @@ pub fn unmerge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, 
     (i.acknowledged_at, i.acknowledged_by, i.acknowledged_count) = (None, None, None);
     back.entry(actor, EntryKind::Split, format!("Taken out of #{} again", into.number));
     back.audit(actor, "incident.unmerged", json!({ "from": into.number }));
+    back.changes.supersede.push(part.id.clone());
     notify::follow(&mut back, plan, Purpose::Reopened, format!("{actor} took it out of #{} again", into.number));
     escalate::resume(&mut back, plan);
+    notify::once_each(&mut back);
     let mut changes = whole.finish();
     changes.join(back.finish());
     Ok(changes)

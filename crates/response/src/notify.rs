@@ -113,3 +113,9 @@ pub fn coalesce(now: Timestamp, waiting: &[&Notification]) -> Notification {
     }
     about_itself(key, Purpose::Trigger, worst, to, now, format!("{} incidents need you", waiting.len()), remarks)
 }
+
+/// Whoever is asked anew is not told besides that it is back.
+pub(crate) fn once_each(draft: &mut Draft) {
+    let asked: Vec<Destination> = draft.changes.notifications.iter().filter(|n| n.purpose == Purpose::Trigger).map(|n| n.to.clone()).collect();
+    draft.changes.notifications.retain(|n| n.purpose != Purpose::Reopened || !asked.iter().any(|a| a.channel == n.to.channel && a.address == n.to.address));
+}

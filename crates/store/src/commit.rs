@@ -37,6 +37,8 @@ pub struct Commit {
     pub withdraw: Vec<IncidentId>,
     /// Of these incidents, what waits to be taken back over these channels is cancelled, before `notifications` are added.
     pub forget: Vec<(IncidentId, String)>,
+    /// Of these incidents, news that was not sent yet is cancelled.
+    pub supersede: Vec<IncidentId>,
     /// Newly owed; one that is known already stays as it is.
     pub notifications: Vec<Notification>,
     /// What became of notifications that are known.
@@ -69,7 +71,7 @@ impl Store {
             rates::write(&mut tx, &commit.rates).await?;
             feeds::write(&mut tx, &commit.feeds, &commit.gaps, &commit.quarantine).await?;
             incidents::write(&mut tx, &commit.incidents, &commit.timeline, &commit.folded).await?;
-            notifications::write(&mut tx, &commit.withdraw, &commit.forget, &commit.notifications, &commit.receipts, &commit.channels).await?;
+            notifications::write(&mut tx, &commit.withdraw, &commit.supersede, &commit.forget, &commit.notifications, &commit.receipts, &commit.channels).await?;
             silences::write(&mut tx, &commit.silences).await?;
             audit::write(&mut tx, &commit.leaves, commit.checkpoint.as_ref()).await?;
             if let Some((through, state)) = &commit.detector {

@@ -54,7 +54,7 @@ impl TryFrom<Row> for Notification {
     }
 }
 
-pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[IncidentId], forget: &[(IncidentId, String)], owed: &[Notification], receipts: &[Notification], channels: &[ChannelStanding]) -> Result<(), sqlx::Error> {
+pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[IncidentId], supersede: &[IncidentId], forget: &[(IncidentId, String)], owed: &[Notification], receipts: &[Notification], channels: &[ChannelStanding]) -> Result<(), sqlx::Error> {
     for incident in withdraw {
         sqlx::query!(
             "UPDATE notification SET state = 'cancelled' WHERE incident = ? AND state IN ('queued', 'uncertain') AND purpose IN ('trigger', 'grew', 'reminder', 'reopened')",
@@ -63,8 +63,13 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[Incident
         .execute(&mut **tx)
         .await?;
     }
+    for incident in supersede {
+        sqlx::query!("UPDATE notification SET state = 'cancelled' WHERE incident = ? AND state IN ('queued', 'uncertain') AND purpose IN ('acknowledged', 'resolved')", incident.0)
+            .execute(&mut **tx)
+            .await?;
+    }
     for (incident, channel) in forget {
-        sqlx::query!("UPDATE notification SET state = 'cancelled' WHERE incident = ? AND channel = ? AND purpose = 'undo' AND state IN ('queued', 'uncertain')", incident.0, channel)
+        sqlx::query!("UPDATE notification SET state = 'cancelled' WHERE incident = ? AND channel = ? AND purpose IN ('act', 'undo') AND state IN ('queued', 'uncertain')", incident.0, channel)
             .execute(&mut **tx)
             .await?;
     }
@@ -115,7 +120,7 @@ impl Store {
             Row,
             r#"SELECT n.key AS "key!", n.incident, n.purpose AS "purpose!", n.severity AS "severity!", n.step, n.round AS "round!", n.channel AS "channel!", n.address AS "address!", n.person, n.page AS "page!",
                  n.created_at AS "created_at!", n.due_at AS "due_at!", n.state AS "state!", n.attempts AS "attempts!", n.attempted_at, n.delivered_at, n.provider_id, n.error, n.possible_duplicate AS "possible_duplicate!"
-               FROM (SELECT key, row_number() OVER (PARTITION BY channel, address ORDER BY severity, due_at, created_at, key) AS place FROM notification WHERE state IN ('queued', 'uncertain') AND due_at <= ?) o
+               FROM (SELECT key, row_number() OVER (PARTITION BY channel, address ORDER BY severity, purpose <> 'trigger', due_at, created_at, key) AS place FROM notification WHERE state IN ('queued', 'uncertain') AND due_at <= ?) o
                JOIN notification n ON n.key = o.key WHERE o.place = 1 ORDER BY n.severity, n.due_at, n.created_at, n.key"#,
             now
         )
@@ -144,9 +149,10 @@ impl Store {
         Ok(rows.into_iter().map(|r| (r.channel, r.n as u64)).collect())
     }
 
-    /// When something is owed next, and how much is owed altogether.
-    pub async fn next_owed(&self) -> Result<(Option<Timestamp>, u64), StoreError> {
-        let row = sqlx::query!(r#"SELECT min(due_at) AS "due: i64", count(*) AS "n!: i64" FROM notification WHERE state IN ('queued', 'uncertain')"#)
+    /// When something more is owed than is already, and how much is owed altogether.
+    pub async fn next_owed(&self, now: Timestamp) -> Result<(Option<Timestamp>, u64), StoreError> {
+        let now = now.millis();
+        let row = sqlx::query!(r#"SELECT min(CASE WHEN due_at > ? THEN due_at END) AS "due: i64", count(*) AS "n!: i64" FROM notification WHERE state IN ('queued', 'uncertain')"#, now)
             .fetch_one(&self.readers)
             .await?;
         Ok((row.due.map(Timestamp::from_millis), row.n as u64))
@@ -189,13 +195,13 @@ impl Store {
         rows.into_iter().map(Notification::try_from).collect()
     }
 
-    /// The notification that carried this reply code, the newest if there are several.
-    pub async fn notification_by_code(&self, code: &str) -> Result<Option<Notification>, StoreError> {
+    /// The notification that carried this reply code over this channel, the newest if there are several: one person's code is the same on each.
+    pub async fn notification_by_code(&self, code: &str, channel: &str) -> Result<Option<Notification>, StoreError> {
         let row = sqlx::query_as!(
             Row,
             "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE code = ? ORDER BY created_at DESC LIMIT 1",
-            code
+             FROM notification WHERE code = ? AND channel = ? ORDER BY created_at DESC LIMIT 1",
+            code, channel
         )
         .fetch_optional(&self.readers)
         .await?;

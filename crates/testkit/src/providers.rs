@@ -63,6 +63,8 @@ fn field(form: &str, name: &str) -> Option<String> {
 pub enum Fault {
     /// Nothing is looked at; this is answered.
     Answer(u16, &'static str, Option<&'static str>),
+    /// Nothing is done, and after this long the answer is that the server broke.
+    Slow(Duration),
     /// The work is done, and the connection closed before the answer.
     LostAnswer,
     /// The work is done, and half an answer comes.
@@ -173,6 +175,10 @@ async fn serve(mut stream: TcpStream, address: SocketAddr, state: Arc<Mutex<Stat
     let fault = if polls || asked.method == "GET" { None } else { state.lock().unwrap().faults.pop_front() };
     let mut reply = match &fault {
         Some(Fault::Refuse) => return,
+        Some(Fault::Slow(time)) => {
+            tokio::time::sleep(*time).await;
+            (500, "too slow".to_owned(), String::new())
+        }
         Some(Fault::Answer(status, body, after)) => (*status, (*body).to_owned(), after.map(|a| format!("retry-after: {a}\r\n")).unwrap_or_default()),
         Some(Fault::LostAnswer | Fault::HalfAnswer) | None => {
             let (status, body) = route(&asked, address, &mut state.lock().unwrap());
