@@ -46,7 +46,7 @@ CREATE TABLE notification (
 
 CREATE INDEX notification_by_incident ON notification (incident, created_at);
 -- Everything that is asked of what waits is answered from the index alone: the rows are long.
-CREATE INDEX notification_owed ON notification (channel, address, severity, due_at, created_at, state, purpose) WHERE state IN ('queued', 'uncertain');
+CREATE INDEX notification_owed ON notification (channel, address, severity, due_at, created_at, state, purpose) WHERE state IN ('queued', 'attempting', 'uncertain');
 CREATE INDEX notification_by_code ON notification (code) WHERE code IS NOT NULL;
 
 CREATE TABLE silence (

@@ -227,19 +227,30 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
             refused = Some(reason);
         }
     }
-    let sent_over: Vec<Destination> = match (&refused, &n.incident) {
-        (Some(_), Some(id)) => store.notifications_of(id).await?.into_iter().filter(|o| (o.step, o.round) == (n.step, n.round)).map(|o| o.to).collect(),
-        _ => Vec::new(),
-    };
+    // What a refused message said together is refused one by one: each incident's people are told another way.
+    let mut failed = Vec::new();
+    if let Some(reason) = &refused {
+        let members = if n.incident.is_none() { store.said_in(&n.key).await? } else { vec![n.clone()] };
+        for member in members {
+            let Some(id) = &member.incident else { continue };
+            let sent_over: Vec<Destination> = store.notifications_of(id).await?.into_iter().filter(|o| (o.step, o.round) == (member.step, member.round)).map(|o| o.to).collect();
+            failed.push((Notification { state: NotificationState::Failed, error: Some(reason.clone()), ..member }, sent_over));
+        }
+    }
     let seen_to_work = before.worked_at.is_none() != standing.worked_at.is_none() || before.broken != standing.broken;
     let changes = ledger
         .commit(|book| {
             let incident = n.incident.as_ref().and_then(|id| book.get(id));
-            let changes = match (&refused, incident) {
-                (Some(reason), Some(incident)) => delivery::failed(now, incident, &n, reason, &sent_over, book.plan()),
-                (None, Some(incident)) if n.state == NotificationState::Delivered && matches!(n.purpose, Purpose::Act | Purpose::Undo) => act::done(now, incident, &n, book.plan()),
+            let mut changes = match incident {
+                Some(incident) if refused.is_none() && n.state == NotificationState::Delivered && matches!(n.purpose, Purpose::Act | Purpose::Undo) => act::done(now, incident, &n, book.plan()),
                 _ => Changes::default(),
             };
+            for (member, sent_over) in &failed {
+                if let (Some(reason), Some(incident)) = (&refused, member.incident.as_ref().and_then(|id| book.get(id))) {
+                    changes.join(delivery::failed(now, incident, member, reason, sent_over, book.plan()));
+                }
+            }
+            let mut receipts: Vec<Notification> = failed.into_iter().map(|(member, _)| member).filter(|m| m.key != n.key).collect();
             let mut n = n.clone();
             if matches!(n.state, NotificationState::Queued | NotificationState::Uncertain) {
                 // An action that would only be done after its time is over would never be taken back.
@@ -248,7 +259,8 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
                     n.state = NotificationState::Cancelled;
                 }
             }
-            (Commit { receipts: vec![n], channels: vec![standing], ..Commit::default() }, changes)
+            receipts.push(n);
+            (Commit { receipts, channels: vec![standing], ..Commit::default() }, changes)
         })
         .await?;
     controller.tell(changes);

@@ -120,7 +120,7 @@ async fn decide(c: &Action, channel: &Channel, n: &Notification, entity: &str) -
         });
     };
     if n.purpose == Purpose::Undo {
-        let answer = http::ask(client.delete(format!("{base}/v1/decisions")).query(&[("ip", entity)]).bearer_auth(&token)).await?;
+        let answer = http::ask(client.delete(format!("{base}/v1/decisions")).query(&[("ip", entity), ("scenario", SCENARIO)]).bearer_auth(&token)).await?;
         return Ok(match answer.outcome() {
             Outcome::Delivered { .. } => Outcome::Delivered { id: Some(format!("{} decisions deleted", answer.json()["nbDeleted"].as_str().unwrap_or("0"))) },
             other => other,

@@ -120,7 +120,7 @@ impl Store {
             Row,
             r#"SELECT n.key AS "key!", n.incident, n.purpose AS "purpose!", n.severity AS "severity!", n.step, n.round AS "round!", n.channel AS "channel!", n.address AS "address!", n.person, n.page AS "page!",
                  n.created_at AS "created_at!", n.due_at AS "due_at!", n.state AS "state!", n.attempts AS "attempts!", n.attempted_at, n.delivered_at, n.provider_id, n.error, n.possible_duplicate AS "possible_duplicate!"
-               FROM (SELECT key, row_number() OVER (PARTITION BY channel, address ORDER BY severity, purpose <> 'trigger', due_at, created_at, key) AS place FROM notification WHERE state IN ('queued', 'uncertain') AND due_at <= ?) o
+               FROM (SELECT key, row_number() OVER (PARTITION BY channel, address ORDER BY severity, purpose <> 'trigger', due_at, created_at, key) AS place FROM notification WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' AND due_at <= ?) o
                JOIN notification n ON n.key = o.key WHERE o.place = 1 ORDER BY n.severity, n.due_at, n.created_at, n.key"#,
             now
         )
@@ -135,7 +135,7 @@ impl Store {
         let rows = sqlx::query_as!(
             Row,
             "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE state IN ('queued', 'uncertain') AND due_at <= ? AND channel = ? AND address = ? ORDER BY severity, due_at, created_at, key",
+             FROM notification WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' AND due_at <= ? AND channel = ? AND address = ? ORDER BY severity, due_at, created_at, key",
             now, to.channel, to.address
         )
         .fetch_all(&self.readers)
@@ -143,16 +143,30 @@ impl Store {
         rows.into_iter().map(Notification::try_from).collect()
     }
 
-    /// How many messages wait for each channel.
+    /// What was said together in the message with this key.
+    pub async fn said_in(&self, key: &str) -> Result<Vec<Notification>, StoreError> {
+        let ending = format!("% in {key}");
+        let rows = sqlx::query_as!(
+            Row,
+            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
+             FROM notification WHERE state = 'coalesced' AND error LIKE ? ORDER BY severity, key",
+            ending
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter().map(Notification::try_from).collect()
+    }
+
+    /// How many messages each channel owes still: those that wait, and those under way.
     pub async fn waiting(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let rows = sqlx::query!(r#"SELECT channel, count(*) AS "n!: i64" FROM notification WHERE state IN ('queued', 'uncertain') GROUP BY channel"#).fetch_all(&self.readers).await?;
+        let rows = sqlx::query!(r#"SELECT channel, count(*) AS "n!: i64" FROM notification WHERE state IN ('queued', 'attempting', 'uncertain') GROUP BY channel"#).fetch_all(&self.readers).await?;
         Ok(rows.into_iter().map(|r| (r.channel, r.n as u64)).collect())
     }
 
     /// When something more is owed than is already, and how much is owed altogether.
     pub async fn next_owed(&self, now: Timestamp) -> Result<(Option<Timestamp>, u64), StoreError> {
         let now = now.millis();
-        let row = sqlx::query!(r#"SELECT min(CASE WHEN due_at > ? THEN due_at END) AS "due: i64", count(*) AS "n!: i64" FROM notification WHERE state IN ('queued', 'uncertain')"#, now)
+        let row = sqlx::query!(r#"SELECT min(CASE WHEN due_at > ? THEN due_at END) AS "due: i64", count(*) AS "n!: i64" FROM notification WHERE state IN ('queued', 'attempting', 'uncertain')"#, now)
             .fetch_one(&self.readers)
             .await?;
         Ok((row.due.map(Timestamp::from_millis), row.n as u64))
