@@ -139,3 +139,68 @@ fn t4_event_text_does_not_speak_to_the_terminal() {
     let output = place.run(&["rules", "check", "evil.yml"]);
     assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
 }
+
+/// The officer's desk from a shell: every command of it, through an engine that runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_desk_is_worked_from_a_shell() {
+    let (feed, provider) = (wf_testkit::ScriptServer::of(&[]).await, wf_testkit::Providers::start().await);
+    let place = Place::new(&format!(
+        "[operator]\nname = \"Script\"\n[feed.shop]\nurl = \"{}\"\nmap = [\"security-event\"]\n[person.ann]\nname = \"Ann\"\nroles = [\"officer\"]\n[person.cleo]\nname = \"Cleo\"\nroles = [\"cto\"]\n[schedule.soc]\ntime_zone = \"Europe/Berlin\"\nlayer = [{{ people = [\"ann\", \"cleo\"], rotation = \"weekly\", start = \"2026-01-05T08:00\" }}]\n[channel.hook]\nkind = \"webhook\"\nurl = \"{}/hook\"\nallow = [\"127.0.0.1\"]\n",
+        feed.url(),
+        provider.url()
+    ));
+    let mut engine = ctl(&place.dir.path().join("data"), &place.dir.path().join("watchfloor.toml")).arg("run").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut ready = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(engine.stdout.take().unwrap()), &mut ready).unwrap();
+    let json = |arguments: &[&str], code: i32| -> serde_json::Value {
+        let output = place.run(&[arguments, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    };
+    for n in 1..=4 {
+        feed.push(&format!(r#"{{"type":"SQL Injection","ip":"203.0.113.{n}","url":"/","field":"q"}}"#));
+        wf_testkit::until("the incident", || async { (json(&["incidents", "list"], 0).as_array().unwrap().len() == n).then_some(()) }).await;
+    }
+    // More of the first, so that there is something to split.
+    feed.push(r#"{"type":"SQL Injection","ip":"203.0.113.1","url":"/again","field":"q"}"#);
+    let matches = wf_testkit::until("two batches", || async { Some(json(&["incidents", "matches", "1"], 0)).filter(|m| m.as_array().unwrap().len() == 2) }).await;
+
+    assert_eq!(json(&["incidents", "escalate", "1", "--stage", "1"], 0)["stage"], 2);
+    json(&["incidents", "escalate", "1", "--stage", "1"], 3);
+    assert_eq!(json(&["incidents", "snooze", "2", "--for", "30m"], 0)["state"], "snoozed");
+    assert_eq!(json(&["incidents", "assign", "3", "--to", "cleo"], 0)["owner"], "Cleo");
+    json(&["incidents", "assign", "3", "--to", "nobody"], 2);
+    json(&["incidents", "note", "3", "--text", "looks like the scanner"], 0);
+    assert_eq!(json(&["incidents", "check", "3", "1"], 0)["checklist"][0]["done_by"], "Script");
+    json(&["incidents", "run", "3", "1"], 3);
+    let bulk = json(&["incidents", "ack", "3", "4", "99", "--for", "2h", "--note", "all mine"], 1);
+    assert_eq!((bulk[0]["incident"]["acknowledged_by"].as_str(), bulk[1]["error"].as_str(), bulk[2]["error"].as_str()), (Some("Script"), None, Some("there is no incident '99'")));
+    let version = matches[1]["version"].to_string();
+    assert_eq!(json(&["incidents", "split", "1", "--matches", &version], 0)["number"], 5);
+    assert_eq!(json(&["incidents", "merge", "5", "--into", "1"], 0)["merged_into"], 1);
+    assert_eq!(json(&["incidents", "unmerge", "5"], 0)["state"], "open");
+
+    assert_eq!(json(&["silences", "preview", "--entity", "203.0.113.*"], 0).as_array().unwrap().len(), 5);
+    let silence = json(&["silences", "add", "--entity", "203.0.113.*", "--reason", "scan by the auditors", "--for", "2h"], 0);
+    json(&["silences", "add", "--reason", "everything", "--for", "2h"], 3);
+    assert_eq!(json(&["silences", "list"], 0)[0]["active"], true);
+    assert_eq!(json(&["silences", "end", silence[0]["id"].as_str().unwrap()], 0)[0]["active"], false);
+
+    // Weeks of two people: 2026-01-12 is Cleo's first.
+    assert_eq!(json(&["oncall", "who", "--at", "2026-01-12T07:00:01Z"], 0)[0]["person"], "Cleo");
+    assert_eq!(json(&["oncall", "who", "--at", "2026-01-12T06:59:59Z"], 0)[0]["person"], "Ann");
+    assert!(json(&["readiness"], 1)["sentences"].as_array().unwrap().iter().any(|s| s.as_str().unwrap().contains("no contact of their own")));
+    assert_eq!(json(&["channels", "test", "hook"], 0)[0]["state"], "delivered");
+    assert_eq!(json(&["drill"], 0).as_array().unwrap().len(), 1);
+    assert!(json(&["channels", "list"], 0)[0]["worked_at"].is_string());
+    assert!(json(&["notifications", "list", "--incident", "1"], 0).as_array().unwrap().iter().any(|r| r["state"] == "delivered" && r["step"] == 2));
+    let metrics = json(&["metrics", "--since", "1h"], 0);
+    assert_eq!((metrics["rows"][0]["incidents"].as_u64(), metrics["rows"][0]["mtta"]["n"].as_u64()), (Some(5), Some(2)));
+    // For people, too, every one of them says something.
+    for arguments in [&["incidents", "show", "1"][..], &["silences", "list"], &["oncall", "who"], &["channels", "list"], &["metrics"], &["notifications", "list", "--incident", "1"], &["incidents", "matches", "1"]] {
+        let output = place.run(arguments);
+        assert!(output.status.success() && output.stdout.len() > 40, "{arguments:?}: {}", text(&output.stdout));
+    }
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+}

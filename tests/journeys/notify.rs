@@ -307,7 +307,20 @@ async fn the_dead_man_is_told_only_while_all_is_well() {
     secrets(&home, &p);
     home.keychain.set("heartbeat", &format!("{}/alive", p.url()).into()).unwrap();
     let console = home.start().await;
-    until("a heartbeat", || async { p.asked().iter().any(|a| a.path == "/alive" && a.status == 200).then_some(()) }).await;
+    let beats = || p.asked().iter().filter(|a| a.path == "/alive" && a.status == 200).count();
+    until("a heartbeat", || async { (beats() > 0).then_some(()) }).await;
+    // Nothing can be stored: then nobody outside is told that all is well.
+    let blocked = &console.controller.running.as_ref().unwrap().outlets.blocked;
+    *blocked.lock().unwrap() = Some("the disk is full".into());
+    until("silence", || async {
+        let before = beats();
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        (beats() == before).then_some(())
+    })
+    .await;
+    let before = beats();
+    *blocked.lock().unwrap() = None;
+    until("it beats again", || async { (beats() > before).then_some(()) }).await;
     console.stop().await;
 }
 

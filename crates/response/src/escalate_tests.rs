@@ -516,6 +516,18 @@ fn a_longer_acknowledgement_that_was_asked_for_stands_when_somebody_adds_a_note(
     assert_eq!(c.incidents[&number].handling.acknowledged_until, Some(at(481)));
 }
 
+#[test]
+fn an_override_that_ends_while_the_ladder_runs_ends_for_the_next_step() {
+    let mut p = plan();
+    p.schedules.insert("soc".into(), toml::from_str("time_zone = \"UTC\"\nlayer = [{ people = [\"ann\"], rotation = \"daily\", start = \"1969-01-01T00:00\" }]\noverride = [{ person = \"cto\", from = \"1969-12-31T20:00\", to = \"1970-01-01T00:05\" }]").unwrap());
+    p.policies.insert("p".into(), toml::from_str("repeat = 1\nstep = [{ notify = [\"schedule:soc\"], wait = \"10m\" }]").unwrap());
+    p.severities.insert(Severity::P1, toml::from_str("policy = \"p\"").unwrap());
+    let mut c = Console::new(p);
+    c.open(0, Severity::P1);
+    c.run(0, 30);
+    assert_eq!(c.people(), [(0, "cto"), (10, "ann")].map(|(m, p)| (m, p.to_owned())));
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Wait(i64),

@@ -124,6 +124,61 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
 mod tests {
     use super::*;
 
+    fn incident(severity: Severity, detected: i64, resolved: Option<(i64, Verdict)>) -> Incident {
+        let book = crate::Book::default();
+        let m = wf_model::Match {
+            rule: "r".into(),
+            title: "R".into(),
+            kind: "K".into(),
+            severity,
+            entity: None,
+            at: Timestamp::from_millis(detected - 2000),
+            first_at: Timestamp::from_millis(detected - 2000),
+            count: 1,
+            value: 1,
+            contribution: wf_model::Contribution::Fired,
+            message: wf_model::Message::default(),
+            actions: vec![],
+            events: vec![],
+            feeds: vec![],
+        };
+        let mut i = book.fold(Timestamp::from_millis(detected), &[m]).incidents.remove(0);
+        if let Some((at, verdict)) = resolved {
+            (i.state, i.resolved_at, i.verdict) = (IncidentState::Resolved, Some(Timestamp::from_millis(at)), Some(verdict));
+        }
+        i
+    }
+
+    #[test]
+    fn each_number_is_what_its_formula_says_open_ones_count_with_their_age_and_duplicates_not_at_all() {
+        let minute = 60_000;
+        let at = |m: i64| Some(Timestamp::from_millis(m * minute));
+        let quick = incident(Severity::P1, 10 * minute, Some((40 * minute, Verdict::TruePositive)));
+        let slow = incident(Severity::P1, 10 * minute, Some((70 * minute, Verdict::FalsePositive)));
+        let open = incident(Severity::P1, 87 * minute, None);
+        let late = incident(Severity::P2, 10 * minute, None);
+        let double = incident(Severity::P1, 10 * minute, Some((11 * minute, Verdict::Duplicate)));
+        let handled = [
+            Handled { incident: &quick, first_acknowledged: at(12), first_action: at(11) },
+            Handled { incident: &slow, first_acknowledged: at(30), first_action: at(30) },
+            Handled { incident: &open, first_acknowledged: None, first_action: None },
+            Handled { incident: &late, first_acknowledged: None, first_action: None },
+            Handled { incident: &double, first_acknowledged: at(10), first_action: at(10) },
+        ];
+        let all = metrics(Timestamp::from_millis(100 * minute), &handled);
+        let p1 = all.iter().find(|m| m.severity == Some(Severity::P1)).unwrap();
+        let minutes = |ms: f64| ms / 60_000.0;
+        assert_eq!((all[0].incidents, p1.incidents), (4, 3));
+        assert_eq!((p1.detect.n, p1.detect.mean), (3, 2000.0));
+        assert_eq!((p1.acknowledge.n, minutes(p1.acknowledge.mean), minutes(p1.acknowledge.median), minutes(p1.acknowledge.p95)), (2, 11.0, 2.0, 20.0));
+        assert_eq!((p1.acknowledge.open, minutes(p1.acknowledge.oldest_open)), (1, 13.0));
+        assert_eq!((minutes(p1.respond.mean), minutes(p1.resolve.mean)), (10.5, 45.0));
+        // Two minutes and twenty, of fifteen; thirteen is past 80 % of it. P2: ninety minutes of sixty.
+        assert_eq!((p1.sla_met, p1.sla_missed, p1.sla_at_risk), (1, 1, 1));
+        assert_eq!(all[0].sla_missed, 2);
+        assert_eq!((p1.verdicts, p1.false_positives, p1.false_positive_rate()), (2, 1, Some(0.5)));
+    }
+
     #[test]
     fn quantiles_are_values_that_occurred() {
         assert_eq!((quantile(&[], 0.5), quantile(&[3.0], 0.95), quantile(&[1.0, 2.0, 3.0, 4.0], 0.5)), (0.0, 3.0, 2.0));

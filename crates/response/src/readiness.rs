@@ -186,3 +186,62 @@ impl Plan {
         self.schedules.values().next().map_or(chrono_tz::UTC, |s| s.time_zone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::escalate_tests::plan;
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_771_797_600_000)
+    }
+
+    fn tested(mut plan: Plan) -> Plan {
+        for c in &mut plan.channels {
+            c.worked_at = Some(now());
+        }
+        plan
+    }
+
+    #[test]
+    fn when_everybody_can_be_told_at_any_hour_nothing_is_said() {
+        assert_eq!(sentences(&tested(plan()), now()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_reason_why_somebody_is_not_told_is_a_sentence_that_names_them() {
+        let mut broken = tested(plan());
+        for c in broken.channels.iter_mut().filter(|c| c.contact != Contact::Place) {
+            c.broken = Some("HTTP 401".into());
+        }
+        let mut hole = tested(plan());
+        hole.schedules.insert("soc".into(), toml::from_str("time_zone = \"UTC\"\nlayer = [{ people = [\"ann\"], rotation = \"daily\", start = \"2020-01-01T00:00\", hours = \"06:00-22:00\" }]").unwrap());
+        let mut nameless = tested(plan());
+        nameless.people.get_mut("ben").unwrap().email.clear();
+        nameless.people.get_mut("ben").unwrap().phone.clear();
+        let mut nobody = tested(plan());
+        nobody.channels.clear();
+        let untested = plan();
+        for (plan, expected) in [
+            (broken, "P1: Ann is reached only over channels in doubt"),
+            (hole, "nobody is on call in 'soc'"),
+            (nameless, "Ben has no contact of their own for P1"),
+            (nobody, "P1: nobody is told outside this window"),
+            (untested, "was not seen to work for a month"),
+        ] {
+            let said = sentences(&plan, now());
+            assert!(said.iter().any(|s| s.contains(expected)), "{expected}: {said:#?}");
+        }
+    }
+
+    #[test]
+    fn a_hole_of_eight_hours_a_night_is_counted_over_four_weeks_and_the_worst_comes_first() {
+        let mut hole = tested(plan());
+        hole.policies.insert("only".into(), toml::from_str("step = [{ notify = [\"schedule:soc\"], channels = [\"phone\"], wait = \"10m\" }]").unwrap());
+        hole.severities.insert(Severity::P1, toml::from_str("policy = \"only\"").unwrap());
+        hole.schedules.insert("soc".into(), toml::from_str("time_zone = \"UTC\"\nlayer = [{ people = [\"ann\"], rotation = \"daily\", start = \"2020-01-01T00:00\", hours = \"06:00-22:00\" }]").unwrap());
+        let not: Duration = look_ahead(&hole, now()).iter().filter(|f| f.severity == Severity::P1 && f.person.is_none() && f.reachable != Reachable::Yes).map(|f| f.to.since(f.from)).sum();
+        assert_eq!(not, Duration::from_secs(28 * 8 * 3600));
+        assert!(sentences(&hole, now())[0].starts_with("P1"));
+    }
+}
