@@ -31,7 +31,7 @@ async fn serve(options: &Options, faults: Faults) -> DemoServer {
 async fn check(console: &wf_testkit::RunningConsole, options: &Options) {
     let all = expected(options);
     console.until_stored(all.len() as u64).await;
-    let feed = console.until_feed("demo", "the last cursor is committed", |f| f.cursor == all.last().map(ToString::to_string)).await;
+    let feed = console.until_feed("demo", "the last cursor is committed", |f| f.counts.in_flight == 0 && f.cursor == all.last().map(ToString::to_string)).await;
     assert_eq!(feed.counts.stored, all.len() as u64, "nothing lost, nothing twice: {:?}", feed.counts);
     let mut incidents: Vec<_> = console.incidents().await.into_iter().map(|i| (i.kind, i.entity.unwrap_or_default(), i.count)).filter(|i| !i.0.starts_with("LOCKOUT") && i.0 != "ACCOUNT_LOCKOUT").collect();
     incidents.sort();
@@ -126,7 +126,7 @@ async fn frames_over_the_limit_go_to_quarantine_and_the_rest_comes_through() {
     let home = TestConsole::new(&config);
     let console = home.start().await;
     let all = expected(&options);
-    let feed = console.until_feed("demo", "the end is reached", |f| f.cursor == all.last().map(ToString::to_string)).await;
+    let feed = console.until_feed("demo", "the end is reached", |f| f.counts.in_flight == 0 && f.cursor == all.last().map(ToString::to_string)).await;
     assert_eq!(feed.counts.stored + feed.counts.quarantined, all.len() as u64, "{:?}", feed.counts);
     assert!(feed.counts.quarantined >= 3, "{:?}", feed.counts);
     console.assert_sound().await;
@@ -140,7 +140,7 @@ async fn a_poison_frame_is_stepped_over_after_three_tries_with_a_gap() {
     let server = serve(&options, Faults { poison_at: Some(all[123]), ..Faults::default() }).await;
     let home = TestConsole::new(&demo_feed("demo", &server.url()));
     let console = home.start().await;
-    let feed = console.until_feed("demo", "the end is reached", |f| f.cursor == all.last().map(ToString::to_string)).await;
+    let feed = console.until_feed("demo", "the end is reached", |f| f.counts.in_flight == 0 && f.cursor == all.last().map(ToString::to_string)).await;
     assert_eq!((feed.counts.stored, feed.counts.quarantined), (all.len() as u64 - 1, 1), "{:?}", feed.counts);
     assert_eq!(console.controller.feeds().await.unwrap().gaps[0].reason, "poison_frame");
     console.assert_sound().await;

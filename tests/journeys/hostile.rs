@@ -22,7 +22,7 @@ async fn t11_bombs_of_every_kind_end_in_quarantine_and_the_next_event_is_stored(
     let server = ScriptServer::start(script).await;
     let home = TestConsole::new(&format!("[feed.own]\nurl = \"{}\"\nmap = \"auth-event\"\n", server.url()));
     let console = home.start().await;
-    let feed = console.until_feed("own", "everything came", |f| f.counts.received >= 9).await;
+    let feed = console.until_feed("own", "everything came and has a fate", |f| f.counts.received >= 9 && f.counts.in_flight == 0).await;
     assert!(feed.counts.stored >= 2 && feed.counts.quarantined >= 5, "{:?}", feed.counts);
     console.assert_sound().await;
     console.stop().await;
