@@ -331,7 +331,7 @@ async fn escalation_is_seen_counting_down_and_is_steered_by_keyboard() {
     window.see("Snoozed").await;
     window.see("the snooze ends").await;
     // A step of the checklist.
-    window.run("document.querySelector('[data-testid=checklist] input').click()").await;
+    window.press("c").await;
     window.until("it is done", "return document.querySelector('[data-testid=checklist] .done') !== null").await;
     // Bulk: mark all, acknowledge them.
     window.key_with(Key::Control, 'a').await;
