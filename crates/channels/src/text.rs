@@ -1,6 +1,11 @@
 //! Event text on its way out: inert everywhere, and cut without breaking anything.
 
-use wf_model::{Notification, Purpose, text::visible};
+use std::time::Duration;
+
+use wf_model::{Notification, Purpose, Severity, text::visible};
+
+/// An urgent message that leaves this much after it was decided says so.
+const LATE: Duration = Duration::from_secs(60);
 
 /// Control characters, invisible and reordering ones as escapes; addresses so that no program makes a link of them.
 pub fn inert(text: &str) -> String {
@@ -72,6 +77,11 @@ pub fn facts(n: &Notification) -> Vec<(&'static str, String)> {
 /// Remarks, inert: names in them come from the config, but verdicts and reasons may hold an officer's words.
 pub fn remarks(n: &Notification) -> Vec<String> {
     let mut remarks: Vec<String> = n.page.remarks.iter().map(|r| inert(r)).collect();
+    // P3 and P4 may wait for working hours; what is urgent and waited was held up.
+    let waited = n.attempted_at.map_or(Duration::ZERO, |at| at.since(n.created_at));
+    if n.severity >= Severity::P2 && waited >= LATE {
+        remarks.push(format!("Sent {} late: it could not be sent before", wf_model::span::spoken(waited)));
+    }
     if n.possible_duplicate {
         remarks.push("Possible duplicate: an earlier attempt may have arrived".to_owned());
     }
@@ -112,6 +122,17 @@ mod tests {
     fn t4_event_text_reaches_no_channel_as_anything_but_text() {
         let text = inert("<b>\u{202e}gnp.exe\r\nBcc: x@y https://evil.example/a");
         assert!(!text.contains('\u{202e}') && !text.contains('\n') && !text.contains('\r') && !text.contains("https://"), "{text}");
+    }
+
+    #[test]
+    fn an_urgent_message_that_was_held_up_says_how_late_it_is() {
+        let mut n = crate::tests::notification();
+        n.attempted_at = Some(n.created_at + Duration::from_secs(59));
+        assert_eq!(remarks(&n).len(), 1);
+        n.attempted_at = Some(n.created_at + Duration::from_secs(3720));
+        assert_eq!(remarks(&n)[1], "Sent 1 h 2 min late: it could not be sent before");
+        n.severity = Severity::P3;
+        assert_eq!(remarks(&n).len(), 1);
     }
 
     #[test]
