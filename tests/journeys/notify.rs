@@ -471,3 +471,29 @@ async fn what_was_said_together_and_refused_is_told_another_way_for_each() {
     }
     console.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_room_is_dead_or_cannot_be_reached_for_half_a_minute_the_people_it_was_for_are_told_by_themselves() {
+    let (feed, p) = (ScriptServer::of(&[]).await, Providers::start().await);
+    // The room's address lies in a secret that is nowhere.
+    let text = config(&feed, &p, "[severity.P1]\nchannels = [\"slack\"]").replace("keychain:slack\"", "keychain:nowhere\"");
+    let home = TestConsole::new(&text);
+    secrets(&home, &p);
+    let console = home.start().await;
+    console.until_feed("shop", "live", |f| f.state == "live").await;
+    p1(&feed, "a");
+    let incident = opened(&console, "a").await;
+    let all = until_receipts(&console, &incident.id, "Ann is told by SMS", |r| r.iter().any(|r| r.channel == "sms" && r.state == "delivered")).await;
+    assert_eq!((all.len(), all.iter().find(|r| r.channel == "sms").unwrap().person.as_deref()), (2, Some("Ann")), "once: {all:?}");
+    // The secret is there now: the room hears of it, too.
+    home.keychain.set("nowhere", &format!("{}/services/T0/B0/secret", p.url()).into()).unwrap();
+    until_receipts(&console, &incident.id, "the room is told", |r| r.iter().any(|r| r.channel == "slack" && r.state == "delivered")).await;
+    // And a room that is gone: at once.
+    until("Slack's socket", || async { (p.slack_sockets() == 1).then_some(()) }).await;
+    p.fault(Fault::Answer(404, "channel_not_found", None), 1);
+    p1(&feed, "b");
+    let incident = opened(&console, "b").await;
+    let all = until_receipts(&console, &incident.id, "Ann is told", |r| r.iter().any(|r| r.channel == "sms" && r.state == "delivered")).await;
+    assert_eq!(with_state(&all, "failed"), ["slack"]);
+    console.stop().await;
+}

@@ -26,6 +26,8 @@ const FOR_URGENT: usize = 4;
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// So many waiting for one place that asked us to slow down become one message.
 const COALESCE: usize = 3;
+/// A P1 or P2 that is put off longer than this takes another way besides (response.md, section 4).
+const HELD_UP: Duration = Duration::from_secs(30);
 const SLOWEST: Duration = Duration::from_secs(300);
 const IDLE: Duration = Duration::from_secs(15);
 
@@ -202,7 +204,7 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
     let store = ledger.store();
     let before = store.channels().await?.into_iter().find(|c| c.name == n.to.channel).unwrap_or_else(|| ChannelStanding { name: n.to.channel.clone(), ..ChannelStanding::default() });
     let mut standing = before.clone();
-    let mut refused = None;
+    let (mut refused, mut held_up) = (None, None);
     match outcome {
         Outcome::Delivered { id } => {
             (n.state, n.delivered_at, n.provider_id, n.error) = (NotificationState::Delivered, Some(now), id, None);
@@ -211,8 +213,13 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
         Outcome::Retry { reason, after, maybe_sent } => {
             n.state = if maybe_sent { NotificationState::Uncertain } else { NotificationState::Queued };
             n.possible_duplicate |= maybe_sent;
-            n.error = Some(reason);
+            let waited = n.due_at.since(n.created_at);
             n.due_at = now + backoff(n.attempts).max(after.unwrap_or_default());
+            // Once: when it is put off past the time after which somebody is told another way.
+            if n.purpose == Purpose::Trigger && n.severity >= Severity::P2 && waited <= HELD_UP && n.due_at.since(n.created_at) > HELD_UP {
+                held_up = Some(reason.clone());
+            }
+            n.error = Some(reason);
             standing.failed_at = Some(now);
             if matches!(n.purpose, Purpose::Test | Purpose::Digest | Purpose::Grew) && now.since(n.created_at) > GIVE_UP {
                 n.state = NotificationState::Failed;
@@ -229,8 +236,8 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
     }
     // What a refused message said together is refused one by one: each incident's people are told another way.
     let mut failed = Vec::new();
-    if let Some(reason) = &refused {
-        let members = if n.incident.is_none() { store.said_in(&n.key).await? } else { vec![n.clone()] };
+    if let Some(reason) = refused.as_ref().or(held_up.as_ref()) {
+        let members = if n.incident.is_none() && refused.is_some() { store.said_in(&n.key).await? } else { vec![n.clone()] };
         for member in members {
             let Some(id) = &member.incident else { continue };
             let sent_over: Vec<Destination> = store.notifications_of(id).await?.into_iter().filter(|o| (o.step, o.round) == (member.step, member.round)).map(|o| o.to).collect();
@@ -246,8 +253,11 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
                 _ => Changes::default(),
             };
             for (member, sent_over) in &failed {
-                if let (Some(reason), Some(incident)) = (&refused, member.incident.as_ref().and_then(|id| book.get(id))) {
-                    changes.join(delivery::failed(now, incident, member, reason, sent_over, book.plan()));
+                let Some(incident) = member.incident.as_ref().and_then(|id| book.get(id)) else { continue };
+                match (&refused, &held_up) {
+                    (Some(reason), _) => changes.join(delivery::failed(now, incident, member, reason, sent_over, book.plan())),
+                    (None, Some(reason)) if !moot(member, book) => changes.join(delivery::held_up(now, incident, member, reason, sent_over, book.plan())),
+                    (None, _) => {}
                 }
             }
             let mut receipts: Vec<Notification> = failed.into_iter().map(|(member, _)| member).filter(|m| m.key != n.key).collect();
