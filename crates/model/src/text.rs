@@ -30,6 +30,19 @@ fn is_deceptive(c: char) -> bool {
             | 0xE0000..=0xE0FFF)
 }
 
+/// What makes a spreadsheet take a cell for a formula, when it stands first (OWASP, "CSV injection"); the full-width forms too.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// The text as a cell that no spreadsheet computes: with `'` before it where it would (threat T5).
+pub fn cell(text: &str) -> String {
+    if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// What [`cell`] was made from.
+pub fn from_cell(text: &str) -> &str {
+    text.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA)).unwrap_or(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +55,16 @@ mod tests {
         assert_eq!(visible("a\u{200b}b\nc"), "a\\u{200b}b\\u{a}c");
         assert_eq!(visible("\u{9b}31m"), "\\u{9b}31m");
         assert_eq!(visible("tag\u{e0041}"), "tag\\u{e0041}");
+    }
+
+    #[test]
+    fn t5_a_cell_is_never_a_formula_and_reads_back_as_it_was() {
+        for text in ["=1+1", "+1", "-1", "@x", "\tx", "\r=1", "\u{ff1d}1", "\n=1"] {
+            assert!(cell(text).starts_with('\''), "{text:?}");
+            assert_eq!(from_cell(&cell(text)), text);
+        }
+        for plain in ["", "a=1", "'quoted'", "10"] {
+            assert_eq!((cell(plain).as_str(), from_cell(plain)), (plain, plain));
+        }
     }
 }
