@@ -271,6 +271,25 @@ impl Correlator {
         }
     }
 
+    /// Forgets everything about whom `about` says so.
+    pub fn forget(&mut self, about: &dyn Fn(&str) -> bool) {
+        for running in &mut self.running {
+            let window = running.rule.window.as_millis() as i64;
+            running.groups.retain(|key, _| !key.iter().any(|k| about(k)));
+            for group in running.groups.values_mut() {
+                let names = |e: &Entry| e.value.as_ref().is_some_and(|v| about(v));
+                if group.entries.iter().any(names) {
+                    let old = std::mem::take(group);
+                    group.firing = old.firing;
+                    old.entries.into_iter().filter(|e| !names(e)).for_each(|e| {
+                        group.push(e, window);
+                    });
+                }
+            }
+            running.held = running.groups.values().map(|g| g.entries.len()).sum();
+        }
+    }
+
     pub fn health(&self) -> HashMap<String, CorrelationHealth> {
         self.running
             .iter()

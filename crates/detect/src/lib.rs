@@ -148,6 +148,11 @@ impl Detector {
         self.correlator.restore(snapshot.correlations, snapshot.feeds);
     }
 
+    /// Forgets what it remembers of whomever `about` says yes to: a person's data is erased.
+    pub fn forget(&mut self, about: &dyn Fn(&str) -> bool) {
+        self.correlator.forget(about);
+    }
+
     pub fn health(&self) -> Vec<RuleHealth> {
         let correlations = self.correlator.health();
         self.rules

@@ -8,7 +8,9 @@ use wf_model::{
 };
 
 use crate::rates::RateDelta;
-use crate::{Store, StoreError, audit, connect, events, feeds, incidents, notifications, rates, silences};
+use crate::records::Record;
+use crate::sweep::Rewrite;
+use crate::{Store, StoreError, audit, connect, events, feeds, incidents, notifications, rates, records, silences, sweep};
 
 /// How far a feed got, and what happened to what it received since the last commit.
 #[derive(Clone, Debug)]
@@ -45,6 +47,11 @@ pub struct Commit {
     pub receipts: Vec<Notification>,
     pub channels: Vec<ChannelStanding>,
     pub silences: Vec<Silence>,
+    pub records: Vec<Record>,
+    /// What becomes of rows that exist.
+    pub rewrites: Vec<Rewrite>,
+    /// Deleted, with everything that belongs to them.
+    pub delete_incidents: Vec<IncidentId>,
     pub leaves: Vec<Leaf>,
     pub checkpoint: Option<SignedCheckpoint>,
     /// What detection remembers, and the last event that is in it.
@@ -73,6 +80,9 @@ impl Store {
             incidents::write(&mut tx, &commit.incidents, &commit.timeline, &commit.folded).await?;
             notifications::write(&mut tx, &commit.withdraw, &commit.supersede, &commit.forget, &commit.notifications, &commit.receipts, &commit.channels).await?;
             silences::write(&mut tx, &commit.silences).await?;
+            records::write(&mut tx, &commit.records).await?;
+            sweep::write(&mut tx, &commit.rewrites).await?;
+            sweep::delete_incidents(&mut tx, &commit.delete_incidents).await?;
             audit::write(&mut tx, &commit.leaves, commit.checkpoint.as_ref()).await?;
             if let Some((through, state)) = &commit.detector {
                 let through = through.0 as i64;

@@ -128,6 +128,62 @@ impl Store {
         size(&self.path) + size(&with_suffix(&self.path, "-wal"))
     }
 
+    /// Gives deleted pages back to the disk, at most so many. Gives how many are left to give.
+    pub async fn give_back(&self, pages: u32) -> Result<u64, StoreError> {
+        let mut writer = self.writer.lock().await;
+        let connection = writer.connection().await.map_err(|e| self.failed(e))?;
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})"))).execute(&mut *connection).await.map_err(|e| self.failed(e))?;
+        let left: i64 = sqlx::query_scalar("PRAGMA freelist_count").fetch_one(&mut *connection).await?;
+        Ok(left as u64)
+    }
+
+    /// Merges the write-ahead log and empties it, so that nothing old is left in it. Waits until no reader needs it.
+    pub async fn truncate_log(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().await;
+        let connection = writer.connection().await.map_err(|e| self.failed(e))?;
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await.map_err(|e| self.failed(e))?;
+        if busy != 0 { Err(StoreError::Busy) } else { Ok(()) }
+    }
+
+    /// Copies the database to a new file, encrypted with the same key, while everything goes on; and reads the copy to see that it is whole.
+    ///
+    /// # Errors
+    /// The file exists already; the disk is full; the copy does not check out (it is removed then).
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let file = |source| StoreError::File { path: to.to_owned(), source };
+        if to.exists() {
+            return Err(file(std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
+        }
+        let options = { self.writer.lock().await.options.clone() };
+        // A connection of its own: it reads one moment of the database, and nobody waits.
+        let mut connection = options.clone().create_if_missing(false).connect().await.map_err(|e| self.failed(e))?;
+        let copied = sqlx::query("VACUUM INTO ?").bind(to.display().to_string()).execute(&mut connection).await;
+        connection.close().await?;
+        let checked = async {
+            copied.map_err(|e| self.failed(e))?;
+            restrict(to)?;
+            refuse_plain(to)?;
+            let mut copy = options.filename(to).create_if_missing(false).read_only(true).connect().await?;
+            let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut copy).await?;
+            let cipher: Vec<String> = sqlx::query_scalar("PRAGMA cipher_integrity_check").fetch_all(&mut copy).await?;
+            let keys: Vec<String> = sqlx::query_scalar("SELECT \"table\" FROM pragma_foreign_key_check").fetch_all(&mut copy).await?;
+            copy.close().await?;
+            if whole == "ok" && cipher.is_empty() && keys.is_empty() { Ok(()) } else { Err(StoreError::damaged("backup", format!("{whole} {}", cipher.join(" ")))) }
+        }
+        .await;
+        if checked.is_err() && to.exists() {
+            std::fs::remove_file(to).map_err(file)?;
+        }
+        checked
+    }
+
+    /// Copies that were made before migrations, beside the database.
+    pub fn old_copies(&self) -> Vec<PathBuf> {
+        let (Some(dir), Some(name)) = (self.path.parent(), self.path.file_name().and_then(|n| n.to_str())) else { return Vec::new() };
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.filter(|e| e.file_name().to_str().is_some_and(|n| n.starts_with(&format!("{name}.before-")))).map(|e| e.path()).collect()
+    }
+
     pub(crate) fn failed(&self, e: sqlx::Error) -> StoreError {
         match StoreError::sqlite_code(&e) {
             Some(13) => StoreError::Full { path: self.path.clone() },

@@ -19,6 +19,8 @@ pub enum StoreError {
     Damaged { what: &'static str, reason: String },
     #[error("events must be numbered on from {expected}, not from {got}")]
     Sequence { expected: u64, got: u64 },
+    #[error("somebody is reading; try again")]
+    Busy,
     #[error("{path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
     #[error("database: {0}")]

@@ -101,7 +101,7 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, incidents: &[Inciden
                last_seen = excluded.last_seen, acknowledged_at = excluded.acknowledged_at, acknowledged_by = excluded.acknowledged_by,
                acknowledged_count = excluded.acknowledged_count, resolved_at = excluded.resolved_at, resolved_by = excluded.resolved_by,
                verdict = excluded.verdict, first_events = excluded.first_events, last_events = excluded.last_events,
-               handling = excluded.handling
+               handling = excluded.handling, entity_value = excluded.entity_value
              WHERE excluded.version > incident.version",
             i.id.0, number, version, i.rule, i.rule_title, i.kind, severity, field, value, state, message, count, feeds,
             first_seen, last_seen, detected_at, acknowledged_at, i.acknowledged_by, acknowledged_count, resolved_at, i.resolved_by, verdict,
@@ -188,6 +188,20 @@ impl Store {
     pub async fn incidents_for_folding(&self, resolved_since: Timestamp) -> Result<Vec<Incident>, StoreError> {
         let since = resolved_since.millis();
         let rows = sqlx::query_as!(Row, "SELECT * FROM incident WHERE state <> 'resolved' OR resolved_at >= ? ORDER BY number", since).fetch_all(&self.readers).await?;
+        rows.into_iter().map(Incident::try_from).collect()
+    }
+
+    /// Every incident, a page at a time after `number`, in order.
+    pub async fn incidents_after(&self, number: u64) -> Result<Vec<Incident>, StoreError> {
+        let number = number as i64;
+        let rows = sqlx::query_as!(Row, "SELECT * FROM incident WHERE number > ? ORDER BY number LIMIT 500", number).fetch_all(&self.readers).await?;
+        rows.into_iter().map(Incident::try_from).collect()
+    }
+
+    /// Incidents that were resolved before, oldest first; a page of them after `number`.
+    pub async fn incidents_resolved_before(&self, before: Timestamp, after: u64) -> Result<Vec<Incident>, StoreError> {
+        let (before, after) = (before.millis(), after as i64);
+        let rows = sqlx::query_as!(Row, "SELECT * FROM incident WHERE state = 'resolved' AND resolved_at < ? AND number > ? ORDER BY number LIMIT 200", before, after).fetch_all(&self.readers).await?;
         rows.into_iter().map(Incident::try_from).collect()
     }
 

@@ -3,7 +3,8 @@
 //! - [`Store::open`] opens or creates the database with its key, and refuses one that is not encrypted.
 //! - [`Store::commit`] is the one way to change anything: everything one cause changes, in one transaction.
 //! - [`events`] is the only door to the events: hot table, sealed blocks, search. The other modules are ordinary rows:
-//!   [`feeds`], [`incidents`], [`notifications`], [`silences`], [`audit`], [`rates`].
+//!   [`feeds`], [`incidents`], [`notifications`], [`silences`], [`audit`], [`rates`], [`records`].
+//! - [`sweep`] goes through every row that may hold somebody's data.
 //!
 //! One connection writes and checkpoints, behind one lock; readers are `query_only`. A new aggregate gets a module, a
 //! table in a new migration, and a field in [`Commit`]. Queries are checked when compiled: after changing one, run
@@ -18,7 +19,9 @@ pub mod feeds;
 pub mod incidents;
 pub mod notifications;
 pub mod rates;
+pub mod records;
 pub mod silences;
+pub mod sweep;
 
 pub use commit::{Commit, FeedProgress};
 pub use connect::{DatabaseKey, Store};

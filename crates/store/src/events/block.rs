@@ -77,6 +77,27 @@ pub fn seal<'a>(events: impl ExactSizeIterator<Item = &'a Event>) -> Result<Vec<
     Ok(blocks)
 }
 
+/// Seals events that were one block before into one block again; `None` when none are left.
+pub fn seal_whole(events: &[Event]) -> Result<Option<Sealed>, StoreError> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+    let (mut lines, mut words) = (Vec::with_capacity(events.len() * 768), HashesOfWords::default());
+    for event in events {
+        line::encode(event, &mut lines);
+        line::index(event, &mut words);
+    }
+    let times = || events.iter().map(|e| e.occurred_at.millis());
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(|e| StoreError::damaged("block", e))?;
+    Ok(Some(Sealed {
+        first_seq: first.seq,
+        last_seq: last.seq,
+        first_at: times().min().unwrap_or_default(),
+        last_at: times().max().unwrap_or_default(),
+        n: events.len(),
+        bloom: bloom(&words),
+        body: compressor.compress(&lines).map_err(|e| StoreError::damaged("block", e))?,
+    }))
+}
+
 pub fn unpack(body: &[u8]) -> Result<Vec<u8>, StoreError> {
     let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten().unwrap_or(0) as usize;
     if size > UNPACKED_LIMIT {

@@ -7,6 +7,7 @@
 mod block;
 mod line;
 mod query;
+mod rewrite;
 mod tokens;
 
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ use wf_model::{Event, FeedName, Seq, Timestamp};
 
 pub use line::StoredEvent;
 pub use query::{Query, QueryError};
+pub use rewrite::{BlockInfo, DELETED_AT_ONCE, Decide, Exact, Fate, Quick, Rewritten};
 
 use crate::{Store, StoreError};
 
@@ -44,7 +46,9 @@ impl Tail {
             .fetch_optional(&mut *connection)
             .await?
             .unwrap_or(0);
-        let last = hot.last().map_or(sealed as u64, |e| e.seq.0);
+        // The newest may have been deleted; a number is never given twice.
+        let seen = sqlx::query_scalar!("SELECT through FROM detector WHERE id = 1").fetch_optional(&mut *connection).await?.unwrap_or(0);
+        let last = hot.last().map_or(0, |e| e.seq.0).max(sealed as u64).max(seen as u64);
         Ok(Self { next: Seq(last + 1), hot })
     }
 
@@ -78,6 +82,11 @@ impl Tail {
 
     pub fn hot(&self) -> Vec<Event> {
         self.hot.clone()
+    }
+
+    /// What was changed of the hot table.
+    pub fn replace_hot(&mut self, hot: Vec<Event>) {
+        self.hot = hot;
     }
 
     pub fn committed(&mut self, plan: Plan) {
