@@ -11,6 +11,7 @@
 
 pub mod export;
 pub mod log;
+pub mod report;
 pub mod tree;
 pub mod verify;
 

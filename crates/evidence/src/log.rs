@@ -54,8 +54,12 @@ impl PublicKey {
 
     /// The key's short name in a signed note: `SHA-256(name || "\n" || 0x01 || key)[..4]`.
     pub(crate) fn id(&self) -> [u8; 4] {
+        self.id_for(ORIGIN)
+    }
+
+    pub(crate) fn id_for(&self, name: &str) -> [u8; 4] {
         let digest: Hash = Sha256::new()
-            .chain_update(ORIGIN)
+            .chain_update(name)
             .chain_update([b'\n', 1])
             .chain_update(self.to_bytes())
             .finalize()
@@ -83,6 +87,11 @@ impl AuditLog {
 
     pub fn public_key(&self) -> PublicKey {
         self.key.public()
+    }
+
+    /// Signs something that goes with the log: a manifest, a pack.
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.0.sign(message).to_bytes()
     }
 
     /// The leaves of `actions`, the checkpoint over them, and the log that holds them. `salts` gives 32 random bytes an
