@@ -40,6 +40,10 @@ pub struct Config {
     /// `[action.NAME]`
     pub action: BTreeMap<String, wf_channels::config::Action>,
     pub digest: Option<Digest>,
+    pub privacy: crate::privacy::settings::Privacy,
+    pub retention: wf_privacy::retention::Retention,
+    /// `[connector.NAME]`
+    pub connector: BTreeMap<String, wf_channels::connector::Connector>,
     pub dead_man: Option<DeadMan>,
     /// `[feed.NAME]`
     pub feed: BTreeMap<String, FeedConfig>,
@@ -217,6 +221,19 @@ impl Config {
         for (name, action) in &config.action {
             ChannelConfig::Action(action.clone()).check().map_err(|e| error(format!("[action.{name}]: {e}")))?;
         }
+        for (name, connector) in &config.connector {
+            connector.check().map_err(|e| error(format!("[connector.{name}]: {e}")))?;
+        }
+        let p = &config.privacy;
+        if !p.officer.is_empty() && !config.person.contains_key(&p.officer) {
+            return Err(error(format!("[privacy]: officer: there is no [person.{}]", p.officer)));
+        }
+        if let Some(name) = p.channels.iter().find(|c| !config.channel.contains_key(*c)) {
+            return Err(error(format!("[privacy]: channels: there is no [channel.{name}]")));
+        }
+        if !(1..=2).contains(&p.approvals) {
+            return Err(error("[privacy]: approvals is 2, or 1 where there is nobody else".into()));
+        }
         // An old habit of the scripts this grew from: the variable alone makes a channel.
         if std::env::var_os("SECURITY_WEBHOOK_URL").is_some_and(|v| !v.is_empty()) {
             config.channel.entry(ENVIRONMENT_WEBHOOK.to_owned()).or_insert_with(environment_webhook);
@@ -332,6 +349,8 @@ impl Config {
             })
             .chain(self.channel.iter().flat_map(|(name, c)| c.secrets().into_iter().map(move |s| (format!("[channel.{name}]"), s))))
             .chain(self.action.iter().flat_map(|(name, a)| a.secret.iter().map(move |s| (format!("[action.{name}]"), s))))
+            .chain(self.connector.iter().flat_map(|(name, c)| c.secret.iter().map(move |s| (format!("[connector.{name}]"), s))))
+            .chain(self.person.iter().flat_map(|(id, p)| p.approver.iter().map(move |s| (format!("[person.{id}]"), s))))
             .chain(self.dead_man.iter().map(|d| ("[dead_man]".to_owned(), &d.url)))
             .collect()
     }
@@ -407,6 +426,17 @@ pub fn with_override(text: &str, path: &Path, schedule: &str, person: &str, from
             _ => return Err(error(format!("[schedule.{schedule}]: 'override' is not a list"))),
         },
     }
+    let text = document.to_string();
+    Config::parse(&text, path)?;
+    Ok(text)
+}
+
+/// Gives `[person.ID]` a reference to their authenticator's secret, keeping everything else as it stands.
+pub fn with_approver(text: &str, path: &Path, person: &str, reference: &str) -> Result<String, ConfigError> {
+    let error = |reason: String| ConfigError { path: path.display().to_string(), reason };
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| error(e.message().to_owned()))?;
+    let table = document.get_mut("person").and_then(|s| s.get_mut(person)).and_then(toml_edit::Item::as_table_like_mut).ok_or_else(|| error(format!("there is no [person.{person}]")))?;
+    table.insert("approver", toml_edit::value(reference));
     let text = document.to_string();
     Config::parse(&text, path)?;
     Ok(text)

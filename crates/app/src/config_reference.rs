@@ -9,6 +9,9 @@ const FEEDS: &str = include_str!("../../feeds/src/config.rs");
 const PLAN: &str = include_str!("../../response/src/plan.rs");
 const SCHEDULE: &str = include_str!("../../response/src/schedule.rs");
 const CHANNELS: &str = include_str!("../../channels/src/config.rs");
+const CONNECTOR: &str = include_str!("../../channels/src/connector.rs");
+const PRIVACY: &str = include_str!("privacy/settings.rs");
+const RETENTION: &str = include_str!("../../privacy/src/retention.rs");
 const DEAD_MAN: &str = include_str!("dead_man.rs");
 
 /// Where a table stands in the file, the type that reads it, and the text that type is in.
@@ -43,6 +46,9 @@ const TABLES: &[(&str, &str, &str)] = &[
     ("[escalation]", "Escalation", PLAN),
     ("[digest]", "Digest", PLAN),
     ("[dead_man]", "DeadMan", DEAD_MAN),
+    ("[privacy]", "Privacy", PRIVACY),
+    ("[retention]", "Retention", RETENTION),
+    ("[connector.NAME]", "Connector", CONNECTOR),
     ("[action.NAME]", "Action", CHANNELS),
     ("[action.NAME] does", "Does", CHANNELS),
     ("[channel.NAME]", "ChannelConfig", CHANNELS),

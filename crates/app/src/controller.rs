@@ -49,6 +49,7 @@ pub struct Controller {
     pub plan: Mutex<Arc<wf_response::Plan>>,
     /// What reply codes are made from.
     pub code_key: [u8; 32],
+    pub privacy: crate::privacy::PrivacyDesk,
 }
 
 const SHOWN_GAPS: u32 = 200;
@@ -98,6 +99,19 @@ impl Controller {
             Request::ChannelsTest { name } => value(self.channel_test(&name).await?),
             Request::Drill => value(self.drill().await?),
             Request::Metrics { since } => value(self.metrics(since.as_deref()).await?),
+            Request::Privacy { action } => self.privacy(&action).await.map(for_tools),
+            Request::PrivacyBoard => value(self.privacy_board().await?),
+            Request::PrivacyRequests => value(self.requests().await?),
+            Request::PrivacyRequest { number } => value(self.request(number).await?),
+            Request::PrivacyBreach { number } => value(self.breach(number).await?),
+            Request::SubjectFind { identifiers } => value(self.find_subject(&identifiers, 200, &mut |_| {}, &AtomicBool::new(false)).await?),
+            Request::ConsentsExport => value(self.consents_csv().await?),
+            Request::ActivitiesExport => value(self.activities_csv().await?),
+            Request::Retention => value(self.retention().await?),
+            Request::EnrolApprover { person } => value(self.enrol_approver(&person).await?),
+            Request::Report { wanted } => value(self.report(&wanted).await?),
+            Request::Reports => value(self.reports().await?),
+            Request::Backup { to } => value(self.backup(&to).await?),
             Request::AuditVerify { anchor } => value(self.audit_verify(anchor.as_deref()).await?),
             Request::AuditExport => value(self.audit_export().await?),
             Request::Health => value(self.health().await?),
@@ -284,6 +298,7 @@ impl Controller {
 
     /// Starts a feed again that stopped.
     pub fn restart_feed(&self, name: &str) -> Result<(), ApiError> {
+        self.may_change()?;
         let running = self.running.as_ref().ok_or_else(|| ApiError::new(ErrorCode::Refused, "no engine runs"))?;
         running.feeds.restart(&FeedName::new(name)).map_err(|e| ApiError::new(ErrorCode::NotFound, e))
     }
@@ -309,6 +324,7 @@ impl Controller {
     }
 
     pub(crate) async fn edit_config(&self, what: String, edit: impl FnOnce(&str, &std::path::Path) -> Result<String, crate::config::ConfigError>) -> Result<(), ApiError> {
+        self.may_change()?;
         let text = match std::fs::read_to_string(&self.config_path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -381,6 +397,7 @@ impl Controller {
             owed: self.store().next_owed(Timestamp::now()).await?.1 as u32,
             blocked: self.blocked(),
             problems: self.all_problems(),
+            privacy: self.privacy_badge().await?,
             first_run: feeds.is_empty(),
             feeds,
         })
@@ -520,7 +537,7 @@ pub(crate) fn since_when(text: &str) -> Result<Timestamp, ApiError> {
 /// The page counts in milliseconds; scripts get RFC 3339.
 fn for_tools(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
-    const TIMES: &[&str] = &["first_seen", "last_seen", "detected_at", "acknowledged_at", "resolved_at", "at", "received_at", "since", "last_event", "last_match", "from", "to", "until", "created_at", "due_at", "delivered_at", "attempted_at", "worked_at", "failed_at", "acknowledged_until", "snoozed_until", "reminded_at", "done_at"];
+    const TIMES: &[&str] = &["first_seen", "last_seen", "detected_at", "acknowledged_at", "resolved_at", "at", "received_at", "since", "last_event", "last_match", "from", "to", "until", "created_at", "due_at", "delivered_at", "attempted_at", "worked_at", "failed_at", "acknowledged_until", "snoozed_until", "reminded_at", "done_at", "registered_at", "closed_at", "cutoff", "oldest", "made_at"];
     match value {
         Value::Object(map) => Value::Object(
             map.into_iter()

@@ -38,6 +38,7 @@ fn acted(id: &str, of: usize, outcome: Result<IncidentView, ApiError>) -> Result
 impl Controller {
     /// Does the same to each of these incidents, and says of each how that went.
     pub async fn act(&self, ids: &[String], action: &Action) -> Result<Vec<Acted>, ApiError> {
+        self.may_change()?;
         if ids.len() > MOST_AT_ONCE {
             return Err(ApiError::invalid(format!("{} incidents at once; at most {MOST_AT_ONCE}", ids.len())));
         }
@@ -131,6 +132,14 @@ impl Controller {
         }
     }
 
+    /// An auditor looks, searches, exports and verifies. Everything else is for those who work here.
+    pub(crate) fn may_change(&self) -> Result<(), ApiError> {
+        let config = self.config();
+        let me = config.operator_name();
+        let auditor = config.person.iter().any(|(id, p)| (p.name == me || (p.name.is_empty() && *id == me)) && p.roles.iter().any(|r| r == "auditor"));
+        if auditor { Err(ApiError::new(ErrorCode::Refused, format!("{me} is an auditor here: auditors look, and change nothing"))) } else { Ok(()) }
+    }
+
     /// A person by id or by name.
     fn owner(&self, text: &str) -> Result<String, ApiError> {
         let config = self.config();
@@ -200,6 +209,7 @@ impl Controller {
     }
 
     pub async fn silence_add(&self, matcher: &MatcherView, reason: &str, length: &str) -> Result<Vec<SilenceView>, ApiError> {
+        self.may_change()?;
         let (now, who, matcher) = (Timestamp::now(), self.operator(), Matcher::try_from(matcher).map_err(ApiError::invalid)?);
         let length = parse_span(length).map_err(ApiError::invalid)?;
         let mut bytes = [0u8; 4];
@@ -211,6 +221,7 @@ impl Controller {
     }
 
     pub async fn silence_end(&self, id: &str) -> Result<Vec<SilenceView>, ApiError> {
+        self.may_change()?;
         let (now, who) = (Timestamp::now(), self.operator());
         let changes = self.ledger.change(|book| silence::end(now, &who, book, id)).await?;
         self.tell(changes);
@@ -251,6 +262,7 @@ impl Controller {
 
     /// Somebody takes a rota over for a while: written into the config.
     pub async fn override_add(&self, name: &str, person: &str, from: f64, to: f64) -> Result<(), ApiError> {
+        self.may_change()?;
         let plan = self.plan();
         let rota = plan.schedules.get(name).ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no [schedule.{name}]")))?;
         if !plan.people.contains_key(person) {
@@ -293,6 +305,7 @@ impl Controller {
 
     /// Sends a test over one channel, to everybody it can reach or to the place it is.
     pub async fn channel_test(&self, name: &str) -> Result<Vec<ReceiptView>, ApiError> {
+        self.may_change()?;
         let keys = self.owe_test(name, self.operator()).await?;
         self.outcomes(&keys).await
     }
@@ -429,6 +442,7 @@ impl Controller {
         let calm = self.ledger.commit(|book| (Default::default(), book.calm(now).unwrap_or_else(|| if book.in_storm() { Changes::default() } else { book.after_storm(now) }))).await?;
         self.tell(calm);
         self.scheduled_drill(now).await?;
+        self.privacy_minute(now).await?;
         crate::digest::due(self, now).await
     }
 }

@@ -178,6 +178,7 @@ impl Engine {
             running: Some(Running { supervisor: supervisor.clone(), signals: signals.clone(), outlets: outlets.clone(), feeds: feeds.clone() }),
             plan: Mutex::new(plan),
             code_key,
+            privacy: Default::default(),
         });
         ledger
             .record(vec![AuditAction {

@@ -8,7 +8,7 @@
 //!
 //! [`ledger`] is the one door to the disk for all three, so that the audit log and the incidents are written in one order.
 //! [`engine`] starts and stops it all; [`supervisor`] restarts what fails. A new action goes into [`api`] and [`controller`]; a new
-//! picture of the state into [`views`]; what is done about incidents is in `desk`; a new setting into [`config`].
+//! picture of the state into [`views`]; what is done about incidents is in `desk`, for data subjects in [`privacy`], for auditors in [`reports`]; a new setting into [`config`].
 
 pub mod api;
 pub mod config;
@@ -28,7 +28,9 @@ pub mod paths;
 pub mod pipeline;
 pub mod outbox;
 mod platform;
+pub mod privacy;
 mod replies;
+pub mod reports;
 pub mod supervisor;
 mod threat;
 pub mod timers;

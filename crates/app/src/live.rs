@@ -77,6 +77,19 @@ impl Live {
         }
     }
 
+    /// Takes out what `about` says yes to.
+    pub fn forget(&self, about: impl Fn(&StoredEvent) -> bool) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        for batch in &mut ring.batches {
+            if batch.iter().any(|e| about(&StoredEvent::from(e))) {
+                *batch = Arc::new(batch.iter().filter(|e| !about(&StoredEvent::from(*e))).cloned().collect());
+            }
+        }
+        ring.n = ring.batches.iter().map(|b| b.len()).sum();
+        drop(ring);
+        self.touched(|t| t.events += 1);
+    }
+
     /// At most `limit` of the newest events after `after` that match, newest first.
     pub fn pull(&self, after: u64, limit: usize, query: &Query) -> Pulled {
         let batches: Vec<_> = self.ring.lock().unwrap_or_else(PoisonError::into_inner).batches.iter().cloned().collect();

@@ -39,6 +39,7 @@ pub async fn open(paths: &Paths, keychain: Arc<dyn Keychain>) -> Result<Offline,
         running: None,
         plan: Mutex::new(opened.plan),
         code_key: opened.code_key,
+        privacy: Default::default(),
     };
     Ok(Offline { controller, _lock: opened.lock })
 }

@@ -36,6 +36,8 @@ pub enum Signal {
     Matches(Vec<Match>),
     /// Time passed.
     Tick,
+    /// Everything about whom this says yes to is forgotten, and that is kept at once.
+    Forget(Arc<dyn Fn(&str) -> bool + Send + Sync>, oneshot::Sender<()>),
     /// How the rules do.
     Health(oneshot::Sender<Vec<wf_detect::RuleHealth>>),
 }
@@ -108,6 +110,14 @@ impl Pipeline {
                 if self.snapshot_at <= tokio::time::Instant::now() {
                     self.commit(Vec::new(), Vec::new(), true).await?;
                 }
+            }
+            Signal::Forget(about, done) => {
+                if let Some(d) = &mut self.detector {
+                    d.forget(&*about);
+                }
+                self.commit(Vec::new(), Vec::new(), true).await?;
+                // Whoever asked may have given up waiting.
+                let _heard = done.send(()).is_ok();
             }
             Signal::Health(answer) => {
                 // Whoever asked may have gone; that is their affair.

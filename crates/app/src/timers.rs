@@ -42,6 +42,15 @@ pub async fn run(controller: Arc<Controller>, config_path: PathBuf, mut stop: wa
         // And at once after a start: what was missed is not missed for another minute.
         if n % MINUTE == 1 {
             controller.minute_passes(Timestamp::now()).await.map_err(|e| e.to_string())?;
+            if controller.retention_due(Timestamp::now()).await.map_err(|e| e.to_string())? {
+                // Beside the timers: nobody's escalation waits for it.
+                let deleting = controller.clone();
+                tokio::spawn(async move {
+                    if let Err(e) = deleting.retention_run(&Actor::Engine, None).await {
+                        tracing::warn!(error = %e, "retention");
+                    }
+                });
+            }
         }
         let events = controller.live.events.load(Ordering::Relaxed);
         let rate = controller.live.rate.load(Ordering::Relaxed);

@@ -9,8 +9,10 @@ use wf_response::Plan;
 use wf_store::events::StoredEvent;
 
 mod desk;
+mod privacy;
 
 pub use desk::*;
+pub use privacy::*;
 
 /// Milliseconds since the epoch.
 pub type Millis = i64;
@@ -550,6 +552,7 @@ pub struct OverviewView {
     /// Messages that wait to be sent.
     pub owed: u32,
     pub blocked: Option<String>,
+    pub privacy: PrivacyBadge,
     pub problems: Vec<String>,
     /// No feed is set up: the first run's screen is due.
     pub first_run: bool,

@@ -12,6 +12,7 @@
 //! a variant of [`config::ChannelConfig`]. `docs/adding-a-channel.md` has the steps.
 
 mod action;
+pub mod connector;
 pub mod config;
 mod discord;
 mod email;
@@ -57,6 +58,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Why it did not go through, in a sentence; empty when it did.
+    pub fn sentence(self) -> String {
+        match self {
+            Self::Delivered { .. } => String::new(),
+            Self::Retry { reason, .. } | Self::Refused { reason, .. } => reason,
+        }
+    }
+
     pub(crate) fn retry(reason: impl Into<String>) -> Self {
         Self::Retry { reason: reason.into(), after: None, maybe_sent: false }
     }

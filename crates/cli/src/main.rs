@@ -4,6 +4,7 @@
 //! standard output, errors to standard error. Exit codes: 1 failure, 2 usage, 3 refused by the state of things.
 
 mod desk;
+mod privacy;
 mod render;
 mod run;
 
@@ -74,6 +75,17 @@ enum Command {
         #[arg(long)]
         since: Option<String>,
     },
+    /// Rights of data subjects, breaches, consents, retention, holds.
+    #[command(subcommand)]
+    Privacy(privacy::Privacy),
+    /// Make a report: PDF, JSON, or a signed pack.
+    #[command(subcommand)]
+    Report(privacy::Report),
+    /// Evidence packs.
+    #[command(subcommand)]
+    Evidence(privacy::Evidence),
+    /// Copy the database to a new file, encrypted with the same key, and check the copy.
+    Backup { file: PathBuf },
     /// Detection rules.
     #[command(subcommand)]
     Rules(Rules),
@@ -191,6 +203,13 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
         Command::Run { duration } => return run::run(paths, duration).await,
         Command::Rules(Rules::Check { paths }) => return Ok(rules_check(&paths, a.json)),
         Command::Rules(Rules::Test { paths: rules, events, map }) => return rules_test(&paths, &rules, &events, &map),
+        Command::Privacy(c) => return c.run(async |request| ask(&paths, request).await, a.json).await,
+        Command::Report(c) => return c.run(async |request| ask(&paths, request).await, a.json).await,
+        Command::Evidence(c) => return c.run(a.json),
+        Command::Backup { file } => {
+            let to = std::path::absolute(&file).map_err(|e| ApiError::invalid(format!("{}: {e}", file.display())))?;
+            (Request::Backup { to }, |v| format!("{} bytes written to {}, and checked", v["bytes"], v["file"].as_str().unwrap_or_default()))
+        }
         Command::Config(ConfigCommand::Check) => return config_check(&paths, a.json),
         Command::Audit(Audit::Export { file }) => {
             let export = ask(&paths, Request::AuditExport).await?;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use wf_model::{Contribution, Event, FeedName, Match, Timestamp};
 
 pub use correlate::{CorrelationHealth, Limits};
-pub use rules::{RuleProblem, RuleSet, RuleSource};
+pub use rules::{Described, RuleProblem, RuleSet, RuleSource};
 pub use sigma::Stateless;
 
 use correlate::Correlator;

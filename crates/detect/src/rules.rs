@@ -124,6 +124,17 @@ pub(crate) struct GroupField {
     pub by_detection: HashMap<usize, FieldName>,
 }
 
+/// A rule, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    pub id: String,
+    pub title: String,
+    pub kind: String,
+    /// `None`: it opens no incident by itself.
+    pub severity: Option<Severity>,
+    pub threshold: String,
+}
+
 /// All rules that are in force.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
@@ -198,6 +209,28 @@ impl RuleSet {
     /// The longest window any correlation looks back over.
     pub fn longest_window(&self) -> Duration {
         self.correlations.iter().map(|c| c.window).max().unwrap_or_default()
+    }
+
+    /// Every rule in a line: what an auditor wants to know of it.
+    pub fn described(&self) -> Vec<Described> {
+        let detections = self.detections.iter().map(|d| Described {
+            id: d.about.id.clone(),
+            title: d.about.title.clone(),
+            kind: d.about.kind.clone(),
+            severity: d.incident_severity,
+            threshold: if d.incident_severity.is_some() { "each event".to_owned() } else { "counted by other rules".to_owned() },
+        });
+        let correlations = self.correlations.iter().map(|c| {
+            let what = match &c.measure {
+                Measure::Events => "events".to_owned(),
+                Measure::Distinct(f) => format!("different {f}"),
+                Measure::Sum(f) => format!("in sum of {f}"),
+            };
+            let by: Vec<&str> = c.group_by.iter().map(|g| &*g.name).collect();
+            let per = if by.is_empty() { String::new() } else { format!(" for one {}", by.join(" and ")) };
+            Described { id: c.about.id.clone(), title: c.about.title.clone(), kind: c.about.kind.clone(), severity: c.severity, threshold: format!("{} {what} in {}{per}", c.least, wf_model::span::spoken(c.window)) }
+        });
+        detections.chain(correlations).collect()
     }
 
     /// Rule ids and their authors: licences such as DRL 1.1 want them shown beside a match.

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 use wf_model::span::span;
-use wf_model::{Destination, Ladder, Severity, Step, Target, Timestamp};
+use wf_model::{Destination, Ladder, SecretRef, Severity, Step, Target, Timestamp};
 
 use crate::schedule::{Schedule, Working};
 
@@ -20,12 +20,14 @@ pub struct Person {
     pub name: String,
     /// The account of this person on this machine: whoever runs the console under it acts as them.
     pub os_user: String,
-    /// What policies may call this person by, as `["officer"]`, `["cto"]`, `["ceo"]`.
+    /// What policies may call this person by, as `["officer"]`, `["cto"]`, `["ceo"]`. Whoever has the role `auditor` looks, searches, exports and verifies at this console, and changes nothing.
     pub roles: Vec<String>,
     /// The IANA zone of the working hours.
     pub time_zone: Tz,
     /// When P3 and P4 may reach this person, as `{ hours = "08:00-18:00", days = ["Mon"] }`; what comes outside waits. P1 and P2 never wait.
     pub working: Option<Working>,
+    /// The secret of this person's authenticator app, in base32: with its codes they approve erasures and purges. `watchfloorctl privacy approvers enrol ID` makes one.
+    pub approver: Option<SecretRef>,
     /// A mail address.
     pub email: String,
     /// A telephone number for SMS and calls, as `+491701234567`.

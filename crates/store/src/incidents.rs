@@ -248,6 +248,36 @@ impl Store {
             .collect()
     }
 
+    /// Entries of these kinds on the timelines of incidents detected between these moments: the incident's number and the entry, oldest first.
+    pub async fn timelines_between(&self, from: Timestamp, to: Timestamp, gravest: u8) -> Result<Vec<(u64, TimelineEntry)>, StoreError> {
+        let (from, to) = (from.millis(), to.millis());
+        let rows = sqlx::query!(
+            "SELECT i.number, t.incident, t.version, t.ordinal, t.at, t.operator, t.channel, t.kind, t.text FROM timeline t JOIN incident i ON i.id = t.incident
+             WHERE i.detected_at >= ? AND i.detected_at < ? AND i.severity <= ? ORDER BY t.at, i.number, t.version, t.ordinal",
+            from, to, gravest
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter()
+            .map(|r| {
+                let entry = TimelineEntry {
+                    incident: IncidentId(r.incident),
+                    version: r.version as u64,
+                    ordinal: r.ordinal as u32,
+                    at: Timestamp::from_millis(r.at),
+                    actor: match (r.operator, r.channel) {
+                        (Some(name), Some(channel)) => Actor::Reply { name, channel },
+                        (Some(name), None) => Actor::Operator(name),
+                        (None, _) => Actor::Engine,
+                    },
+                    kind: r.kind.parse::<EntryKind>().map_err(|e| StoreError::damaged("timeline entry", e))?,
+                    text: r.text,
+                };
+                Ok((r.number as u64, entry))
+            })
+            .collect()
+    }
+
     /// What each batch of matches added to an incident, oldest first; what was moved out is left out.
     pub async fn folded(&self, incident: &IncidentId) -> Result<Vec<Folded>, StoreError> {
         let rows = sqlx::query!("SELECT version, at, first_seen, last_seen, count, rule, entity_field, entity_value, events FROM folded WHERE incident = ? AND moved_to IS NULL ORDER BY version", incident.0)

@@ -197,6 +197,20 @@ impl Store {
         rows.into_iter().map(Notification::try_from).collect()
     }
 
+    /// Everything that was owed about incidents of these severities detected between these moments, oldest first.
+    pub async fn notifications_between(&self, from: Timestamp, to: Timestamp, gravest: u8) -> Result<Vec<Notification>, StoreError> {
+        let (from, to) = (from.millis(), to.millis());
+        let rows = sqlx::query_as!(
+            Row,
+            "SELECT n.key, n.incident, n.purpose, n.severity, n.step, n.round, n.channel, n.address, n.person, n.page, n.created_at, n.due_at, n.state, n.attempts, n.attempted_at, n.delivered_at, n.provider_id, n.error, n.possible_duplicate
+             FROM notification n JOIN incident i ON i.id = n.incident WHERE i.detected_at >= ? AND i.detected_at < ? AND i.severity <= ? ORDER BY n.created_at, n.key",
+            from, to, gravest
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter().map(Notification::try_from).collect()
+    }
+
     /// Attempts that a crash cut off: whether they arrived is not known.
     pub async fn interrupted(&self) -> Result<Vec<Notification>, StoreError> {
         let rows = sqlx::query_as!(

@@ -1,0 +1,193 @@
+//! The SOC 2 evidence pack: what the seeds' "SOC 2 Audit Evidence" asks for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wf_evidence::report::chart::{self, Series};
+use wf_evidence::report::{Block, Column, Document, Figure, csv};
+use wf_model::{EntryKind, Incident, Severity, Timestamp};
+use wf_response::metrics::{self, Handled, Metrics};
+use wf_store::events::{Exact, Quick, StoredEvent};
+
+use super::{Period, percent, span, thousands};
+use crate::api::ApiError;
+use crate::controller::Controller;
+
+/// The gravest incidents are listed one by one.
+const LISTED: u8 = 2;
+
+impl Controller {
+    pub(super) async fn soc2_report(&self, period: &Period, all: bool, cancel: &Arc<AtomicBool>) -> Result<(Document, Vec<(String, Vec<u8>)>), ApiError> {
+        let (config, now, store) = (self.config(), Timestamp::now(), self.store());
+        let settings = &config.privacy;
+        let said = |t: Timestamp| settings.said(t);
+        let mut d = self.document("SOC 2 evidence", &format!("Security monitoring and response, {}", period.said()), Some(period)).await;
+        let mut files = Vec::new();
+
+        self.privacy.says("Collecting incidents", 0, 0);
+        let incidents: Vec<Incident> = store.incidents_since(period.from).await?.into_iter().filter(|i| i.detected_at < period.to).collect();
+        let first = store.first_actions(period.from).await?;
+        let handled: Vec<Handled> = incidents
+            .iter()
+            .map(|i| {
+                let (first_acknowledged, first_action) = first.get(&i.id).copied().unwrap_or_default();
+                Handled { incident: i, first_acknowledged, first_action }
+            })
+            .collect();
+        let numbers = metrics::metrics(now, &handled);
+        let total = numbers.first().cloned().unwrap_or_default();
+        let of = |s: Severity| numbers.iter().find(|m| m.severity == Some(s)).cloned().unwrap_or_default();
+        let buckets = period.buckets(settings);
+        let labels: Vec<String> = buckets.iter().map(|b| b.label.clone()).collect();
+
+        d.heading("In short");
+        let rates = store.rates(period.from, Timestamp::from_millis(period.to.millis() - 1), 1440).await?;
+        let events: u64 = rates.iter().map(|r| r.total).sum();
+        let (met, missed) = (total.sla_met, total.sla_missed);
+        d.figures(vec![
+            Figure::new("Events", thousands(events), "received and evaluated", false),
+            Figure::new("Incidents", thousands(total.incidents), format!("{} P1, {} P2", of(Severity::P1).incidents, of(Severity::P2).incidents), false),
+            Figure::new("Acknowledged in time", percent(met, met + missed), format!("{met} of {} P1 and P2", met + missed), missed > 0),
+            Figure::new("False positives", percent(total.false_positives, total.verdicts), format!("{} of {} verdicts", total.false_positives, total.verdicts), total.false_positive_rate().is_some_and(|r| r > metrics::FALSE_POSITIVES)),
+        ]);
+        let by_bucket = |keep: &dyn Fn(&Incident) -> bool| -> Vec<Option<f64>> { buckets.iter().map(|b| Some(incidents.iter().filter(|i| i.detected_at >= b.from && i.detected_at < b.to && keep(i)).count() as f64)).collect() };
+        let load: Vec<Series> = Severity::ALL.into_iter().enumerate().map(|(n, s)| Series { name: s.to_string(), colour: chart::SEVERITY[n], values: by_bucket(&|i| i.severity == s) }).collect();
+        d.chart("Incidents by severity", chart::stacked(&labels, &load, ""));
+        let spread = |value: &dyn Fn(&Metrics) -> f64, n: &dyn Fn(&Metrics) -> u64| -> Vec<Option<f64>> {
+            buckets
+                .iter()
+                .map(|b| {
+                    let mine: Vec<Handled> = handled.iter().filter(|h| h.incident.detected_at >= b.from && h.incident.detected_at < b.to && h.incident.severity >= Severity::P2).map(|h| Handled { incident: h.incident, first_acknowledged: h.first_acknowledged, first_action: h.first_action }).collect();
+                    metrics::metrics(now, &mine).first().filter(|m| n(m) > 0).map(|m| (value(m) / 6000.0).round() / 10.0)
+                })
+                .collect()
+        };
+        d.chart("Minutes to acknowledge, P1 and P2 (median)", chart::lines(&labels, &[Series { name: "MTTA".into(), colour: chart::ACCENT, values: spread(&|m| m.acknowledge.median, &|m| m.acknowledge.n) }], ""));
+        d.chart("Minutes to resolve, P1 and P2 (median)", chart::lines(&labels, &[Series { name: "MTTR".into(), colour: chart::ACCENT, values: spread(&|m| m.resolve.median, &|m| m.resolve.n) }], ""));
+
+        d.heading("1  Monitoring configuration");
+        let (rules, _) = crate::engine::load_rules(&config);
+        let described = rules.described();
+        let mut per_rule: HashMap<&str, u64> = HashMap::new();
+        for i in &incidents {
+            *per_rule.entry(&i.rule).or_default() += 1;
+        }
+        let rows = described.iter().map(|r| vec![r.title.clone(), r.kind.clone(), r.severity.map_or_else(|| "–".to_owned(), |s| s.to_string()), r.threshold.clone(), thousands(per_rule.get(r.id.as_str()).copied().unwrap_or(0)), r.id.clone()]);
+        d.table("rules", &format!("{} rules in force when this was made.", described.len()), vec![Column::new("rule", 3.0), Column::new("type", 2.4), Column::new("", 0.6), Column::new("threshold", 3.0), Column::number("incidents"), Column::new("id", 2.2)], rows.collect(), 200, "No rule is in force.");
+        let feeds = self.feeds().await?;
+        let rows = feeds.feeds.iter().map(|f| vec![f.name.clone(), f.state.clone(), f.mapping.clone(), f.delivery.clone(), thousands(f.counts.received), thousands(f.counts.stored), thousands(f.counts.duplicates), thousands(f.counts.quarantined), f.last_event.map(|t| said(Timestamp::from_millis(t))).unwrap_or_default()]);
+        d.table("feeds", "Monitored sources. received = stored + duplicates + quarantined + filtered + discarded + in flight, always.", vec![Column::new("feed", 1.6), Column::new("state", 1.0), Column::new("mapping", 1.6), Column::new("delivery", 1.2), Column::number("received"), Column::number("stored"), Column::number("dupl."), Column::number("quar."), Column::new("last event", 2.0)], rows.collect(), 100, "No feed is set up.");
+        let rows = feeds.gaps.iter().filter(|g| g.to >= period.from.millis() && g.from < period.to.millis()).map(|g| vec![g.feed.clone(), said(Timestamp::from_millis(g.from)), said(Timestamp::from_millis(g.to)), g.reason.clone(), g.estimated.map(thousands).unwrap_or_default()]);
+        d.table("gaps", "Blind spots: times in which a feed may have missed something.", vec![Column::new("feed", 1.4), Column::new("from", 2.2), Column::new("to", 2.2), Column::new("why", 2.0), Column::number("est. events")], rows.collect(), 200, "No feed had a gap in the period.");
+        let plan = self.plan();
+        let rows = Severity::ALL.into_iter().map(|s| {
+            let view = crate::views::PolicyView::of(s, &plan, now);
+            vec![s.to_string(), serde_json::to_value(&view).ok().and_then(|v| v["name"].as_str().map(str::to_owned)).unwrap_or_default(), plan.channels_for(s).join(", "), metrics::SLA_ACKNOWLEDGE.iter().find(|(x, _)| *x == s).map_or_else(|| "–".to_owned(), |(_, d)| crate::spoken(*d))]
+        });
+        d.table("escalation", "Who is told of what.", vec![Column::new("", 0.6), Column::new("policy", 2.0), Column::new("channels", 3.0), Column::new("to be acknowledged within", 2.0)], rows.collect(), 10, "");
+
+        self.privacy.says("Collecting responses", 0, 0);
+        d.heading("2  Response records");
+        let timelines = store.timelines_between(period.from, period.to, LISTED).await?;
+        let mut notes: BTreeMap<u64, Vec<&wf_model::TimelineEntry>> = BTreeMap::new();
+        for (n, entry) in &timelines {
+            notes.entry(*n).or_default().push(entry);
+        }
+        let span_of = |end: Option<Timestamp>, begin: Timestamp| end.map(|e| span(e.since(begin).as_millis() as f64)).unwrap_or_default();
+        let grave: Vec<&Handled> = handled.iter().filter(|h| h.incident.severity >= Severity::P2).collect();
+        let rows = grave.iter().map(|h| {
+            let i = h.incident;
+            let within = metrics::SLA_ACKNOWLEDGE.iter().find(|(s, _)| *s == i.severity).map(|(_, limit)| h.first_acknowledged.or(i.resolved_at).unwrap_or(now).since(i.detected_at) <= *limit);
+            vec![format!("#{}", i.number), i.severity.to_string(), i.title(), said(i.detected_at), span_of(Some(i.detected_at), i.first_seen), span_of(h.first_acknowledged, i.detected_at), span_of(i.resolved_at, i.detected_at), if within == Some(false) { "missed".into() } else { "met".into() }, i.verdict.map(|v| v.as_str().replace('_', " ")).unwrap_or_else(|| i.state.to_string())]
+        });
+        d.table("incidents", "Every incident of P1 and P2 with its times: to detect, to acknowledge, to resolve.", vec![Column::number("no."), Column::new("", 0.5), Column::new("what", 4.0), Column::new("detected", 2.2), Column::new("TTD", 1.0), Column::new("TTA", 1.0), Column::new("TTR", 1.0), Column::new("SLA", 0.9), Column::new("verdict", 1.3)], rows.collect(), 400, "There was no incident of P1 or P2 in the period.");
+        let entry_rows = |kinds: &[EntryKind]| -> Vec<Vec<String>> { notes.iter().flat_map(|(n, all)| all.iter().map(move |e| (*n, *e))).filter(|(_, e)| kinds.contains(&e.kind)).map(|(n, e)| vec![format!("#{n}"), said(e.at), e.actor.to_string(), e.kind.as_str().replace('_', " "), e.text.clone()]).collect() };
+        let columns = || vec![Column::number("no."), Column::new("when", 2.2), Column::new("who", 1.6), Column::new("what", 1.6), Column::new("", 5.0)];
+        d.table("acknowledgements", "Who took what on, reopened and resolved it.", columns(), entry_rows(&[EntryKind::Acknowledged, EntryKind::Resolved, EntryKind::Reopened, EntryKind::Assigned, EntryKind::Withdrawn]), 300, "Nothing was acknowledged in the period.");
+        d.table("escalations", "Steps of the ladder that ran, and those that reached nobody.", columns(), entry_rows(&[EntryKind::Escalated, EntryKind::EscalationFailed, EntryKind::Reminded, EntryKind::Snoozed, EntryKind::Silenced]), 300, "Nothing had to be escalated in the period.");
+        let sent = store.notifications_between(period.from, period.to, LISTED).await?;
+        let number: HashMap<&wf_model::IncidentId, u64> = incidents.iter().map(|i| (&i.id, i.number)).collect();
+        let rows = sent.iter().map(|n| vec![n.incident.as_ref().and_then(|i| number.get(i)).map(|n| format!("#{n}")).unwrap_or_default(), said(n.created_at), n.to.channel.clone(), n.to.person.as_deref().map(|p| plan.name(p).to_owned()).unwrap_or_default(), n.purpose.as_str().to_owned(), n.state.as_str().to_owned(), n.delivered_at.map(said).unwrap_or_default(), n.provider_id.clone().unwrap_or_default()]);
+        d.table("messages", "Every message owed to somebody, with its receipt.", vec![Column::number("no."), Column::new("owed", 2.2), Column::new("over", 1.2), Column::new("to", 1.4), Column::new("why", 1.1), Column::new("state", 1.2), Column::new("arrived", 2.2), Column::new("receipt", 2.0)], rows.collect(), 300, "No message was owed in the period.");
+
+        d.heading("3  Security event logs");
+        let per: Vec<Option<f64>> = buckets.iter().map(|b| Some(rates.iter().filter(|r| r.from >= b.from && r.from < b.to).map(|r| r.total).sum::<u64>() as f64)).collect();
+        d.chart("Events received", chart::stacked(&labels, &[Series { name: "events".into(), colour: chart::ACCENT, values: per }], ""));
+        d.text(format!("{} events occurred in the period. Stored now and listed in events.csv, newest words left out: what was received, when, from which feed, what it is about, and which incident it belongs to.", thousands(events)));
+        if all {
+            let (bytes, n) = self.event_extract(period, cancel).await?;
+            files.push(("events.csv".to_owned(), bytes));
+            d.text(format!("events.csv has {} lines.", thousands(n)));
+        }
+        let retention = &config.retention;
+        d.table(
+            "retention-policy",
+            "How long each class of data is kept.",
+            vec![Column::new("class", 2.0), Column::new("kept for", 2.0)],
+            wf_privacy::retention::Class::ALL.iter().map(|c| vec![c.to_string(), retention.period(*c).to_string()]).collect(),
+            20,
+            "",
+        );
+
+        d.heading("4  Incident metrics");
+        let cell = |s: &metrics::Spread| if s.n == 0 { "–".to_owned() } else { format!("{} (mean {}, p95 {})", span(s.median), span(s.mean), span(s.p95)) };
+        let rows = numbers.iter().map(|m| vec![m.severity.map_or("all".to_owned(), |s| s.to_string()), thousands(m.incidents), cell(&m.detect), cell(&m.acknowledge), cell(&m.respond), cell(&m.resolve), percent(m.sla_met, m.sla_met + m.sla_missed), percent(m.false_positives, m.verdicts)]);
+        d.table("metrics", "Medians; mean and 95th percentile in brackets.", vec![Column::new("", 0.6), Column::number("incidents"), Column::new("MTTD", 2.0), Column::new("MTTA", 2.0), Column::new("MTT-Respond", 2.0), Column::new("MTT-Resolve", 2.0), Column::number("SLA"), Column::number("false pos.")], rows.collect(), 10, "");
+        let attainment: Vec<(String, f64, String)> = [Severity::P1, Severity::P2].into_iter().map(|s| of(s)).zip(["P1 within 15 min", "P2 within 1 h"]).filter(|(m, _)| m.sla_met + m.sla_missed > 0).map(|(m, name)| (name.to_owned(), m.sla_met as f64 / (m.sla_met + m.sla_missed) as f64, percent(m.sla_met, m.sla_met + m.sla_missed))).collect();
+        if !attainment.is_empty() {
+            d.chart("Acknowledged within the agreed time", chart::ranks(&attainment, Some(1.0)));
+        }
+        let mut top: Vec<(&str, u64)> = incidents.iter().fold(BTreeMap::<&str, u64>::new(), |mut m, i| { *m.entry(&i.rule_title).or_default() += 1; m }).into_iter().collect();
+        top.sort_by(|a, b| b.1.cmp(&a.1));
+        if !top.is_empty() {
+            d.chart("Incidents by rule", chart::ranks(&top.iter().take(10).map(|(name, n)| ((*name).to_owned(), *n as f64, thousands(*n))).collect::<Vec<_>>(), None));
+        }
+        d.blocks.push(Block::Formulas { items: metrics::FORMULAS.iter().map(|(n, f)| ((*n).to_owned(), (*f).to_owned())).collect() });
+
+        d.heading("5  Audit log");
+        let verdict = self.audit_verify(None).await?;
+        d.pairs(vec![
+            ("Integrity", verdict.integrity),
+            ("Completeness", verdict.completeness),
+            ("Checkpoint", format!("{} entries, root {}", d.checkpoint.size, d.checkpoint.root)),
+            ("Signing key", d.checkpoint.key.clone()),
+            ("How to check", "README.txt in the pack: with sha256sum and openssl alone, with the Python script, or with watchfloorctl evidence verify".into()),
+            ("An auditor's access", "a person with the role auditor searches, shows, exports and verifies, in the window and with watchfloorctl, and changes nothing".into()),
+        ]);
+        d.text("What this cannot show: somebody with the rights and the keys of the officer's own account could have rewritten what came after the last checkpoint that somebody else holds. Every report and every digest carries one.");
+        Ok((d, files))
+    }
+
+    /// Every stored event of the period as a line, without the words it came in with.
+    async fn event_extract(&self, period: &Period, cancel: &Arc<AtomicBool>) -> Result<(Vec<u8>, u64), ApiError> {
+        let (from, to) = (period.from, period.to);
+        let quick: Quick = Arc::new(|_: &str| true);
+        let rows: Arc<Mutex<BTreeMap<u64, Vec<[String; 9]>>>> = Arc::default();
+        // Lines are made where the event is read; only they are kept.
+        let lines = rows.clone();
+        let exact: Exact = Arc::new(move |e: &StoredEvent| {
+            if e.occurred_at < from || e.occurred_at >= to {
+                return false;
+            }
+            let field = |names: &[&str]| names.iter().find_map(|n| e.fields.get(*n)).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).unwrap_or_default();
+            let row = [e.seq.0.to_string(), e.occurred_at.rfc3339(), e.received_at.rfc3339(), e.feed.to_string(), field(&["event.action"]), field(&["user.name", "user.id", "user.email"]), field(&["source.ip"]), field(&["watchfloor.severity"]), field(&["watchfloor.incident"])];
+            lines.lock().unwrap_or_else(PoisonError::into_inner).entry(e.seq.0 >> 12).or_default().push(row);
+            false
+        });
+        let what = "Collecting events";
+        self.store().sift(&quick, &exact, cancel, |p| self.privacy.says(what, p.looked_at, p.total), |_| {}).await?;
+        if cancel.load(Ordering::Relaxed) {
+            return Err(ApiError::new(crate::api::ErrorCode::Refused, "cancelled"));
+        }
+        drop(exact);
+        tokio::task::spawn_blocking(move || {
+            let mut rows: Vec<[String; 9]> = std::mem::take(&mut *rows.lock().unwrap_or_else(PoisonError::into_inner)).into_values().flatten().collect();
+            rows.sort_by_key(|r| r[0].parse::<u64>().unwrap_or_default());
+            let n = rows.len() as u64;
+            (csv::rows(["seq", "occurred_at", "received_at", "feed", "action", "who", "source", "severity", "incident"], rows.iter().map(|r| r.iter().map(String::as_str))), n)
+        })
+        .await
+        .map_err(ApiError::failed)
+    }
+}

@@ -1,0 +1,187 @@
+//! Privacy and reports as they are shown: the records as they are, with what follows from them today.
+
+use serde::{Deserialize, Serialize};
+use specta::Type;
+use wf_privacy::activity::Activity;
+use wf_privacy::breach::Breach;
+use wf_privacy::consent::Consent;
+use wf_privacy::request::Request;
+use wf_privacy::retention::{ClassRun, Hold, Run};
+
+use super::{Millis, millis};
+
+/// A request with its deadline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct RequestView {
+    #[serde(flatten)]
+    pub request: Request,
+    /// The last day on which the answer is in time.
+    pub due: String,
+    pub due_reasoning: String,
+    /// Negative: late by so many.
+    pub days_left: i32,
+    pub late: bool,
+    pub clock_stopped: bool,
+    pub open: bool,
+    pub article: String,
+    pub may_be_duplicate_of: Option<f64>,
+    pub approvals_needed: u32,
+}
+
+/// A breach with its clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct BreachView {
+    #[serde(flatten)]
+    pub breach: Breach,
+    /// 72 hours after awareness.
+    pub due: Option<Millis>,
+    /// The clock runs.
+    pub runs: bool,
+    pub open: bool,
+    /// What Art. 33(3) still wants.
+    pub missing: Vec<String>,
+}
+
+impl From<Breach> for BreachView {
+    fn from(b: Breach) -> Self {
+        Self { due: b.due().map(millis), runs: b.clock_runs(), open: b.is_open(), missing: b.content.missing().into_iter().map(str::to_owned).collect(), breach: b }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct ConsentView {
+    #[serde(flatten)]
+    pub consent: Consent,
+    pub standing: String,
+}
+
+/// Everything the privacy room shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct PrivacyBoard {
+    pub requests: Vec<RequestView>,
+    pub breaches: Vec<BreachView>,
+    pub valid_consents: u32,
+    pub expired_consents: u32,
+    pub withdrawn_consents: u32,
+    /// The newest.
+    pub consents: Vec<ConsentView>,
+    pub activities: Vec<Activity>,
+    pub holds: Vec<Hold>,
+    /// People who can approve, other than whoever sits here.
+    pub approvers: Vec<String>,
+    pub contact: String,
+    pub today: String,
+    pub connectors: Vec<String>,
+}
+
+/// What of privacy cannot wait.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Type)]
+pub struct PrivacyBadge {
+    /// Open requests due within a week, or late.
+    pub due: u32,
+    pub late: u32,
+    /// The breach whose 72 hours end first.
+    pub breach: Option<f64>,
+    pub breach_due: Option<Millis>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct PlaceView {
+    pub place: String,
+    pub found: f64,
+    pub kept: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct SampleView {
+    pub place: String,
+    pub at: Option<Millis>,
+    pub text: String,
+    pub kept: Option<String>,
+}
+
+/// What is held about a subject.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct SubjectView {
+    pub identifiers: Vec<String>,
+    pub places: Vec<PlaceView>,
+    pub samples: Vec<SampleView>,
+    pub cancelled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct OverUser {
+    pub user: String,
+    pub events: f64,
+    pub oldest: Millis,
+}
+
+/// Users in events that are over their time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct OverRetention {
+    pub users: f64,
+    pub named: Vec<OverUser>,
+    /// `false`: there is so much that only its beginning was looked at.
+    pub complete: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct RetentionView {
+    pub classes: Vec<ClassRun>,
+    pub runs: Vec<Run>,
+    pub over_retention: OverRetention,
+    pub scheduled: Vec<String>,
+    pub run_at: Option<String>,
+    pub approvals: u32,
+    pub approvers: Vec<String>,
+}
+
+/// A long work under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct JobView {
+    pub what: String,
+    pub done: f64,
+    pub total: f64,
+}
+
+/// A page of a report, as a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct ReportPreview {
+    pub title: String,
+    /// SVG.
+    pub pages: Vec<String>,
+    pub count: u32,
+}
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct LeafView {
+    pub index: f64,
+    pub at: String,
+    pub action: String,
+    pub actor: String,
+    pub subject: String,
+    /// JSON; `None` once erased.
+    pub details: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct AuditPage {
+    pub rows: Vec<LeafView>,
+    pub total: f64,
+    /// Where to go on.
+    pub next: Option<f64>,
+}
+
+/// That an entry is in the log: everything a stranger needs to check it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct ProofView {
+    pub index: f64,
+    pub size: f64,
+    pub root: String,
+    pub leaf_hash: String,
+    pub path: Vec<String>,
+    pub checkpoint: String,
+    /// Checked here just now.
+    pub holds: bool,
+}
