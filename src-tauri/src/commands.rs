@@ -14,7 +14,8 @@ use tauri::{AppHandle, Manager as _, State};
 use tauri_plugin_dialog::DialogExt as _;
 use tauri_specta::{Builder, collect_commands};
 use wf_app::Controller;
-use wf_app::api::{Action, ApiError};
+use wf_app::api::{Action, ApiError, PrivacyAction, ReportWanted};
+use wf_app::reports::KeptReport;
 use wf_app::views::*;
 
 use crate::console::{Console, ConsoleView};
@@ -276,6 +277,108 @@ async fn verify_audit(console: State<'_, Console>) -> Answer<AuditVerdict> {
 
 #[tauri::command]
 #[specta::specta]
+async fn privacy_board(console: State<'_, Console>) -> Answer<PrivacyBoard> {
+    at(&console)?.privacy_board().await
+}
+
+/// Gives the number of the record that was changed, where it has one.
+#[tauri::command]
+#[specta::specta]
+async fn privacy_act(console: State<'_, Console>, action: PrivacyAction) -> Answer<Option<f64>> {
+    at(&console)?.privacy(&action).await.map(|v| v["number"].as_f64())
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn find_subject(app: AppHandle, console: State<'_, Console>, identifiers: Vec<String>, progress: Channel<SearchProgress>) -> Answer<SubjectView> {
+    let cancel = app.state::<Searching>().begin();
+    at(&console)?.find_subject(&identifiers, 200, &mut |p| drop(progress.send(p)), &cancel).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn retention(console: State<'_, Console>) -> Answer<RetentionView> {
+    at(&console)?.retention().await
+}
+
+#[tauri::command]
+#[specta::specta]
+fn job(console: State<'_, Console>) -> Answer<Option<JobView>> {
+    Ok(at(&console)?.privacy.job())
+}
+
+#[tauri::command]
+#[specta::specta]
+fn cancel_job(console: State<'_, Console>) -> Answer<()> {
+    at(&console)?.privacy.cancel();
+    Ok(())
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn preview_report(console: State<'_, Console>, wanted: ReportWanted) -> Answer<ReportPreview> {
+    at(&console)?.report_preview(&wanted).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn make_report(console: State<'_, Console>, wanted: ReportWanted) -> Answer<KeptReport> {
+    at(&console)?.report(&wanted).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn reports(console: State<'_, Console>) -> Answer<Vec<KeptReport>> {
+    at(&console)?.reports().await
+}
+
+/// Asks in a native dialog where a file of the exports folder is to be copied to.
+#[tauri::command]
+#[specta::specta]
+async fn save_export(app: AppHandle, console: State<'_, Console>, name: String) -> Answer<()> {
+    let from = at(&console)?.export_file(&name)?;
+    save_as(&app, &name, move |to| std::fs::copy(&from, to).map(|_| ()));
+    Ok(())
+}
+
+/// `consents` or `activities`, as CSV, saved through a native dialog.
+#[tauri::command]
+#[specta::specta]
+async fn save_list(app: AppHandle, console: State<'_, Console>, list: String) -> Answer<()> {
+    let controller = at(&console)?;
+    let text = match list.as_str() {
+        "consents" => controller.consents_csv().await?,
+        "activities" => controller.activities_csv().await?,
+        other => return Err(ApiError::invalid(format!("there is no list '{other}'"))),
+    };
+    save_as(&app, &format!("{list}.csv"), move |to| wf_app::config::write_bytes(to, text.as_bytes()));
+    Ok(())
+}
+
+fn save_as(app: &AppHandle, name: &str, write: impl FnOnce(&std::path::Path) -> std::io::Result<()> + Send + 'static) {
+    let shown = app.clone();
+    app.dialog().file().set_file_name(name).save_file(move |chosen| {
+        let Some(path) = chosen.and_then(|c| c.into_path().ok()) else { return };
+        if let Err(e) = write(&path) {
+            shown.dialog().message(format!("{}: {e}", path.display())).title("The file could not be written").show(|_| {});
+        }
+    });
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn audit_entries(console: State<'_, Console>, query: String, before: Option<f64>) -> Answer<AuditPage> {
+    at(&console)?.audit_entries(&query, before, 200).await
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn audit_proof(console: State<'_, Console>, index: f64) -> Answer<ProofView> {
+    at(&console)?.audit_proof(index).await
+}
+
+#[tauri::command]
+#[specta::specta]
 fn hide_window(app: AppHandle) {
     window::hide(&app);
 }
@@ -291,7 +394,7 @@ pub fn builder() -> Builder<tauri::Wry> {
     // Times in milliseconds and counts: all below 2^53.
     Builder::new().dangerously_cast_bigints_to_number().commands(collect_commands![
         console, retry_start, recover, show_recovery_key, watch_ticks, overview, pull_live, search_events, cancel_search, event, rates, incidents, incident, act,
-        silences, preview_silence, add_silence, end_silence, on_call, readiness, add_override, channels, test_channel, drill, metrics, feeds, test_feed, restart_feed, add_feed, try_demo, health, verify_audit, hide_window, quit,
+        silences, preview_silence, add_silence, end_silence, on_call, readiness, add_override, channels, test_channel, drill, metrics, feeds, test_feed, restart_feed, add_feed, try_demo, health, verify_audit, privacy_board, privacy_act, find_subject, retention, job, cancel_job, preview_report, make_report, reports, save_export, save_list, audit_entries, audit_proof, hide_window, quit,
     ])
 }
 

@@ -41,16 +41,21 @@ pub async fn follow(app: &AppHandle) {
         let mut shown = None;
         loop {
             let open = controller.open_urgent().await.unwrap_or_default();
-            if shown.replace(open) != Some(open)
+            let clock = controller.breach_clock().await;
+            if shown.replace((open, clock.clone())) != Some((open, clock.clone()))
                 && let Some(tray) = app.tray_by_id(ID)
             {
                 let [p1, p2] = open;
-                let text = if p1 + p2 == 0 { "Watchfloor: quiet".to_owned() } else { format!("Watchfloor: {p1} P1, {p2} P2 open") };
+                let mut text = if p1 + p2 == 0 { "Watchfloor: quiet".to_owned() } else { format!("Watchfloor: {p1} P1, {p2} P2 open") };
+                if let Some(clock) = clock {
+                    text = format!("{text}. {clock}");
+                }
                 let title = (p1 + p2 > 0).then(|| (p1 + p2).to_string());
                 // A desktop without a tray has nothing to update.
                 let _shown = tray.set_tooltip(Some(text)).and(tray.set_title(title)).is_ok();
             }
-            if tick.changed().await.is_err() {
+            // A quiet console still shows how the time of a breach runs out.
+            if let Ok(Err(_)) = tokio::time::timeout(std::time::Duration::from_secs(60), tick.changed()).await {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;

@@ -492,6 +492,31 @@ impl Controller {
         })
     }
 
+    /// Entries of the audit log, the newest first, that hold every word of the query.
+    pub async fn audit_entries(&self, query: &str, before: Option<f64>, limit: u32) -> Result<AuditPage, ApiError> {
+        let words: Vec<String> = query.to_lowercase().split_whitespace().take(20).map(str::to_owned).collect();
+        let limit = limit.clamp(1, 500) as usize;
+        let leaves = self.store().audit_page(&words, before.map(|b| b.max(0.0) as u64), limit).await?;
+        let next = (leaves.len() == limit).then(|| leaves.last().map(|l| l.index as f64)).flatten();
+        let total = self.ledger.log().await.size() as f64;
+        Ok(AuditPage { rows: leaves.iter().map(LeafView::from).collect(), total, next })
+    }
+
+    /// That one entry is in the log, as a stranger can check it.
+    pub async fn audit_proof(&self, index: f64) -> Result<ProofView, ApiError> {
+        use wf_evidence::tree::{Tree, root_from_proof};
+        let log = self.ledger.log().await;
+        let checkpoint = log.checkpoint(Timestamp::now());
+        let mut hashes = self.store().audit_hashes().await?;
+        hashes.truncate(checkpoint.size as usize);
+        let at = index.max(0.0) as usize;
+        let leaf = *hashes.get(at).ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("the log has no entry {at}")))?;
+        let path = tokio::task::spawn_blocking(move || Tree::new(hashes).inclusion_proof(at)).await.map_err(ApiError::failed)?;
+        let holds = root_from_proof(leaf, at as u64, checkpoint.size, &path) == Some(checkpoint.root);
+        let hex = wf_evidence::report::pack::hex;
+        Ok(ProofView { index: at as f64, size: checkpoint.size as f64, root: hex(&checkpoint.root), leaf_hash: hex(&leaf), path: path.iter().map(|h| hex(h)).collect(), checkpoint: checkpoint.note, holds })
+    }
+
     /// What an auditor checks without us. The export is itself an entry of the log.
     pub async fn audit_export(&self) -> Result<Export, ApiError> {
         self.ledger

@@ -72,6 +72,25 @@ impl Store {
             .collect()
     }
 
+    /// Leaves below `before` whose header or details hold every one of `words` (in lower case), the newest first; at most `limit`.
+    pub async fn audit_page(&self, words: &[String], before: Option<u64>, limit: usize) -> Result<Vec<Leaf>, StoreError> {
+        let (mut out, mut below) = (Vec::new(), before.map_or(i64::MAX, |b| b as i64));
+        loop {
+            let rows = sqlx::query!(r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf WHERE idx < ? ORDER BY idx DESC LIMIT 1000"#, below).fetch_all(&self.readers).await?;
+            let Some(last) = rows.last() else { return Ok(out) };
+            below = last.idx;
+            for r in rows {
+                let text = format!("{} {}", r.header, r.payload.as_deref().unwrap_or_default()).to_lowercase();
+                if words.iter().all(|w| text.contains(w)) {
+                    out.push(Leaf { index: r.idx as u64, header: r.header, payload: r.payload, salt: r.salt, payload_hash: hash(&r.payload_hash)?, hash: hash(&r.hash)? });
+                    if out.len() == limit {
+                        return Ok(out);
+                    }
+                }
+            }
+        }
+    }
+
     /// All checkpoints, by size.
     pub async fn audit_checkpoints(&self) -> Result<Vec<SignedCheckpoint>, StoreError> {
         let rows = sqlx::query!(r#"SELECT size AS "size!", root, at, note FROM audit_checkpoint ORDER BY size"#).fetch_all(&self.readers).await?;

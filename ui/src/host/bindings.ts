@@ -37,6 +37,22 @@ export const commands = {
 	tryDemo: () => typedError<null, ApiError>(__TAURI_INVOKE("try_demo")),
 	health: () => typedError<HealthView_Serialize, ApiError>(__TAURI_INVOKE("health")),
 	verifyAudit: () => typedError<AuditVerdict, ApiError>(__TAURI_INVOKE("verify_audit")),
+	privacyBoard: () => typedError<PrivacyBoard_Serialize, ApiError>(__TAURI_INVOKE("privacy_board")),
+	/**  Gives the number of the record that was changed, where it has one. */
+	privacyAct: (action: PrivacyAction_Deserialize) => typedError<number | null, ApiError>(__TAURI_INVOKE("privacy_act", { action })),
+	findSubject: (identifiers: string[], progress: Channel<SearchProgress>) => typedError<SubjectView_Serialize, ApiError>(__TAURI_INVOKE("find_subject", { identifiers, progress })),
+	retention: () => typedError<RetentionView_Serialize, ApiError>(__TAURI_INVOKE("retention")),
+	job: () => typedError<JobView | null, ApiError>(__TAURI_INVOKE("job")),
+	cancelJob: () => typedError<null, ApiError>(__TAURI_INVOKE("cancel_job")),
+	previewReport: (wanted: ReportWanted_Deserialize) => typedError<ReportPreview, ApiError>(__TAURI_INVOKE("preview_report", { wanted })),
+	makeReport: (wanted: ReportWanted_Deserialize) => typedError<KeptReport, ApiError>(__TAURI_INVOKE("make_report", { wanted })),
+	reports: () => typedError<KeptReport[], ApiError>(__TAURI_INVOKE("reports")),
+	/**  Asks in a native dialog where a file of the exports folder is to be copied to. */
+	saveExport: (name: string) => typedError<null, ApiError>(__TAURI_INVOKE("save_export", { name })),
+	/**  `consents` or `activities`, as CSV, saved through a native dialog. */
+	saveList: (list: string) => typedError<null, ApiError>(__TAURI_INVOKE("save_list", { list })),
+	auditEntries: (query: string, before: number | null) => typedError<AuditPage_Serialize, ApiError>(__TAURI_INVOKE("audit_entries", { query, before })),
+	auditProof: (index: number | null) => typedError<ProofView, ApiError>(__TAURI_INVOKE("audit_proof", { index })),
 	hideWindow: () => __TAURI_INVOKE<void>("hide_window"),
 	quit: () => __TAURI_INVOKE<void>("quit"),
 };
@@ -117,10 +133,87 @@ export type Action_Serialize =
 /**  These batches of matches are moved out into a new incident. */
 { do: "split"; versions: number[] };
 
+/**  One activity, as Art. 30(1) has it described. */
+export type Activity = Activity_Serialize | Activity_Deserialize;
+
+/**  One activity, as Art. 30(1) has it described. */
+export type Activity_Deserialize = {
+	number?: number | null,
+	version?: number | null,
+	name?: string,
+	/**  (a) The controller and its contacts. */
+	controller?: string,
+	/**  (b) */
+	purposes?: string,
+	/**  Art. 6: on which basis. */
+	legal_basis?: string,
+	/**  (c) */
+	subject_categories?: string,
+	data_categories?: string,
+	/**  (d) */
+	recipients?: string,
+	/**  (e) To third countries, with the safeguards. */
+	transfers?: string,
+	/**  (f) */
+	retention?: string,
+	/**  (g) */
+	security?: string,
+	/**  It is no longer done; it stays in the record. */
+	ended?: boolean,
+};
+
+/**  One activity, as Art. 30(1) has it described. */
+export type Activity_Serialize = {
+	number: number | null,
+	version: number | null,
+	name: string,
+	/**  (a) The controller and its contacts. */
+	controller: string,
+	/**  (b) */
+	purposes: string,
+	/**  Art. 6: on which basis. */
+	legal_basis: string,
+	/**  (c) */
+	subject_categories: string,
+	data_categories: string,
+	/**  (d) */
+	recipients: string,
+	/**  (e) To third countries, with the safeguards. */
+	transfers: string,
+	/**  (f) */
+	retention: string,
+	/**  (g) */
+	security: string,
+	/**  It is no longer done; it stays in the record. */
+	ended: boolean,
+};
+
 /**  Why a request was not done. The page and the CLI branch on `code`; `message` is a sentence for a person. */
 export type ApiError = {
 	code: ErrorCode,
 	message: string,
+};
+
+/**  A second person agreed. */
+export type Approval = {
+	at: number | null,
+	by: string,
+};
+
+export type AuditPage = AuditPage_Serialize | AuditPage_Deserialize;
+
+export type AuditPage_Deserialize = {
+	rows: LeafView_Deserialize[],
+	total: number | null,
+	/**  Where to go on. */
+	next?: number | null,
+};
+
+export type AuditPage_Serialize = {
+	rows: LeafView_Serialize[],
+	total: number | null,
+	/**  Where to go on. */
+	next: number | null,
 };
 
 export type AuditVerdict = {
@@ -129,6 +222,92 @@ export type AuditVerdict = {
 	completeness: string,
 	leaves: number,
 	checkpoints: number,
+};
+
+export type Breach = Breach_Serialize | Breach_Deserialize;
+
+/**  Where a breach stands. */
+export type BreachState = 
+/**  Nobody knows yet whether it is one. */
+"suspected" | 
+/**  It is one: the 72 hours run. */
+"aware" | 
+/**  The authority was notified; more may follow in phases. */
+"notified" | 
+/**  Unlikely to result in a risk (Art. 33(1)): in the register, and not notified. */
+"not_notifiable" | 
+/**  It was none. */
+"dismissed" | "closed";
+
+/**  A breach with its clock. */
+export type BreachView = BreachView_Serialize | BreachView_Deserialize;
+
+/**  A breach with its clock. */
+export type BreachView_Deserialize = {
+	/**  72 hours after awareness. */
+	due?: number | null,
+	/**  The clock runs. */
+	runs: boolean,
+	open: boolean,
+	/**  What Art. 33(3) still wants. */
+	missing: string[],
+} & Breach_Deserialize;
+
+/**  A breach with its clock. */
+export type BreachView_Serialize = {
+	/**  72 hours after awareness. */
+	due: number | null,
+	/**  The clock runs. */
+	runs: boolean,
+	open: boolean,
+	/**  What Art. 33(3) still wants. */
+	missing: string[],
+} & Breach_Serialize;
+
+export type Breach_Deserialize = {
+	number: number | null,
+	version: number | null,
+	title: string,
+	state: BreachState,
+	/**  Numbers of the incidents it is about. */
+	incidents: (number | null)[],
+	/**  When it was first suspected, who decided so, and why. */
+	suspected: Entry,
+	/**  From when there is a reasonable degree of certainty: the 72 hours run from here. Who decided so, and why. */
+	aware?: Entry | null,
+	content: Content_Deserialize,
+	phases: Phase_Deserialize[],
+	subjects?: Subjects_Deserialize | null,
+	/**  The risk reasoning, when it is not notified. */
+	not_notified_because?: string | null,
+	/**  The reasons for the delay, when it was notified after 72 hours (Art. 33(1)). */
+	delay_reason?: string | null,
+	/**  Hours after awareness at which the privacy officer was told. */
+	reminded: (number | null)[],
+	history: Entry[],
+};
+
+export type Breach_Serialize = {
+	number: number | null,
+	version: number | null,
+	title: string,
+	state: BreachState,
+	/**  Numbers of the incidents it is about. */
+	incidents: (number | null)[],
+	/**  When it was first suspected, who decided so, and why. */
+	suspected: Entry,
+	/**  From when there is a reasonable degree of certainty: the 72 hours run from here. Who decided so, and why. */
+	aware: Entry | null,
+	content: Content_Serialize,
+	phases: Phase_Serialize[],
+	subjects: Subjects_Serialize | null,
+	/**  The risk reasoning, when it is not notified. */
+	not_notified_because: string | null,
+	/**  The reasons for the delay, when it was notified after 72 hours (Art. 33(1)). */
+	delay_reason: string | null,
+	/**  Hours after awareness at which the privacy officer was told. */
+	reminded: (number | null)[],
+	history: Entry[],
 };
 
 export type ChannelView = ChannelView_Serialize | ChannelView_Deserialize;
@@ -181,6 +360,77 @@ export type CheckView_Serialize = {
 	action: ActionView_Serialize | null,
 };
 
+/**  A class of data, with a time of its own. */
+export type Class = 
+/**  What came in, word by word; the mapped fields stay. */
+"raw" | 
+/**  Whole events. */
+"events" | 
+/**  What could not be read. */
+"quarantine" | 
+/**  Resolved incidents with their timeline and messages. */
+"incidents" | 
+/**  The details of audit entries; the entries and their proofs stay. */
+"audit" | 
+/**  Requests that are closed, and consents that ended. */
+"privacy";
+
+/**  What one run did, or would do, to one class. */
+export type ClassRun = {
+	class: Class,
+	period: string,
+	/**  What is older has been kept long enough. */
+	cutoff: number | null,
+	delete: number | null,
+	/**  Over their time, and kept by a hold. */
+	held: number | null,
+};
+
+/**  One consent of one subject to one purpose. */
+export type Consent = Consent_Serialize | Consent_Deserialize;
+
+export type ConsentView = ConsentView_Serialize | ConsentView_Deserialize;
+
+export type ConsentView_Deserialize = {
+	standing: string,
+} & Consent_Deserialize;
+
+export type ConsentView_Serialize = {
+	standing: string,
+} & Consent_Serialize;
+
+/**  One consent of one subject to one purpose. */
+export type Consent_Deserialize = {
+	number: number | null,
+	version: number | null,
+	subject: Identifier,
+	purpose: string,
+	/**  Which text they agreed to. */
+	text_version: string,
+	given: string,
+	/**  The last day it stands. */
+	expires?: string | null,
+	withdrawn?: string | null,
+	/**  How it was given: a form, a call. */
+	source: string,
+};
+
+/**  One consent of one subject to one purpose. */
+export type Consent_Serialize = {
+	number: number | null,
+	version: number | null,
+	subject: Identifier,
+	purpose: string,
+	/**  Which text they agreed to. */
+	text_version: string,
+	given: string,
+	/**  The last day it stands. */
+	expires: string | null,
+	withdrawn: string | null,
+	/**  How it was given: a form, a call. */
+	source: string,
+};
+
 /**
  *  What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded + in_flight`.
  *  `received` is counted when a record comes in, the fates when they are committed, `in_flight` is what is held in between.
@@ -201,6 +451,69 @@ export type ConsoleView = { state: "starting" } |
 { state: "locked"; kind: LockKind; message: string } | { state: "running"; 
 /**  Keys were made at this start: the officer should keep the recovery key. */
 fresh: boolean; version: string; key_store: string };
+
+/**  What Art. 33(3) asks for. May be incomplete: it is provided in phases (33(4)). */
+export type Content = Content_Serialize | Content_Deserialize;
+
+/**  What Art. 33(3) asks for. May be incomplete: it is provided in phases (33(4)). */
+export type Content_Deserialize = {
+	/**  (a) What happened. */
+	nature?: string,
+	subject_categories?: string,
+	subjects?: number | null,
+	record_categories?: string,
+	records?: number | null,
+	/**  (b) The data protection officer or another contact. */
+	contact?: string,
+	/**  (c) */
+	consequences?: string,
+	/**  (d) Taken or proposed, also to mitigate. */
+	measures?: string,
+};
+
+/**  What Art. 33(3) asks for. May be incomplete: it is provided in phases (33(4)). */
+export type Content_Serialize = {
+	/**  (a) What happened. */
+	nature: string,
+	subject_categories: string,
+	subjects: number | null,
+	record_categories: string,
+	records: number | null,
+	/**  (b) The data protection officer or another contact. */
+	contact: string,
+	/**  (c) */
+	consequences: string,
+	/**  (d) Taken or proposed, also to mitigate. */
+	measures: string,
+};
+
+/**  What is wrong and what is right instead (Art. 16). */
+export type Correction = {
+	/**  The name of a mapped field, as `user.name`; empty: wherever the value stands. */
+	field: string,
+	old: string,
+	new: string,
+};
+
+/**  What was done in one place. */
+export type Done = {
+	/**  `events`, `incidents`, `timeline` … */
+	place: string,
+	/**  How many hold the subject's data. */
+	found: number | null,
+	/**  How many were changed or removed. */
+	changed: number | null,
+	/**  How many were left as they are, and on which ground. */
+	kept: number | null,
+	ground: string,
+};
+
+/**  What was done, when, by whom: the history of a request or a breach. */
+export type Entry = {
+	at: number | null,
+	by: string,
+	text: string,
+};
 
 export type ErrorCode = 
 /**  The request itself is wrong. */
@@ -286,6 +599,32 @@ export type EventView_Serialize = {
 	skewed: boolean,
 	/**  Another event with this id and other content came before. */
 	conflict: boolean,
+};
+
+/**  Art. 34(3): why the subjects need not be told one by one. */
+export type Exemption = 
+/**  No high risk: Art. 34(1) does not ask for it. */
+"no_high_risk" | 
+/**  (a) The data is unintelligible to whoever has it, as by encryption. */
+"unintelligible" | 
+/**  (b) Later measures make sure that the risk is no longer likely. */
+"measures_taken" | 
+/**  (c) It would take a disproportionate effort: a public communication instead. */
+"public_communication";
+
+export type ExportFile = {
+	name: string,
+	sha256: string,
+	/**  It was removed again. */
+	removed: boolean,
+};
+
+/**  Two more months (Art. 12(3)), once. */
+export type Extension = {
+	reason: string,
+	/**  When the subject was told of it, which must be within the first month. */
+	notified: string,
+	by: string,
 };
 
 export type FeedView = FeedView_Serialize | FeedView_Deserialize;
@@ -409,6 +748,58 @@ export type HealthView_Serialize = {
 	/**  Sentences: rules that could not be loaded, a config that could not be read. */
 	problems: string[],
 };
+
+/**  What must not be deleted, whatever its age and whoever asks (Art. 17(3)(e), 18(2)). */
+export type Hold = Hold_Serialize | Hold_Deserialize;
+
+/**  What must not be deleted, whatever its age and whoever asks (Art. 17(3)(e), 18(2)). */
+export type Hold_Deserialize = {
+	number: number | null,
+	version: number | null,
+	title: string,
+	/**  The claim, the proceeding, the request. */
+	reason: string,
+	placed: Entry,
+	/**  Whole incidents by number, with their timeline, messages and events. */
+	incidents: (number | null)[],
+	/**  Data about these subjects, from these feeds, between these moments: every part that is given must fit. */
+	subject: Identifier[],
+	feeds: string[],
+	from?: number | null,
+	until?: number | null,
+	/**  The request for restriction (Art. 18) it carries out: what it covers is kept, and left out of reports. */
+	restriction?: number | null,
+	released?: Entry | null,
+};
+
+/**  What must not be deleted, whatever its age and whoever asks (Art. 17(3)(e), 18(2)). */
+export type Hold_Serialize = {
+	number: number | null,
+	version: number | null,
+	title: string,
+	/**  The claim, the proceeding, the request. */
+	reason: string,
+	placed: Entry,
+	/**  Whole incidents by number, with their timeline, messages and events. */
+	incidents: (number | null)[],
+	/**  Data about these subjects, from these feeds, between these moments: every part that is given must fit. */
+	subject: Identifier[],
+	feeds: string[],
+	from: number | null,
+	until: number | null,
+	/**  The request for restriction (Art. 18) it carries out: what it covers is kept, and left out of reports. */
+	restriction: number | null,
+	released: Entry | null,
+};
+
+/**  One identifier, as it was given. */
+export type Identifier = {
+	kind: IdentifierKind,
+	value: string,
+};
+
+/**  What kind of thing identifies somebody. */
+export type IdentifierKind = "email" | "ip" | "phone" | "user_id" | "name";
 
 /**  An incident's page. */
 export type IncidentDetail = IncidentDetail_Serialize | IncidentDetail_Deserialize;
@@ -545,12 +936,61 @@ export type IncidentView_Serialize = {
 	checklist: CheckView_Serialize[],
 };
 
+/**  A long work under way. */
+export type JobView = {
+	what: string,
+	done: number | null,
+	total: number | null,
+};
+
+/**  A report that was made, and where it is. */
+export type KeptReport = {
+	number: number | null,
+	version: number | null,
+	kind: string,
+	title: string,
+	subtitle: string,
+	made_at: number | null,
+	made_by: string,
+	files: ExportFile[],
+	/**  The folder they are in. */
+	folder: string,
+	/**  Of the audit log when it was made. */
+	size: number | null,
+	root: string,
+};
+
 /**  A step of an incident's ladder. */
 export type LadderStep = {
 	text: string,
 	/**  It has run. */
 	done: boolean,
 	wait: number,
+};
+
+/**  An entry of the audit log. */
+export type LeafView = LeafView_Serialize | LeafView_Deserialize;
+
+/**  An entry of the audit log. */
+export type LeafView_Deserialize = {
+	index: number | null,
+	at: string,
+	action: string,
+	actor: string,
+	subject: string,
+	/**  JSON; `None` once erased. */
+	details?: string | null,
+};
+
+/**  An entry of the audit log. */
+export type LeafView_Serialize = {
+	index: number | null,
+	at: string,
+	action: string,
+	actor: string,
+	subject: string,
+	/**  JSON; `None` once erased. */
+	details: string | null,
 };
 
 /**  Some of the newest events. */
@@ -688,6 +1128,31 @@ export type OnCallView_Serialize = {
 	shifts: ShiftView_Serialize[],
 };
 
+/**  What came of it. */
+export type Outcome = {
+	at: number | null,
+	by: string,
+	done: Done[],
+	/**  Files that were made for the subject, in the exports folder. */
+	files: ExportFile[],
+	/**  What else is to be said: backups, what could not be changed and why. */
+	remarks: string[],
+};
+
+/**  Users in events that are over their time. */
+export type OverRetention = {
+	users: number | null,
+	named: OverUser[],
+	/**  `false`: there is so much that only its beginning was looked at. */
+	complete: boolean,
+};
+
+export type OverUser = {
+	user: string,
+	events: number | null,
+	oldest: number,
+};
+
 /**  The status bar, the rail's badges, and the head of the Watch room. */
 export type OverviewView = OverviewView_Serialize | OverviewView_Deserialize;
 
@@ -711,6 +1176,7 @@ export type OverviewView_Deserialize = {
 	/**  Messages that wait to be sent. */
 	owed: number,
 	blocked?: string | null,
+	privacy: PrivacyBadge_Deserialize,
 	problems: string[],
 	/**  No feed is set up: the first run's screen is due. */
 	first_run: boolean,
@@ -736,6 +1202,7 @@ export type OverviewView_Serialize = {
 	/**  Messages that wait to be sent. */
 	owed: number,
 	blocked: string | null,
+	privacy: PrivacyBadge_Serialize,
 	problems: string[],
 	/**  No feed is set up: the first run's screen is due. */
 	first_run: boolean,
@@ -748,6 +1215,37 @@ export type PersonView = {
 	email: string,
 	phone: string,
 	time_zone: string,
+};
+
+/**  What was sent to the authority at once or in phases, as it was then. */
+export type Phase = Phase_Serialize | Phase_Deserialize;
+
+/**  What was sent to the authority at once or in phases, as it was then. */
+export type Phase_Deserialize = {
+	at: number | null,
+	by: string,
+	/**  What the authority calls it. */
+	reference: string,
+	content: Content_Deserialize,
+	/**  What it leaves for a later phase. */
+	missing: string[],
+};
+
+/**  What was sent to the authority at once or in phases, as it was then. */
+export type Phase_Serialize = {
+	at: number | null,
+	by: string,
+	/**  What the authority calls it. */
+	reference: string,
+	content: Content_Serialize,
+	/**  What it leaves for a later phase. */
+	missing: string[],
+};
+
+export type PlaceView = {
+	place: string,
+	found: number | null,
+	kept: number | null,
 };
 
 /**  What would happen to an incident of this severity that opens now. */
@@ -775,6 +1273,109 @@ export type PolicyView_Serialize = {
 	acknowledge_for: number | null,
 	/**  The daily digest takes it. */
 	digest: boolean,
+};
+
+/**  What a privacy officer does. */
+export type PrivacyAction = PrivacyAction_Serialize | PrivacyAction_Deserialize;
+
+/**  What a privacy officer does. */
+export type PrivacyAction_Deserialize = 
+/**  `received`: a day, today when left out. `subject`: identifiers as `email:ann@x.com`. `corrections`: field (or empty), old, new. */
+{ do: "add_request"; kind: string; received?: string | null; subject: string[]; contact?: string | null; note?: string | null; corrections: ([string, string, string])[] } | 
+/**  The next step of the way. After the identity check, `note` says how it was verified. */
+{ do: "advance"; request: number; note?: string | null } | { do: "ask"; request: number; question: string } | 
+/**  `ground`: identity or clarification. */
+{ do: "stop_clock"; request: number; ground: string; reason: string } | { do: "start_clock"; request: number } | 
+/**  `notified`: the day the subject was told, today when left out. */
+{ do: "extend"; request: number; reason: string; notified?: string | null } | { do: "refuse"; request: number; reason: string } | { do: "withdraw"; request: number; note?: string | null } | { do: "duplicate"; request: number; of: number } | { do: "correct"; request: number; field: string; old: string; new: string } | { do: "add_task"; request: number; system: string; owner: string } | { do: "task_done"; request: number; system: string; receipt: string } | { do: "call_connector"; request: number; system: string } | 
+/**  `code`: what the approver's authenticator shows now. */
+{ do: "approve"; request: number; approver: string; code: string } | { do: "execute"; request: number } | 
+/**  From incidents by number; none: from something else. */
+{ do: "open_breach"; incidents: number[]; title?: string | null; why: string; suspected?: string | null } | 
+/**  `at`: since when it is known, now when left out. */
+{ do: "aware"; breach: number; at?: string | null; why: string } | { do: "describe"; breach: number; content: Content_Deserialize } | { do: "notify"; breach: number; at?: string | null; reference?: string | null; delay_reason?: string | null } | { do: "not_notifiable"; breach: number; reasoning: string } | { do: "decide_subjects"; breach: number; exemption?: string | null; reason?: string | null; message?: string | null } | { do: "dismiss"; breach: number; why: string } | { do: "close_breach"; breach: number } | { do: "add_consent"; subject: string; purpose: string; text_version: string; given?: string | null; expires?: string | null; source?: string | null } | { do: "withdraw_consent"; consent: number; on?: string | null } | { do: "import_consents"; csv: string } | 
+/**  Number 0: a new one. */
+{ do: "put_activity"; activity: Activity_Deserialize } | { do: "import_activities"; csv: string } | { do: "add_hold"; title: string; reason: string; incidents: number[]; subject: string[]; feeds: string[]; from?: string | null; until?: string | null } | { do: "release_hold"; hold: number; reason: string } | { do: "run_retention"; approver?: string | null; code?: string | null };
+
+/**  What a privacy officer does. */
+export type PrivacyAction_Serialize = 
+/**  `received`: a day, today when left out. `subject`: identifiers as `email:ann@x.com`. `corrections`: field (or empty), old, new. */
+{ do: "add_request"; kind: string; received: string | null; subject: string[]; contact: string | null; note: string | null; corrections: ([string, string, string])[] } | 
+/**  The next step of the way. After the identity check, `note` says how it was verified. */
+{ do: "advance"; request: number; note: string | null } | { do: "ask"; request: number; question: string } | 
+/**  `ground`: identity or clarification. */
+{ do: "stop_clock"; request: number; ground: string; reason: string } | { do: "start_clock"; request: number } | 
+/**  `notified`: the day the subject was told, today when left out. */
+{ do: "extend"; request: number; reason: string; notified: string | null } | { do: "refuse"; request: number; reason: string } | { do: "withdraw"; request: number; note: string | null } | { do: "duplicate"; request: number; of: number } | { do: "correct"; request: number; field: string; old: string; new: string } | { do: "add_task"; request: number; system: string; owner: string } | { do: "task_done"; request: number; system: string; receipt: string } | { do: "call_connector"; request: number; system: string } | 
+/**  `code`: what the approver's authenticator shows now. */
+{ do: "approve"; request: number; approver: string; code: string } | { do: "execute"; request: number } | 
+/**  From incidents by number; none: from something else. */
+{ do: "open_breach"; incidents: number[]; title: string | null; why: string; suspected: string | null } | 
+/**  `at`: since when it is known, now when left out. */
+{ do: "aware"; breach: number; at: string | null; why: string } | { do: "describe"; breach: number; content: Content_Serialize } | { do: "notify"; breach: number; at: string | null; reference: string | null; delay_reason: string | null } | { do: "not_notifiable"; breach: number; reasoning: string } | { do: "decide_subjects"; breach: number; exemption: string | null; reason: string | null; message: string | null } | { do: "dismiss"; breach: number; why: string } | { do: "close_breach"; breach: number } | { do: "add_consent"; subject: string; purpose: string; text_version: string; given: string | null; expires: string | null; source: string | null } | { do: "withdraw_consent"; consent: number; on: string | null } | { do: "import_consents"; csv: string } | 
+/**  Number 0: a new one. */
+{ do: "put_activity"; activity: Activity_Serialize } | { do: "import_activities"; csv: string } | { do: "add_hold"; title: string; reason: string; incidents: number[]; subject: string[]; feeds: string[]; from: string | null; until: string | null } | { do: "release_hold"; hold: number; reason: string } | { do: "run_retention"; approver: string | null; code: string | null };
+
+/**  What of privacy cannot wait. */
+export type PrivacyBadge = PrivacyBadge_Serialize | PrivacyBadge_Deserialize;
+
+/**  What of privacy cannot wait. */
+export type PrivacyBadge_Deserialize = {
+	/**  Open requests due within a week, or late. */
+	due: number,
+	late: number,
+	/**  The breach whose 72 hours end first. */
+	breach?: number | null,
+	breach_due?: number | null,
+};
+
+/**  What of privacy cannot wait. */
+export type PrivacyBadge_Serialize = {
+	/**  Open requests due within a week, or late. */
+	due: number,
+	late: number,
+	/**  The breach whose 72 hours end first. */
+	breach: number | null,
+	breach_due: number | null,
+};
+
+/**  Everything the privacy room shows. */
+export type PrivacyBoard = PrivacyBoard_Serialize | PrivacyBoard_Deserialize;
+
+/**  Everything the privacy room shows. */
+export type PrivacyBoard_Deserialize = {
+	requests: RequestView_Deserialize[],
+	breaches: BreachView_Deserialize[],
+	valid_consents: number,
+	expired_consents: number,
+	withdrawn_consents: number,
+	/**  The newest. */
+	consents: ConsentView_Deserialize[],
+	activities: Activity_Deserialize[],
+	holds: Hold_Deserialize[],
+	/**  People who can approve, other than whoever sits here. */
+	approvers: string[],
+	contact: string,
+	today: string,
+	connectors: string[],
+};
+
+/**  Everything the privacy room shows. */
+export type PrivacyBoard_Serialize = {
+	requests: RequestView_Serialize[],
+	breaches: BreachView_Serialize[],
+	valid_consents: number,
+	expired_consents: number,
+	withdrawn_consents: number,
+	/**  The newest. */
+	consents: ConsentView_Serialize[],
+	activities: Activity_Serialize[],
+	holds: Hold_Serialize[],
+	/**  People who can approve, other than whoever sits here. */
+	approvers: string[],
+	contact: string,
+	today: string,
+	connectors: string[],
 };
 
 export type ProbeFrameView = {
@@ -806,6 +1407,18 @@ export type ProbeView_Serialize = {
 	delivery: string,
 	cursor: string | null,
 	frames: ProbeFrameView[],
+};
+
+/**  That an entry is in the log: everything a stranger needs to check it. */
+export type ProofView = {
+	index: number | null,
+	size: number | null,
+	root: string,
+	leaf_hash: string,
+	path: string[],
+	checkpoint: string,
+	/**  Checked here just now. */
+	holds: boolean,
 };
 
 export type QuarantineView = QuarantineView_Serialize | QuarantineView_Deserialize;
@@ -886,6 +1499,8 @@ export type ReadinessView_Serialize = {
 	people: PersonView[],
 };
 
+export type Receipt = Receipt_Serialize | Receipt_Deserialize;
+
 /**  One message, and what became of it. */
 export type ReceiptView = ReceiptView_Serialize | ReceiptView_Deserialize;
 
@@ -927,6 +1542,203 @@ export type ReceiptView_Serialize = {
 	possible_duplicate: boolean,
 };
 
+export type Receipt_Deserialize = {
+	at: number | null,
+	by: string,
+	/**  What the other system said, in short; of a connector its status. */
+	text: string,
+	/**  SHA-256 of the whole answer, in hex. */
+	sha256?: string | null,
+};
+
+export type Receipt_Serialize = {
+	at: number | null,
+	by: string,
+	/**  What the other system said, in short; of a connector its status. */
+	text: string,
+	/**  SHA-256 of the whole answer, in hex. */
+	sha256: string | null,
+};
+
+/**  A page of a report, as a picture. */
+export type ReportPreview = {
+	title: string,
+	/**  SVG. */
+	pages: string[],
+	count: number,
+};
+
+/**  What a report is about. */
+export type ReportWanted = ReportWanted_Serialize | ReportWanted_Deserialize;
+
+/**  What a report is about. */
+export type ReportWanted_Deserialize = {
+	/**  gdpr, soc2, incident, handover */
+	kind: string,
+	/**  Days in the organisation's zone, both included. Left out: the last month; of a handover the last twelve hours. */
+	from?: string | null,
+	to?: string | null,
+	/**  For an incident report. */
+	incident?: string | null,
+};
+
+/**  What a report is about. */
+export type ReportWanted_Serialize = {
+	/**  gdpr, soc2, incident, handover */
+	kind: string,
+	/**  Days in the organisation's zone, both included. Left out: the last month; of a handover the last twelve hours. */
+	from: string | null,
+	to: string | null,
+	/**  For an incident report. */
+	incident: string | null,
+};
+
+/**  A data subject request. */
+export type Request = Request_Serialize | Request_Deserialize;
+
+/**  What is asked for. */
+export type RequestKind = 
+/**  Art. 15: a copy of everything. */
+"access" | 
+/**  Art. 16. */
+"rectification" | 
+/**  Art. 17: erasure. */
+"deletion" | 
+/**  Art. 20: a copy a machine can read. */
+"portability" | 
+/**  Art. 18: kept, and not used. */
+"restriction" | 
+/**  Art. 21. */
+"objection";
+
+/**  Where a request stands. */
+export type RequestState = "received" | "identity_check" | "in_progress" | 
+/**  The subject was asked what they mean. */
+"needs_input" | 
+/**  Done; the subject has not been answered yet. */
+"executed" | "completed" | "refused" | "withdrawn" | "duplicate";
+
+/**  A request with its deadline. */
+export type RequestView = RequestView_Serialize | RequestView_Deserialize;
+
+/**  A request with its deadline. */
+export type RequestView_Deserialize = {
+	/**  The last day on which the answer is in time. */
+	due: string,
+	due_reasoning: string,
+	/**  Negative: late by so many. */
+	days_left: number,
+	late: boolean,
+	clock_stopped: boolean,
+	open: boolean,
+	article: string,
+	may_be_duplicate_of?: number | null,
+	approvals_needed: number,
+} & Request_Deserialize;
+
+/**  A request with its deadline. */
+export type RequestView_Serialize = {
+	/**  The last day on which the answer is in time. */
+	due: string,
+	due_reasoning: string,
+	/**  Negative: late by so many. */
+	days_left: number,
+	late: boolean,
+	clock_stopped: boolean,
+	open: boolean,
+	article: string,
+	may_be_duplicate_of: number | null,
+	approvals_needed: number,
+} & Request_Serialize;
+
+/**  A data subject request. */
+export type Request_Deserialize = {
+	number: number | null,
+	/**  Grows with every change. */
+	version: number | null,
+	kind: RequestKind,
+	state: RequestState,
+	/**  The day it reached us, in our time zone: it does not count itself. */
+	received: string,
+	registered_at: number | null,
+	/**  Empty once erased. */
+	subject: Identifier[],
+	/**  Keyed hashes of the identifiers: they recognise a duplicate, and remain when the identifiers are erased. */
+	subject_keys: string[],
+	/**  Where the answer goes. Erased with the rest when a deletion is completed. */
+	contact: string,
+	note: string,
+	identity?: Entry | null,
+	stops: Stop_Deserialize[],
+	extension?: Extension | null,
+	corrections: Correction[],
+	tasks: Task_Deserialize[],
+	approvals: Approval[],
+	outcome?: Outcome | null,
+	/**  Why it was refused, and what was said about remedies. */
+	refusal?: string | null,
+	duplicate_of?: number | null,
+	closed_at?: number | null,
+	/**  The day of the answer, which counts against the deadline. */
+	closed_on?: string | null,
+	history: Entry[],
+};
+
+/**  A data subject request. */
+export type Request_Serialize = {
+	number: number | null,
+	/**  Grows with every change. */
+	version: number | null,
+	kind: RequestKind,
+	state: RequestState,
+	/**  The day it reached us, in our time zone: it does not count itself. */
+	received: string,
+	registered_at: number | null,
+	/**  Empty once erased. */
+	subject: Identifier[],
+	/**  Keyed hashes of the identifiers: they recognise a duplicate, and remain when the identifiers are erased. */
+	subject_keys: string[],
+	/**  Where the answer goes. Erased with the rest when a deletion is completed. */
+	contact: string,
+	note: string,
+	identity: Entry | null,
+	stops: Stop_Serialize[],
+	extension: Extension | null,
+	corrections: Correction[],
+	tasks: Task_Serialize[],
+	approvals: Approval[],
+	outcome: Outcome | null,
+	/**  Why it was refused, and what was said about remedies. */
+	refusal: string | null,
+	duplicate_of: number | null,
+	closed_at: number | null,
+	/**  The day of the answer, which counts against the deadline. */
+	closed_on: string | null,
+	history: Entry[],
+};
+
+export type RetentionView = RetentionView_Serialize | RetentionView_Deserialize;
+
+export type RetentionView_Deserialize = {
+	classes: ClassRun[],
+	runs: Run_Deserialize[],
+	over_retention: OverRetention,
+	scheduled: string[],
+	run_at?: string | null,
+	approvals: number,
+	approvers: string[],
+};
+
+export type RetentionView_Serialize = {
+	classes: ClassRun[],
+	runs: Run_Serialize[],
+	over_retention: OverRetention,
+	scheduled: string[],
+	run_at: string | null,
+	approvals: number,
+	approvers: string[],
+};
+
 export type RuleView = RuleView_Serialize | RuleView_Deserialize;
 
 export type RuleView_Deserialize = {
@@ -949,6 +1761,49 @@ export type RuleView_Serialize = {
 	late: number,
 	incomplete: number,
 	shed: number,
+};
+
+/**  One run of retention, for the log of runs. */
+export type Run = Run_Serialize | Run_Deserialize;
+
+/**  One run of retention, for the log of runs. */
+export type Run_Deserialize = {
+	number: number | null,
+	at: number | null,
+	by: string,
+	approved_by?: string | null,
+	classes: ClassRun[],
+	/**  Given back to the disk. */
+	bytes: number | null,
+	took_ms: number | null,
+};
+
+/**  One run of retention, for the log of runs. */
+export type Run_Serialize = {
+	number: number | null,
+	at: number | null,
+	by: string,
+	approved_by: string | null,
+	classes: ClassRun[],
+	/**  Given back to the disk. */
+	bytes: number | null,
+	took_ms: number | null,
+};
+
+export type SampleView = SampleView_Serialize | SampleView_Deserialize;
+
+export type SampleView_Deserialize = {
+	place: string,
+	at?: number | null,
+	text: string,
+	kept?: string | null,
+};
+
+export type SampleView_Serialize = {
+	place: string,
+	at: number | null,
+	text: string,
+	kept: string | null,
 };
 
 export type SearchProgress = {
@@ -1015,6 +1870,34 @@ export type SpreadView = {
 	oldest_open: number | null,
 };
 
+/**  A stretch during which the clock stood still. */
+export type Stop = Stop_Serialize | Stop_Deserialize;
+
+/**  Why the clock may stand still. */
+export type StopGround = 
+/**  Reasonable doubts who is asking (Art. 12(6)). */
+"identity" | 
+/**  Much is processed, and the subject was asked what they mean (recital 63). */
+"clarification";
+
+/**  A stretch during which the clock stood still. */
+export type Stop_Deserialize = {
+	from: string,
+	until?: string | null,
+	ground: StopGround,
+	reason: string,
+	by: string,
+};
+
+/**  A stretch during which the clock stood still. */
+export type Stop_Serialize = {
+	from: string,
+	until: string | null,
+	ground: StopGround,
+	reason: string,
+	by: string,
+};
+
 export type StoreView = StoreView_Serialize | StoreView_Deserialize;
 
 export type StoreView_Deserialize = {
@@ -1039,6 +1922,51 @@ export type StoreView_Serialize = {
 	blocked: string | null,
 };
 
+/**  What is held about a subject. */
+export type SubjectView = SubjectView_Serialize | SubjectView_Deserialize;
+
+/**  What is held about a subject. */
+export type SubjectView_Deserialize = {
+	identifiers: string[],
+	places: PlaceView[],
+	samples: SampleView_Deserialize[],
+	cancelled: boolean,
+};
+
+/**  What is held about a subject. */
+export type SubjectView_Serialize = {
+	identifiers: string[],
+	places: PlaceView[],
+	samples: SampleView_Serialize[],
+	cancelled: boolean,
+};
+
+/**  Whether the subjects are told (Art. 34). */
+export type Subjects = Subjects_Serialize | Subjects_Deserialize;
+
+/**  Whether the subjects are told (Art. 34). */
+export type Subjects_Deserialize = {
+	at: number | null,
+	by: string,
+	exemption?: Exemption | null,
+	reason: string,
+	/**  In clear and plain language (34(2)). */
+	message: string,
+};
+
+/**  Whether the subjects are told (Art. 34). */
+export type Subjects_Serialize = {
+	at: number | null,
+	by: string,
+	exemption: Exemption | null,
+	reason: string,
+	/**  In clear and plain language (34(2)). */
+	message: string,
+};
+
+/**  Something another system has to do. */
+export type Task = Task_Serialize | Task_Deserialize;
+
 export type TaskView = TaskView_Serialize | TaskView_Deserialize;
 
 export type TaskView_Deserialize = {
@@ -1053,6 +1981,30 @@ export type TaskView_Serialize = {
 	running: boolean,
 	restarts: number,
 	last_failure: string | null,
+};
+
+/**  Something another system has to do. */
+export type Task_Deserialize = {
+	system: string,
+	owner: string,
+	due: string,
+	/**  Done by a call, whose answer is kept as its hash; otherwise by hand. */
+	connector: boolean,
+	receipt?: Receipt_Deserialize | null,
+	/**  Why the last try failed. */
+	failed?: string | null,
+};
+
+/**  Something another system has to do. */
+export type Task_Serialize = {
+	system: string,
+	owner: string,
+	due: string,
+	/**  Done by a call, whose answer is kept as its hash; otherwise by hand. */
+	connector: boolean,
+	receipt: Receipt_Serialize | null,
+	/**  Why the last try failed. */
+	failed: string | null,
 };
 
 export type ThreatView = {

@@ -36,6 +36,19 @@ export interface Host {
   tryDemo(): Promise<void>;
   health(): Promise<B.HealthView>;
   verifyAudit(): Promise<B.AuditVerdict>;
+  privacyBoard(): Promise<B.PrivacyBoard>;
+  privacyAct(action: B.PrivacyAction): Promise<number | null>;
+  findSubject(identifiers: string[], on: (p: B.SearchProgress) => void): Promise<B.SubjectView>;
+  retention(): Promise<B.RetentionView>;
+  job(): Promise<B.JobView | null>;
+  cancelJob(): Promise<void>;
+  previewReport(wanted: B.ReportWanted): Promise<B.ReportPreview>;
+  makeReport(wanted: B.ReportWanted): Promise<B.KeptReport>;
+  reports(): Promise<B.KeptReport[]>;
+  saveExport(name: string): Promise<void>;
+  saveList(list: string): Promise<void>;
+  auditEntries(query: string, before: number | null): Promise<B.AuditPage>;
+  auditProof(index: number): Promise<B.ProofView>;
   hideWindow(): Promise<void>;
   quit(): Promise<void>;
 }

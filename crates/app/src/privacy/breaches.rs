@@ -85,6 +85,14 @@ impl Controller {
         Ok(BreachView::from(b))
     }
 
+    /// The breach whose time runs out first, in a sentence: for the tray.
+    pub async fn breach_clock(&self) -> Option<String> {
+        let badge = self.privacy_badge().await.ok()?;
+        let (number, due, now) = (badge.breach?, Timestamp::from_millis(badge.breach_due?), Timestamp::now());
+        let hours = |d: std::time::Duration| d.as_secs() / 3600;
+        Some(if due > now { format!("Breach #{number}: {} h left to notify", hours(due.since(now))) } else { format!("Breach #{number}: {} h past the 72 hours", hours(now.since(due))) })
+    }
+
     /// Where the privacy officer is told.
     fn officer(&self) -> Vec<Destination> {
         let (config, plan) = (self.config(), self.plan());

@@ -273,6 +273,15 @@ impl Controller {
         self.store().path().parent().map_or_else(|| "exports".into(), |d| d.join("exports"))
     }
 
+    /// A file of the exports folder, by its name alone: no path leads out of it (threat T9).
+    pub fn export_file(&self, name: &str) -> Result<std::path::PathBuf, ApiError> {
+        let plain = !name.is_empty() && !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let path = self.exports_dir().join(name);
+        // A link is not followed.
+        let is_file = plain && std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_file());
+        if is_file { Ok(path) } else { Err(ApiError::new(ErrorCode::NotFound, format!("there is no file '{name}' in the exports folder"))) }
+    }
+
     /// Writes a file only this user can read, and gives its hash.
     pub(crate) async fn write_export(&self, name: &str, bytes: &[u8]) -> Result<ExportFile, ApiError> {
         let (dir, name, content) = (self.exports_dir(), name.to_owned(), bytes.to_vec());

@@ -63,8 +63,16 @@ impl Controller {
                 })
                 .collect()
         };
-        d.chart("Minutes to acknowledge, P1 and P2 (median)", chart::lines(&labels, &[Series { name: "MTTA".into(), colour: chart::ACCENT, values: spread(&|m| m.acknowledge.median, &|m| m.acknowledge.n) }], ""));
-        d.chart("Minutes to resolve, P1 and P2 (median)", chart::lines(&labels, &[Series { name: "MTTR".into(), colour: chart::ACCENT, values: spread(&|m| m.resolve.median, &|m| m.resolve.n) }], ""));
+        for (caption, name, values) in [
+            ("Minutes to acknowledge, P1 and P2 (median)", "MTTA", spread(&|m| m.acknowledge.median, &|m| m.acknowledge.n)),
+            ("Minutes to resolve, P1 and P2 (median)", "MTTR", spread(&|m| m.resolve.median, &|m| m.resolve.n)),
+        ] {
+            if values.iter().any(Option::is_some) {
+                d.chart(caption, chart::lines(&labels, &[Series { name: name.into(), colour: chart::ACCENT, values }], ""));
+            } else {
+                d.text(format!("{caption}: there was none in the period."));
+            }
+        }
 
         d.heading("1  Monitoring configuration");
         let (rules, _) = crate::engine::load_rules(&config);
@@ -74,7 +82,7 @@ impl Controller {
             *per_rule.entry(&i.rule).or_default() += 1;
         }
         let rows = described.iter().map(|r| vec![r.title.clone(), r.kind.clone(), r.severity.map_or_else(|| "–".to_owned(), |s| s.to_string()), r.threshold.clone(), thousands(per_rule.get(r.id.as_str()).copied().unwrap_or(0)), r.id.clone()]);
-        d.table("rules", &format!("{} rules in force when this was made.", described.len()), vec![Column::new("rule", 3.0), Column::new("type", 2.4), Column::new("", 0.6), Column::new("threshold", 3.0), Column::number("incidents"), Column::new("id", 2.2)], rows.collect(), 200, "No rule is in force.");
+        d.table("rules", &format!("{} rules in force when this was made.", described.len()), vec![Column::new("rule", 2.6), Column::new("type", 2.6), Column::new("", 0.5), Column::new("threshold", 2.8), Column::number("incidents"), Column::new("id", 2.6)], rows.collect(), 200, "No rule is in force.");
         let feeds = self.feeds().await?;
         let rows = feeds.feeds.iter().map(|f| vec![f.name.clone(), f.state.clone(), f.mapping.clone(), f.delivery.clone(), thousands(f.counts.received), thousands(f.counts.stored), thousands(f.counts.duplicates), thousands(f.counts.quarantined), f.last_event.map(|t| said(Timestamp::from_millis(t))).unwrap_or_default()]);
         d.table("feeds", "Monitored sources. received = stored + duplicates + quarantined + filtered + discarded + in flight, always.", vec![Column::new("feed", 1.6), Column::new("state", 1.0), Column::new("mapping", 1.6), Column::new("delivery", 1.2), Column::number("received"), Column::number("stored"), Column::number("dupl."), Column::number("quar."), Column::new("last event", 2.0)], rows.collect(), 100, "No feed is set up.");
@@ -83,7 +91,7 @@ impl Controller {
         let plan = self.plan();
         let rows = Severity::ALL.into_iter().map(|s| {
             let view = crate::views::PolicyView::of(s, &plan, now);
-            vec![s.to_string(), serde_json::to_value(&view).ok().and_then(|v| v["name"].as_str().map(str::to_owned)).unwrap_or_default(), plan.channels_for(s).join(", "), metrics::SLA_ACKNOWLEDGE.iter().find(|(x, _)| *x == s).map_or_else(|| "–".to_owned(), |(_, d)| crate::spoken(*d))]
+            vec![s.to_string(), view.policy.clone().unwrap_or_else(|| "nobody outside this console".into()), plan.channels_for(s).join(", "), metrics::SLA_ACKNOWLEDGE.iter().find(|(x, _)| *x == s).map_or_else(|| "–".to_owned(), |(_, d)| crate::spoken(*d))]
         });
         d.table("escalation", "Who is told of what.", vec![Column::new("", 0.6), Column::new("policy", 2.0), Column::new("channels", 3.0), Column::new("to be acknowledged within", 2.0)], rows.collect(), 10, "");
 
@@ -98,8 +106,14 @@ impl Controller {
         let grave: Vec<&Handled> = handled.iter().filter(|h| h.incident.severity >= Severity::P2).collect();
         let rows = grave.iter().map(|h| {
             let i = h.incident;
-            let within = metrics::SLA_ACKNOWLEDGE.iter().find(|(s, _)| *s == i.severity).map(|(_, limit)| h.first_acknowledged.or(i.resolved_at).unwrap_or(now).since(i.detected_at) <= *limit);
-            vec![format!("#{}", i.number), i.severity.to_string(), i.title(), said(i.detected_at), span_of(Some(i.detected_at), i.first_seen), span_of(h.first_acknowledged, i.detected_at), span_of(i.resolved_at, i.detected_at), if within == Some(false) { "missed".into() } else { "met".into() }, i.verdict.map(|v| v.as_str().replace('_', " ")).unwrap_or_else(|| i.state.to_string())]
+            let answered = h.first_acknowledged.or(i.resolved_at);
+            let limit = metrics::SLA_ACKNOWLEDGE.iter().find(|(s, _)| *s == i.severity).map_or(std::time::Duration::MAX, |(_, limit)| *limit);
+            let sla = match (answered, answered.unwrap_or(now).since(i.detected_at) <= limit) {
+                (Some(_), true) => "met",
+                (None, true) => "running",
+                (_, false) => "missed",
+            };
+            vec![format!("#{}", i.number), i.severity.to_string(), i.title(), said(i.detected_at), span_of(Some(i.detected_at), i.first_seen), span_of(h.first_acknowledged, i.detected_at), span_of(i.resolved_at, i.detected_at), sla.to_owned(), i.verdict.map(|v| v.as_str().replace('_', " ")).unwrap_or_else(|| i.state.to_string())]
         });
         d.table("incidents", "Every incident of P1 and P2 with its times: to detect, to acknowledge, to resolve.", vec![Column::number("no."), Column::new("", 0.5), Column::new("what", 4.0), Column::new("detected", 2.2), Column::new("TTD", 1.0), Column::new("TTA", 1.0), Column::new("TTR", 1.0), Column::new("SLA", 0.9), Column::new("verdict", 1.3)], rows.collect(), 400, "There was no incident of P1 or P2 in the period.");
         let entry_rows = |kinds: &[EntryKind]| -> Vec<Vec<String>> { notes.iter().flat_map(|(n, all)| all.iter().map(move |e| (*n, *e))).filter(|(_, e)| kinds.contains(&e.kind)).map(|(n, e)| vec![format!("#{n}"), said(e.at), e.actor.to_string(), e.kind.as_str().replace('_', " "), e.text.clone()]).collect() };
@@ -114,7 +128,7 @@ impl Controller {
         d.heading("3  Security event logs");
         let per: Vec<Option<f64>> = buckets.iter().map(|b| Some(rates.iter().filter(|r| r.from >= b.from && r.from < b.to).map(|r| r.total).sum::<u64>() as f64)).collect();
         d.chart("Events received", chart::stacked(&labels, &[Series { name: "events".into(), colour: chart::ACCENT, values: per }], ""));
-        d.text(format!("{} events occurred in the period. Stored now and listed in events.csv, newest words left out: what was received, when, from which feed, what it is about, and which incident it belongs to.", thousands(events)));
+        d.text(format!("{} events occurred in the period. Those that are still stored are listed in events.csv: when, from which feed, what, who, from where, and the incident it belongs to; without the words they came in with.", thousands(events)));
         if all {
             let (bytes, n) = self.event_extract(period, cancel).await?;
             files.push(("events.csv".to_owned(), bytes));

@@ -165,6 +165,23 @@ pub struct LeafView {
     pub details: Option<String>,
 }
 
+impl From<&wf_model::Leaf> for LeafView {
+    fn from(l: &wf_model::Leaf) -> Self {
+        let header: serde_json::Value = serde_json::from_str(&l.header).unwrap_or_default();
+        let word = |k: &str| header[k].as_str().unwrap_or_default().to_owned();
+        let details: Option<serde_json::Value> = l.payload.as_ref().and_then(|p| serde_json::from_str(p).ok());
+        let name = details.as_ref().and_then(|d| d["actor"].as_str()).unwrap_or_default().to_owned();
+        Self {
+            index: l.index as f64,
+            at: word("at"),
+            action: word("action"),
+            actor: if name.is_empty() { if l.payload.is_none() { String::new() } else { "Watchfloor".into() } } else { name },
+            subject: word("subject"),
+            details: details.map(|d| d["detail"].to_string()),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct AuditPage {
     pub rows: Vec<LeafView>,

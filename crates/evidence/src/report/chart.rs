@@ -48,6 +48,10 @@ fn nice(n: f64) -> (f64, f64) {
 }
 
 fn said(n: f64) -> String {
+    if n >= 10_000.0 {
+        let thousands = n / 1000.0;
+        return if thousands >= 10_000.0 { format!("{:.1} M", n / 1e6) } else if thousands.fract() == 0.0 { format!("{thousands:.0} k") } else { format!("{thousands:.1} k") };
+    }
     if n >= 10.0 || n.fract() == 0.0 { format!("{n:.0}") } else { format!("{n:.1}").trim_end_matches('0').trim_end_matches('.').to_owned() }
 }
 
