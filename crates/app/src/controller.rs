@@ -497,8 +497,8 @@ impl Controller {
         let words: Vec<String> = query.to_lowercase().split_whitespace().take(20).map(str::to_owned).collect();
         let limit = limit.clamp(1, 500) as usize;
         let leaves = self.store().audit_page(&words, before.map(|b| b.max(0.0) as u64), limit).await?;
-        let next = (leaves.len() == limit).then(|| leaves.last().map(|l| l.index as f64)).flatten();
-        let total = self.ledger.log().await.size() as f64;
+        let next = (leaves.len() == limit).then(|| leaves.last().map(|l| l.index)).flatten();
+        let total = self.ledger.log().await.size();
         Ok(AuditPage { rows: leaves.iter().map(LeafView::from).collect(), total, next })
     }
 
@@ -514,7 +514,7 @@ impl Controller {
         let path = tokio::task::spawn_blocking(move || Tree::new(hashes).inclusion_proof(at)).await.map_err(ApiError::failed)?;
         let holds = root_from_proof(leaf, at as u64, checkpoint.size, &path) == Some(checkpoint.root);
         let hex = wf_evidence::report::pack::hex;
-        Ok(ProofView { index: at as f64, size: checkpoint.size as f64, root: hex(&checkpoint.root), leaf_hash: hex(&leaf), path: path.iter().map(|h| hex(h)).collect(), checkpoint: checkpoint.note, holds })
+        Ok(ProofView { index: at as u64, size: checkpoint.size, root: hex(&checkpoint.root), leaf_hash: hex(&leaf), path: path.iter().map(|h| hex(h)).collect(), checkpoint: checkpoint.note, holds })
     }
 
     /// What an auditor checks without us. The export is itself an entry of the log.

@@ -7,11 +7,8 @@ use crate::{Refused, csv_table, said};
 
 /// One activity, as Art. 30(1) has it described.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
-#[serde(default)]
 pub struct Activity {
-    #[specta(type = f64)]
     pub number: u64,
-    #[specta(type = f64)]
     pub version: u64,
     pub name: String,
     /// (a) The controller and its contacts.

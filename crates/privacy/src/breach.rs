@@ -36,15 +36,12 @@ word_enum! {
 
 /// What Art. 33(3) asks for. May be incomplete: it is provided in phases (33(4)).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
-#[serde(default)]
 pub struct Content {
     /// (a) What happened.
     pub nature: String,
     pub subject_categories: String,
-    #[specta(type = Option<f64>)]
     pub subjects: Option<u64>,
     pub record_categories: String,
-    #[specta(type = Option<f64>)]
     pub records: Option<u64>,
     /// (b) The data protection officer or another contact.
     pub contact: String,
@@ -77,7 +74,7 @@ impl Content {
 /// What was sent to the authority at once or in phases, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Phase {
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub at: Timestamp,
     pub by: String,
     /// What the authority calls it.
@@ -104,7 +101,7 @@ word_enum! {
 /// Whether the subjects are told (Art. 34).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Subjects {
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub at: Timestamp,
     pub by: String,
     pub exemption: Option<Exemption>,
@@ -115,14 +112,11 @@ pub struct Subjects {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Breach {
-    #[specta(type = f64)]
     pub number: u64,
-    #[specta(type = f64)]
     pub version: u64,
     pub title: String,
     pub state: BreachState,
     /// Numbers of the incidents it is about.
-    #[specta(type = Vec<f64>)]
     pub incidents: Vec<u64>,
     /// When it was first suspected, who decided so, and why.
     pub suspected: Entry,
@@ -136,7 +130,6 @@ pub struct Breach {
     /// The reasons for the delay, when it was notified after 72 hours (Art. 33(1)).
     pub delay_reason: Option<String>,
     /// Hours after awareness at which the privacy officer was told.
-    #[specta(type = Vec<f64>)]
     pub reminded: Vec<u64>,
     pub history: Vec<Entry>,
 }

@@ -22,9 +22,7 @@ word_enum! {
 /// One consent of one subject to one purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Consent {
-    #[specta(type = f64)]
     pub number: u64,
-    #[specta(type = f64)]
     pub version: u64,
     pub subject: Identifier,
     pub purpose: String,

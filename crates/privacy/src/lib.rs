@@ -26,7 +26,7 @@ use wf_model::Timestamp;
 /// What was done, when, by whom: the history of a request or a breach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, specta::Type)]
 pub struct Entry {
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub at: Timestamp,
     pub by: String,
     pub text: String,

@@ -146,7 +146,7 @@ pub struct Task {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Receipt {
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub at: Timestamp,
     pub by: String,
     /// What the other system said, in short; of a connector its status.
@@ -158,7 +158,7 @@ pub struct Receipt {
 /// A second person agreed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Approval {
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub at: Timestamp,
     pub by: String,
 }
@@ -169,13 +169,10 @@ pub struct Done {
     /// `events`, `incidents`, `timeline` …
     pub place: String,
     /// How many hold the subject's data.
-    #[specta(type = f64)]
     pub found: u64,
     /// How many were changed or removed.
-    #[specta(type = f64)]
     pub changed: u64,
     /// How many were left as they are, and on which ground.
-    #[specta(type = f64)]
     pub kept: u64,
     pub ground: String,
 }
@@ -183,7 +180,7 @@ pub struct Done {
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Outcome {
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub at: Timestamp,
     pub by: String,
     pub done: Vec<Done>,
@@ -204,17 +201,15 @@ pub struct ExportFile {
 /// A data subject request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Request {
-    #[specta(type = f64)]
     pub number: u64,
     /// Grows with every change.
-    #[specta(type = f64)]
     pub version: u64,
     pub kind: RequestKind,
     pub state: RequestState,
     /// The day it reached us, in our time zone: it does not count itself.
     #[specta(type = String)]
     pub received: NaiveDate,
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub registered_at: Timestamp,
     /// Empty once erased.
     pub subject: Vec<Identifier>,
@@ -232,9 +227,8 @@ pub struct Request {
     pub outcome: Option<Outcome>,
     /// Why it was refused, and what was said about remedies.
     pub refusal: Option<String>,
-    #[specta(type = Option<f64>)]
     pub duplicate_of: Option<u64>,
-    #[specta(type = Option<f64>)]
+    #[specta(type = Option<i64>)]
     pub closed_at: Option<Timestamp>,
     /// The day of the answer, which counts against the deadline.
     #[specta(type = Option<String>)]

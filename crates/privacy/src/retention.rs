@@ -119,55 +119,46 @@ pub struct ClassRun {
     pub class: Class,
     pub period: String,
     /// What is older has been kept long enough.
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub cutoff: Timestamp,
-    #[specta(type = f64)]
     pub delete: u64,
     /// Over their time, and kept by a hold.
-    #[specta(type = f64)]
     pub held: u64,
 }
 
 /// One run of retention, for the log of runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Run {
-    #[specta(type = f64)]
     pub number: u64,
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub at: Timestamp,
     pub by: String,
     pub approved_by: Option<String>,
     pub classes: Vec<ClassRun>,
     /// Given back to the disk.
-    #[specta(type = f64)]
     pub bytes: u64,
-    #[specta(type = f64)]
     pub took_ms: u64,
 }
 
 /// What must not be deleted, whatever its age and whoever asks (Art. 17(3)(e), 18(2)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Hold {
-    #[specta(type = f64)]
     pub number: u64,
-    #[specta(type = f64)]
     pub version: u64,
     pub title: String,
     /// The claim, the proceeding, the request.
     pub reason: String,
     pub placed: Entry,
     /// Whole incidents by number, with their timeline, messages and events.
-    #[specta(type = Vec<f64>)]
     pub incidents: Vec<u64>,
     /// Data about these subjects, from these feeds, between these moments: every part that is given must fit.
     pub subject: Vec<Identifier>,
     pub feeds: Vec<String>,
-    #[specta(type = Option<f64>)]
+    #[specta(type = Option<i64>)]
     pub from: Option<Timestamp>,
-    #[specta(type = Option<f64>)]
+    #[specta(type = Option<i64>)]
     pub until: Option<Timestamp>,
     /// The request for restriction (Art. 18) it carries out: what it covers is kept, and left out of reports.
-    #[specta(type = Option<f64>)]
     pub restriction: Option<u64>,
     pub released: Option<Entry>,
 }

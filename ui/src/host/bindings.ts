@@ -134,38 +134,9 @@ export type Action_Serialize =
 { do: "split"; versions: number[] };
 
 /**  One activity, as Art. 30(1) has it described. */
-export type Activity = Activity_Serialize | Activity_Deserialize;
-
-/**  One activity, as Art. 30(1) has it described. */
-export type Activity_Deserialize = {
-	number?: number | null,
-	version?: number | null,
-	name?: string,
-	/**  (a) The controller and its contacts. */
-	controller?: string,
-	/**  (b) */
-	purposes?: string,
-	/**  Art. 6: on which basis. */
-	legal_basis?: string,
-	/**  (c) */
-	subject_categories?: string,
-	data_categories?: string,
-	/**  (d) */
-	recipients?: string,
-	/**  (e) To third countries, with the safeguards. */
-	transfers?: string,
-	/**  (f) */
-	retention?: string,
-	/**  (g) */
-	security?: string,
-	/**  It is no longer done; it stays in the record. */
-	ended?: boolean,
-};
-
-/**  One activity, as Art. 30(1) has it described. */
-export type Activity_Serialize = {
-	number: number | null,
-	version: number | null,
+export type Activity = {
+	number: number,
+	version: number,
 	name: string,
 	/**  (a) The controller and its contacts. */
 	controller: string,
@@ -196,7 +167,7 @@ export type ApiError = {
 
 /**  A second person agreed. */
 export type Approval = {
-	at: number | null,
+	at: number,
 	by: string,
 };
 
@@ -204,14 +175,14 @@ export type AuditPage = AuditPage_Serialize | AuditPage_Deserialize;
 
 export type AuditPage_Deserialize = {
 	rows: LeafView_Deserialize[],
-	total: number | null,
+	total: number,
 	/**  Where to go on. */
 	next?: number | null,
 };
 
 export type AuditPage_Serialize = {
 	rows: LeafView_Serialize[],
-	total: number | null,
+	total: number,
 	/**  Where to go on. */
 	next: number | null,
 };
@@ -265,12 +236,12 @@ export type BreachView_Serialize = {
 } & Breach_Serialize;
 
 export type Breach_Deserialize = {
-	number: number | null,
-	version: number | null,
+	number: number,
+	version: number,
 	title: string,
 	state: BreachState,
 	/**  Numbers of the incidents it is about. */
-	incidents: (number | null)[],
+	incidents: number[],
 	/**  When it was first suspected, who decided so, and why. */
 	suspected: Entry,
 	/**  From when there is a reasonable degree of certainty: the 72 hours run from here. Who decided so, and why. */
@@ -283,17 +254,17 @@ export type Breach_Deserialize = {
 	/**  The reasons for the delay, when it was notified after 72 hours (Art. 33(1)). */
 	delay_reason?: string | null,
 	/**  Hours after awareness at which the privacy officer was told. */
-	reminded: (number | null)[],
+	reminded: number[],
 	history: Entry[],
 };
 
 export type Breach_Serialize = {
-	number: number | null,
-	version: number | null,
+	number: number,
+	version: number,
 	title: string,
 	state: BreachState,
 	/**  Numbers of the incidents it is about. */
-	incidents: (number | null)[],
+	incidents: number[],
 	/**  When it was first suspected, who decided so, and why. */
 	suspected: Entry,
 	/**  From when there is a reasonable degree of certainty: the 72 hours run from here. Who decided so, and why. */
@@ -306,7 +277,7 @@ export type Breach_Serialize = {
 	/**  The reasons for the delay, when it was notified after 72 hours (Art. 33(1)). */
 	delay_reason: string | null,
 	/**  Hours after awareness at which the privacy officer was told. */
-	reminded: (number | null)[],
+	reminded: number[],
 	history: Entry[],
 };
 
@@ -380,10 +351,10 @@ export type ClassRun = {
 	class: Class,
 	period: string,
 	/**  What is older has been kept long enough. */
-	cutoff: number | null,
-	delete: number | null,
+	cutoff: number,
+	delete: number,
 	/**  Over their time, and kept by a hold. */
-	held: number | null,
+	held: number,
 };
 
 /**  One consent of one subject to one purpose. */
@@ -401,8 +372,8 @@ export type ConsentView_Serialize = {
 
 /**  One consent of one subject to one purpose. */
 export type Consent_Deserialize = {
-	number: number | null,
-	version: number | null,
+	number: number,
+	version: number,
 	subject: Identifier,
 	purpose: string,
 	/**  Which text they agreed to. */
@@ -417,8 +388,8 @@ export type Consent_Deserialize = {
 
 /**  One consent of one subject to one purpose. */
 export type Consent_Serialize = {
-	number: number | null,
-	version: number | null,
+	number: number,
+	version: number,
 	subject: Identifier,
 	purpose: string,
 	/**  Which text they agreed to. */
@@ -458,17 +429,17 @@ export type Content = Content_Serialize | Content_Deserialize;
 /**  What Art. 33(3) asks for. May be incomplete: it is provided in phases (33(4)). */
 export type Content_Deserialize = {
 	/**  (a) What happened. */
-	nature?: string,
-	subject_categories?: string,
+	nature: string,
+	subject_categories: string,
 	subjects?: number | null,
-	record_categories?: string,
+	record_categories: string,
 	records?: number | null,
 	/**  (b) The data protection officer or another contact. */
-	contact?: string,
+	contact: string,
 	/**  (c) */
-	consequences?: string,
+	consequences: string,
 	/**  (d) Taken or proposed, also to mitigate. */
-	measures?: string,
+	measures: string,
 };
 
 /**  What Art. 33(3) asks for. May be incomplete: it is provided in phases (33(4)). */
@@ -500,17 +471,17 @@ export type Done = {
 	/**  `events`, `incidents`, `timeline` … */
 	place: string,
 	/**  How many hold the subject's data. */
-	found: number | null,
+	found: number,
 	/**  How many were changed or removed. */
-	changed: number | null,
+	changed: number,
 	/**  How many were left as they are, and on which ground. */
-	kept: number | null,
+	kept: number,
 	ground: string,
 };
 
 /**  What was done, when, by whom: the history of a request or a breach. */
 export type Entry = {
-	at: number | null,
+	at: number,
 	by: string,
 	text: string,
 };
@@ -754,14 +725,14 @@ export type Hold = Hold_Serialize | Hold_Deserialize;
 
 /**  What must not be deleted, whatever its age and whoever asks (Art. 17(3)(e), 18(2)). */
 export type Hold_Deserialize = {
-	number: number | null,
-	version: number | null,
+	number: number,
+	version: number,
 	title: string,
 	/**  The claim, the proceeding, the request. */
 	reason: string,
 	placed: Entry,
 	/**  Whole incidents by number, with their timeline, messages and events. */
-	incidents: (number | null)[],
+	incidents: number[],
 	/**  Data about these subjects, from these feeds, between these moments: every part that is given must fit. */
 	subject: Identifier[],
 	feeds: string[],
@@ -774,14 +745,14 @@ export type Hold_Deserialize = {
 
 /**  What must not be deleted, whatever its age and whoever asks (Art. 17(3)(e), 18(2)). */
 export type Hold_Serialize = {
-	number: number | null,
-	version: number | null,
+	number: number,
+	version: number,
 	title: string,
 	/**  The claim, the proceeding, the request. */
 	reason: string,
 	placed: Entry,
 	/**  Whole incidents by number, with their timeline, messages and events. */
-	incidents: (number | null)[],
+	incidents: number[],
 	/**  Data about these subjects, from these feeds, between these moments: every part that is given must fit. */
 	subject: Identifier[],
 	feeds: string[],
@@ -939,24 +910,24 @@ export type IncidentView_Serialize = {
 /**  A long work under way. */
 export type JobView = {
 	what: string,
-	done: number | null,
-	total: number | null,
+	done: number,
+	total: number,
 };
 
 /**  A report that was made, and where it is. */
 export type KeptReport = {
-	number: number | null,
-	version: number | null,
+	number: number,
+	version: number,
 	kind: string,
 	title: string,
 	subtitle: string,
-	made_at: number | null,
+	made_at: number,
 	made_by: string,
 	files: ExportFile[],
 	/**  The folder they are in. */
 	folder: string,
 	/**  Of the audit log when it was made. */
-	size: number | null,
+	size: number,
 	root: string,
 };
 
@@ -973,7 +944,7 @@ export type LeafView = LeafView_Serialize | LeafView_Deserialize;
 
 /**  An entry of the audit log. */
 export type LeafView_Deserialize = {
-	index: number | null,
+	index: number,
 	at: string,
 	action: string,
 	actor: string,
@@ -984,7 +955,7 @@ export type LeafView_Deserialize = {
 
 /**  An entry of the audit log. */
 export type LeafView_Serialize = {
-	index: number | null,
+	index: number,
 	at: string,
 	action: string,
 	actor: string,
@@ -1130,7 +1101,7 @@ export type OnCallView_Serialize = {
 
 /**  What came of it. */
 export type Outcome = {
-	at: number | null,
+	at: number,
 	by: string,
 	done: Done[],
 	/**  Files that were made for the subject, in the exports folder. */
@@ -1141,7 +1112,7 @@ export type Outcome = {
 
 /**  Users in events that are over their time. */
 export type OverRetention = {
-	users: number | null,
+	users: number,
 	named: OverUser[],
 	/**  `false`: there is so much that only its beginning was looked at. */
 	complete: boolean,
@@ -1149,7 +1120,7 @@ export type OverRetention = {
 
 export type OverUser = {
 	user: string,
-	events: number | null,
+	events: number,
 	oldest: number,
 };
 
@@ -1222,7 +1193,7 @@ export type Phase = Phase_Serialize | Phase_Deserialize;
 
 /**  What was sent to the authority at once or in phases, as it was then. */
 export type Phase_Deserialize = {
-	at: number | null,
+	at: number,
 	by: string,
 	/**  What the authority calls it. */
 	reference: string,
@@ -1233,7 +1204,7 @@ export type Phase_Deserialize = {
 
 /**  What was sent to the authority at once or in phases, as it was then. */
 export type Phase_Serialize = {
-	at: number | null,
+	at: number,
 	by: string,
 	/**  What the authority calls it. */
 	reference: string,
@@ -1244,8 +1215,8 @@ export type Phase_Serialize = {
 
 export type PlaceView = {
 	place: string,
-	found: number | null,
-	kept: number | null,
+	found: number,
+	kept: number,
 };
 
 /**  What would happen to an incident of this severity that opens now. */
@@ -1295,7 +1266,7 @@ export type PrivacyAction_Deserialize =
 /**  `at`: since when it is known, now when left out. */
 { do: "aware"; breach: number; at?: string | null; why: string } | { do: "describe"; breach: number; content: Content_Deserialize } | { do: "notify"; breach: number; at?: string | null; reference?: string | null; delay_reason?: string | null } | { do: "not_notifiable"; breach: number; reasoning: string } | { do: "decide_subjects"; breach: number; exemption?: string | null; reason?: string | null; message?: string | null } | { do: "dismiss"; breach: number; why: string } | { do: "close_breach"; breach: number } | { do: "add_consent"; subject: string; purpose: string; text_version: string; given?: string | null; expires?: string | null; source?: string | null } | { do: "withdraw_consent"; consent: number; on?: string | null } | { do: "import_consents"; csv: string } | 
 /**  Number 0: a new one. */
-{ do: "put_activity"; activity: Activity_Deserialize } | { do: "import_activities"; csv: string } | { do: "add_hold"; title: string; reason: string; incidents: number[]; subject: string[]; feeds: string[]; from?: string | null; until?: string | null } | { do: "release_hold"; hold: number; reason: string } | { do: "run_retention"; approver?: string | null; code?: string | null };
+{ do: "put_activity"; activity: Activity } | { do: "import_activities"; csv: string } | { do: "add_hold"; title: string; reason: string; incidents: number[]; subject: string[]; feeds: string[]; from?: string | null; until?: string | null } | { do: "release_hold"; hold: number; reason: string } | { do: "run_retention"; approver?: string | null; code?: string | null };
 
 /**  What a privacy officer does. */
 export type PrivacyAction_Serialize = 
@@ -1314,7 +1285,7 @@ export type PrivacyAction_Serialize =
 /**  `at`: since when it is known, now when left out. */
 { do: "aware"; breach: number; at: string | null; why: string } | { do: "describe"; breach: number; content: Content_Serialize } | { do: "notify"; breach: number; at: string | null; reference: string | null; delay_reason: string | null } | { do: "not_notifiable"; breach: number; reasoning: string } | { do: "decide_subjects"; breach: number; exemption: string | null; reason: string | null; message: string | null } | { do: "dismiss"; breach: number; why: string } | { do: "close_breach"; breach: number } | { do: "add_consent"; subject: string; purpose: string; text_version: string; given: string | null; expires: string | null; source: string | null } | { do: "withdraw_consent"; consent: number; on: string | null } | { do: "import_consents"; csv: string } | 
 /**  Number 0: a new one. */
-{ do: "put_activity"; activity: Activity_Serialize } | { do: "import_activities"; csv: string } | { do: "add_hold"; title: string; reason: string; incidents: number[]; subject: string[]; feeds: string[]; from: string | null; until: string | null } | { do: "release_hold"; hold: number; reason: string } | { do: "run_retention"; approver: string | null; code: string | null };
+{ do: "put_activity"; activity: Activity } | { do: "import_activities"; csv: string } | { do: "add_hold"; title: string; reason: string; incidents: number[]; subject: string[]; feeds: string[]; from: string | null; until: string | null } | { do: "release_hold"; hold: number; reason: string } | { do: "run_retention"; approver: string | null; code: string | null };
 
 /**  What of privacy cannot wait. */
 export type PrivacyBadge = PrivacyBadge_Serialize | PrivacyBadge_Deserialize;
@@ -1351,7 +1322,7 @@ export type PrivacyBoard_Deserialize = {
 	withdrawn_consents: number,
 	/**  The newest. */
 	consents: ConsentView_Deserialize[],
-	activities: Activity_Deserialize[],
+	activities: Activity[],
 	holds: Hold_Deserialize[],
 	/**  People who can approve, other than whoever sits here. */
 	approvers: string[],
@@ -1369,7 +1340,7 @@ export type PrivacyBoard_Serialize = {
 	withdrawn_consents: number,
 	/**  The newest. */
 	consents: ConsentView_Serialize[],
-	activities: Activity_Serialize[],
+	activities: Activity[],
 	holds: Hold_Serialize[],
 	/**  People who can approve, other than whoever sits here. */
 	approvers: string[],
@@ -1411,8 +1382,8 @@ export type ProbeView_Serialize = {
 
 /**  That an entry is in the log: everything a stranger needs to check it. */
 export type ProofView = {
-	index: number | null,
-	size: number | null,
+	index: number,
+	size: number,
 	root: string,
 	leaf_hash: string,
 	path: string[],
@@ -1543,7 +1514,7 @@ export type ReceiptView_Serialize = {
 };
 
 export type Receipt_Deserialize = {
-	at: number | null,
+	at: number,
 	by: string,
 	/**  What the other system said, in short; of a connector its status. */
 	text: string,
@@ -1552,7 +1523,7 @@ export type Receipt_Deserialize = {
 };
 
 export type Receipt_Serialize = {
-	at: number | null,
+	at: number,
 	by: string,
 	/**  What the other system said, in short; of a connector its status. */
 	text: string,
@@ -1653,14 +1624,14 @@ export type RequestView_Serialize = {
 
 /**  A data subject request. */
 export type Request_Deserialize = {
-	number: number | null,
+	number: number,
 	/**  Grows with every change. */
-	version: number | null,
+	version: number,
 	kind: RequestKind,
 	state: RequestState,
 	/**  The day it reached us, in our time zone: it does not count itself. */
 	received: string,
-	registered_at: number | null,
+	registered_at: number,
 	/**  Empty once erased. */
 	subject: Identifier[],
 	/**  Keyed hashes of the identifiers: they recognise a duplicate, and remain when the identifiers are erased. */
@@ -1686,14 +1657,14 @@ export type Request_Deserialize = {
 
 /**  A data subject request. */
 export type Request_Serialize = {
-	number: number | null,
+	number: number,
 	/**  Grows with every change. */
-	version: number | null,
+	version: number,
 	kind: RequestKind,
 	state: RequestState,
 	/**  The day it reached us, in our time zone: it does not count itself. */
 	received: string,
-	registered_at: number | null,
+	registered_at: number,
 	/**  Empty once erased. */
 	subject: Identifier[],
 	/**  Keyed hashes of the identifiers: they recognise a duplicate, and remain when the identifiers are erased. */
@@ -1768,26 +1739,26 @@ export type Run = Run_Serialize | Run_Deserialize;
 
 /**  One run of retention, for the log of runs. */
 export type Run_Deserialize = {
-	number: number | null,
-	at: number | null,
+	number: number,
+	at: number,
 	by: string,
 	approved_by?: string | null,
 	classes: ClassRun[],
 	/**  Given back to the disk. */
-	bytes: number | null,
-	took_ms: number | null,
+	bytes: number,
+	took_ms: number,
 };
 
 /**  One run of retention, for the log of runs. */
 export type Run_Serialize = {
-	number: number | null,
-	at: number | null,
+	number: number,
+	at: number,
 	by: string,
 	approved_by: string | null,
 	classes: ClassRun[],
 	/**  Given back to the disk. */
-	bytes: number | null,
-	took_ms: number | null,
+	bytes: number,
+	took_ms: number,
 };
 
 export type SampleView = SampleView_Serialize | SampleView_Deserialize;
@@ -1946,7 +1917,7 @@ export type Subjects = Subjects_Serialize | Subjects_Deserialize;
 
 /**  Whether the subjects are told (Art. 34). */
 export type Subjects_Deserialize = {
-	at: number | null,
+	at: number,
 	by: string,
 	exemption?: Exemption | null,
 	reason: string,
@@ -1956,7 +1927,7 @@ export type Subjects_Deserialize = {
 
 /**  Whether the subjects are told (Art. 34). */
 export type Subjects_Serialize = {
-	at: number | null,
+	at: number,
 	by: string,
 	exemption: Exemption | null,
 	reason: string,

@@ -2,7 +2,7 @@
 import { type ConsoleView, type Host, type OverviewView, sentence } from "../host/host";
 import { tauri } from "../host/tauri";
 
-export type Room = "watch" | "incidents" | "feeds" | "oncall" | "silences" | "channels" | "numbers";
+export type Room = "watch" | "incidents" | "feeds" | "oncall" | "silences" | "channels" | "numbers" | "privacy" | "reports" | "audit";
 
 class App {
   host: Host = tauri;
@@ -19,6 +19,8 @@ class App {
   trouble = $state<string | null>(null);
   now = $state(Date.now());
   setupDone = $state(false);
+  /** What is open in the privacy room. */
+  privacy = $state.raw<{ tab: string; number: number | null }>({ tab: "requests", number: null });
 
   async start(): Promise<void> {
     setInterval(() => (this.now = Date.now()), 1000);
@@ -79,6 +81,11 @@ class App {
       this.trouble = sentence(e);
       return null;
     }
+  }
+
+  openPrivacy(tab: string, number: number | null): void {
+    this.privacy = { tab, number };
+    this.room = "privacy";
   }
 
   open(id: string): void {

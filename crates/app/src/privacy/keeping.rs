@@ -276,9 +276,9 @@ impl Controller {
         }
         let users = std::mem::take(&mut *users.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let total = users.len() as u64;
-        let mut named: Vec<_> = users.into_iter().map(|(user, (events, oldest))| crate::views::OverUser { user, events: events as f64, oldest: oldest.millis() }).collect();
+        let mut named: Vec<_> = users.into_iter().map(|(user, (events, oldest))| crate::views::OverUser { user, events, oldest: oldest.millis() }).collect();
         named.sort_by_key(|u| u.oldest);
         named.truncate(NAMED);
-        Ok(OverRetention { users: total as f64, named, complete })
+        Ok(OverRetention { users: total, named, complete })
     }
 }

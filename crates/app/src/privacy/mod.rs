@@ -66,13 +66,13 @@ struct Job {
 impl PrivacyDesk {
     pub(crate) fn begin(&self, what: &str) -> Arc<AtomicBool> {
         let cancel = Arc::new(AtomicBool::new(false));
-        *self.job.lock().unwrap_or_else(PoisonError::into_inner) = Some(Job { view: JobView { what: what.to_owned(), done: 0.0, total: 0.0 }, cancel: cancel.clone() });
+        *self.job.lock().unwrap_or_else(PoisonError::into_inner) = Some(Job { view: JobView { what: what.to_owned(), done: 0, total: 0 }, cancel: cancel.clone() });
         cancel
     }
 
     pub(crate) fn says(&self, what: &str, done: u64, total: u64) {
         if let Some(job) = self.job.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            job.view = JobView { what: what.to_owned(), done: done as f64, total: total as f64 };
+            job.view = JobView { what: what.to_owned(), done, total };
         }
     }
 
@@ -179,7 +179,7 @@ impl Controller {
     fn request_view(&self, r: Request, known: &[Request]) -> RequestView {
         let at = self.right_now(Actor::Engine);
         let deadline = r.deadline(&at.calendar, at.today);
-        let similar = request::duplicate_of(r.kind, &r.subject_keys, r.received, known.iter().filter(|k| k.number < r.number), DUPLICATE_MONTHS).map(|k| k.number as f64).filter(|_| r.state.is_open());
+        let similar = request::duplicate_of(r.kind, &r.subject_keys, r.received, known.iter().filter(|k| k.number < r.number), DUPLICATE_MONTHS).map(|k| k.number).filter(|_| r.state.is_open());
         RequestView {
             due: deadline.due.to_string(),
             due_reasoning: deadline.reasoning,
@@ -240,7 +240,7 @@ impl Controller {
             due: requests.iter().filter(soon).count() as u32,
             late: requests.iter().filter(|r| r.is_late(&at.calendar, at.today)).count() as u32,
             breach_due: running.iter().filter_map(|b| b.due()).min().map(millis),
-            breach: running.iter().min_by_key(|b| b.due()).map(|b| b.number as f64),
+            breach: running.iter().min_by_key(|b| b.due()).map(|b| b.number),
         })
     }
 
@@ -251,17 +251,17 @@ impl Controller {
         let (mut places, mut samples) = (std::collections::BTreeMap::<String, PlaceView>::new(), Vec::new());
         let whole = self
             .gather(&wanted, cancel, &mut |p| progress(SearchProgress { looked_at: p.looked_at, total: p.total, hits: p.hits as u64 }), &mut |piece| {
-                let place = places.entry(piece.place().to_owned()).or_insert_with(|| PlaceView { place: piece.place().to_owned(), found: 0.0, kept: 0.0 });
-                place.found += 1.0;
-                place.kept += f64::from(u8::from(piece.kept.is_some()));
+                let place = places.entry(piece.place().to_owned()).or_insert_with(|| PlaceView { place: piece.place().to_owned(), found: 0, kept: 0 });
+                place.found += 1;
+                place.kept += u64::from(piece.kept.is_some());
                 // Some of each place, so that a flood of events does not hide the rest.
-                if samples.len() < limit && place.found <= (limit / 4).max(20) as f64 {
+                if samples.len() < limit && place.found <= (limit / 4).max(20) as u64 {
                     samples.push(SampleView { place: piece.place().to_owned(), at: (piece.at() != Timestamp::EPOCH).then(|| millis(piece.at())), text: piece.text().chars().take(400).collect(), kept: piece.kept.clone() });
                 }
             })
             .await?;
         let at = self.right_now(self.operator());
-        self.keep(Vec::new(), &at, "privacy.subject.find", "subject".into(), json!({ "keys": self.subject_keys(&subject), "found": places.values().map(|p| p.found).sum::<f64>() })).await?;
+        self.keep(Vec::new(), &at, "privacy.subject.find", "subject".into(), json!({ "keys": self.subject_keys(&subject), "found": places.values().map(|p| p.found).sum::<u64>() })).await?;
         Ok(SubjectView { identifiers: subject.iter().map(ToString::to_string).collect(), places: places.into_values().collect(), samples, cancelled: !whole })
     }
 

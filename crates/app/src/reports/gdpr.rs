@@ -94,7 +94,7 @@ impl Controller {
         let over = &retention.over_retention;
         d.heading("Retention");
         d.figures(vec![
-            Figure::new("Users over retention", format!("{}{}", if over.complete { "" } else { "≥ " }, thousands(over.users as u64)), "named in events that have been kept long enough", over.users > 0.0 && retention.run_at.is_none()),
+            Figure::new("Users over retention", format!("{}{}", if over.complete { "" } else { "≥ " }, thousands(over.users)), "named in events that have been kept long enough", over.users > 0 && retention.run_at.is_none()),
             Figure::new("Scheduled deletions", retention.scheduled.len(), retention.run_at.as_ref().map_or("no daily run is set".to_owned(), |t| format!("a run every day at {t}")), retention.run_at.is_none()),
             Figure::new("Entries over their time", thousands(retention.classes.iter().map(|c| c.delete).sum()), "all classes", false),
             Figure::new("Kept by holds", thousands(retention.classes.iter().map(|c| c.held).sum()), "over their time, and not deleted", false),

@@ -31,21 +31,18 @@ use crate::views::*;
 /// A report that was made, and where it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct KeptReport {
-    #[specta(type = f64)]
     pub number: u64,
-    #[specta(type = f64)]
     pub version: u64,
     pub kind: String,
     pub title: String,
     pub subtitle: String,
-    #[specta(type = f64)]
+    #[specta(type = i64)]
     pub made_at: Timestamp,
     pub made_by: String,
     pub files: Vec<ExportFile>,
     /// The folder they are in.
     pub folder: String,
     /// Of the audit log when it was made.
-    #[specta(type = f64)]
     pub size: u64,
     pub root: String,
 }

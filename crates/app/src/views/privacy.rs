@@ -24,7 +24,7 @@ pub struct RequestView {
     pub clock_stopped: bool,
     pub open: bool,
     pub article: String,
-    pub may_be_duplicate_of: Option<f64>,
+    pub may_be_duplicate_of: Option<u64>,
     pub approvals_needed: u32,
 }
 
@@ -81,15 +81,15 @@ pub struct PrivacyBadge {
     pub due: u32,
     pub late: u32,
     /// The breach whose 72 hours end first.
-    pub breach: Option<f64>,
+    pub breach: Option<u64>,
     pub breach_due: Option<Millis>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct PlaceView {
     pub place: String,
-    pub found: f64,
-    pub kept: f64,
+    pub found: u64,
+    pub kept: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
@@ -112,14 +112,14 @@ pub struct SubjectView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct OverUser {
     pub user: String,
-    pub events: f64,
+    pub events: u64,
     pub oldest: Millis,
 }
 
 /// Users in events that are over their time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct OverRetention {
-    pub users: f64,
+    pub users: u64,
     pub named: Vec<OverUser>,
     /// `false`: there is so much that only its beginning was looked at.
     pub complete: bool,
@@ -140,8 +140,8 @@ pub struct RetentionView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct JobView {
     pub what: String,
-    pub done: f64,
-    pub total: f64,
+    pub done: u64,
+    pub total: u64,
 }
 
 /// A page of a report, as a picture.
@@ -156,7 +156,7 @@ pub struct ReportPreview {
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct LeafView {
-    pub index: f64,
+    pub index: u64,
     pub at: String,
     pub action: String,
     pub actor: String,
@@ -172,7 +172,7 @@ impl From<&wf_model::Leaf> for LeafView {
         let details: Option<serde_json::Value> = l.payload.as_ref().and_then(|p| serde_json::from_str(p).ok());
         let name = details.as_ref().and_then(|d| d["actor"].as_str()).unwrap_or_default().to_owned();
         Self {
-            index: l.index as f64,
+            index: l.index,
             at: word("at"),
             action: word("action"),
             actor: if name.is_empty() { if l.payload.is_none() { String::new() } else { "Watchfloor".into() } } else { name },
@@ -185,16 +185,16 @@ impl From<&wf_model::Leaf> for LeafView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct AuditPage {
     pub rows: Vec<LeafView>,
-    pub total: f64,
+    pub total: u64,
     /// Where to go on.
-    pub next: Option<f64>,
+    pub next: Option<u64>,
 }
 
 /// That an entry is in the log: everything a stranger needs to check it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct ProofView {
-    pub index: f64,
-    pub size: f64,
+    pub index: u64,
+    pub size: u64,
     pub root: String,
     pub leaf_hash: String,
     pub path: Vec<String>,
