@@ -10,4 +10,5 @@ mod kill;
 mod mail;
 mod notify;
 mod officer;
+mod privacy;
 mod sshd;

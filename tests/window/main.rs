@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on shall stop, and say where")]
 
 mod driver;
+mod privacy;
 
 use driver::{Home, KEYRING, Window};
 use fantoccini::key::Key;

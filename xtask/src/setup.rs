@@ -31,6 +31,8 @@ const TEST: &[&str] = &[
     "python3-aiosmtpd",
     "python3-dbus",
     "python3-gi",
+    "poppler-utils",
+    "libreoffice-calc-nogui",
     "xdotool",
     "fonts-dejavu-core",
 ];

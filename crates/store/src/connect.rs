@@ -156,14 +156,14 @@ impl Store {
         }
         let options = { self.writer.lock().await.options.clone() };
         // A connection of its own: it reads one moment of the database, and nobody waits.
-        let mut connection = options.clone().create_if_missing(false).connect().await.map_err(|e| self.failed(e))?;
+        let mut connection = options.create_if_missing(false).connect().await.map_err(|e| self.failed(e))?;
         let copied = sqlx::query("VACUUM INTO ?").bind(to.display().to_string()).execute(&mut connection).await;
         connection.close().await?;
         let checked = async {
             copied.map_err(|e| self.failed(e))?;
             restrict(to)?;
             refuse_plain(to)?;
-            let mut copy = options.filename(to).create_if_missing(false).read_only(true).connect().await?;
+            let mut copy = (*self.readers.connect_options()).clone().filename(to).read_only(true).connect().await?;
             let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut copy).await?;
             let cipher: Vec<String> = sqlx::query_scalar("PRAGMA cipher_integrity_check").fetch_all(&mut copy).await?;
             let keys: Vec<String> = sqlx::query_scalar("SELECT \"table\" FROM pragma_foreign_key_check").fetch_all(&mut copy).await?;

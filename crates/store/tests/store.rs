@@ -287,3 +287,78 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn a_backup_is_whole_encrypted_with_the_same_key_and_never_overwrites() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
+    store.commit(&events(1, 1500)).await.unwrap();
+    let to = dir.path().join("copy.db");
+    store.backup(&to).await.unwrap();
+    assert!(store.backup(&to).await.is_err());
+    store.commit(&events(1501, 10)).await.unwrap();
+    let copy = Store::open(&to, &key()).await.unwrap();
+    assert_eq!((copy.count_events().await.unwrap(), search(&copy, "line", 5000).await.len()), (1500, 1500));
+    copy.close().await;
+    let other = DatabaseKey::from_hex(&"22".repeat(32)).unwrap();
+    assert!(matches!(Store::open(&to, &other).await, Err(StoreError::WrongKey { .. })));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn blocks_are_rewritten_event_by_event_and_found_again_by_their_new_words_alone() {
+    use wf_store::events::{Decide, Fate, Quick, StoredEvent};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let store = Store::open(&path, &key()).await.unwrap();
+    for (from, n) in [(1, 3000), (3001, 20)] {
+        store.commit(&events(from, n)).await.unwrap();
+    }
+    let quick: Quick = Arc::new(|text: &str| text.contains("user3"));
+    let decide: Decide = Arc::new(|e: &StoredEvent| match e.fields.get("user.name").and_then(|v| v.as_str()) {
+        Some("user3") if e.seq.0 % 2 == 0 => Fate::Drop,
+        Some("user3") => {
+            let mut new = e.clone();
+            new.fields.insert("user.name".into(), "nobody".into());
+            Fate::Replace(Box::new(new))
+        }
+        _ => Fate::Keep,
+    });
+    let done = store.rewrite_events(&quick, &decide).await.unwrap();
+    assert_eq!((done.replaced, done.dropped), (302, 302));
+    assert_eq!(store.rewrite_events(&quick, &decide).await.unwrap(), Default::default(), "done again, nothing changes");
+    let check = async |store: &Store| {
+        assert_eq!((search(store, "user.name=user3", 5000).await.len(), search(store, "user.name=nobody", 5000).await.len(), search(store, "user.name=user4", 5000).await.len()), (0, 302, 604));
+        assert_eq!(store.count_events().await.unwrap(), 3020 - 302);
+    };
+    check(&store).await;
+    store.commit(&events(3021, 5)).await.unwrap();
+    store.close().await;
+    let store = Store::open(&path, &key()).await.unwrap();
+    assert_eq!(store.next_seq().await, Seq(3026), "numbers go on");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn deleted_blocks_give_their_space_back_and_their_numbers_are_never_given_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let store = Store::open(&path, &key()).await.unwrap();
+    let mut c = events(1, 40_000);
+    c.detector = Some((Seq(40_000), vec![1]));
+    store.commit(&c).await.unwrap();
+    store.truncate_log().await.unwrap();
+    let before = store.size_on_disk();
+    let all = store.blocks(Seq(0), Timestamp::from_millis(i64::MAX), false).await.unwrap();
+    for some in all.chunks(wf_store::events::DELETED_AT_ONCE) {
+        store.delete_blocks(&some.iter().map(|b| b.first).collect::<Vec<_>>()).await.unwrap();
+    }
+    while store.give_back(64).await.unwrap() > 0 {}
+    store.truncate_log().await.unwrap();
+    assert_eq!(store.count_events().await.unwrap(), 0);
+    assert!(store.size_on_disk() * 3 < before, "{before} became {}", store.size_on_disk());
+    store.close().await;
+    let store = Store::open(&path, &key()).await.unwrap();
+    assert_eq!(store.next_seq().await, Seq(40_001));
+    store.close().await;
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { action, age, bytes, kind, short, visible } from "./format";
+import { action, age, bytes, hours, kind, short, visible } from "./format";
 
 describe("format", () => {
   it("shows what hides or reorders text as escapes (t4)", () => {
@@ -12,6 +12,7 @@ describe("format", () => {
     expect([short(999), short(4821), short(48_201), short(48_201_977)]).toEqual(["999", "4.8 k", "48 k", "48.2 M"]);
     expect([age(0, 59_000), age(0, 3_599_000), age(0, 86_399_000), age(0, 200_000_000)]).toEqual(["59s", "59m", "23h", "2d"]);
     expect(bytes(2_826_328)).toBe("2.8 MB");
+    expect([hours(0), hours(59_001), hours(72 * 3_600_000), hours(71 * 3_600_000 + 3_599_000)]).toEqual(["0:00:00", "0:01:00", "72:00:00", "71:59:59"]);
   });
 
   it("has words for names of rules and actions, known or not", () => {

@@ -51,6 +51,13 @@ export function countdown(ms: number, now: number): string {
   return s < 3600 ? `${two(Math.floor(s / 60))}:${two(s % 60)}` : s < 86_400 ? `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${Math.floor(s / 86_400)} d ${Math.floor(s / 3600) % 24} h`;
 }
 
+/** 71:59:03, however many hours: for the 72 of a breach. */
+export function hours(ms: number): string {
+  const s = Math.max(0, Math.ceil(ms / 1000));
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+}
+
 /** A span in words, for sentences. */
 export function span(ms: number): string {
   const s = Math.round(ms / 1000);

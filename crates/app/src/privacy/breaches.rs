@@ -33,9 +33,12 @@ impl Controller {
     /// What the incident's own evidence says, to begin with: an officer goes over it.
     async fn content_of(&self, incidents: &[u64]) -> Result<(String, Content), ApiError> {
         let (mut titles, mut people, mut records) = (Vec::new(), BTreeSet::new(), 0);
-        let mut measures = Vec::new();
+        let (mut measures, mut first) = (Vec::new(), String::new());
         for n in incidents {
             let detail = self.incident(&n.to_string()).await?;
+            if first.is_empty() {
+                first.clone_from(&detail.incident.title);
+            }
             titles.push(format!("{} (incident #{n}, {} to {})", detail.incident.title, self.config().privacy.said(Timestamp::from_millis(detail.incident.first_seen)), self.config().privacy.said(Timestamp::from_millis(detail.incident.last_seen))));
             let query = format!("watchfloor.incident={n}");
             let found = self.store().search(&wf_store::events::Query::parse(&query).map_err(ApiError::invalid)?, None, 100_000, &false.into(), |_| {}).await?;
@@ -55,7 +58,7 @@ impl Controller {
             measures: measures.join("\n"),
             ..Content::default()
         };
-        Ok((titles.first().cloned().unwrap_or_default(), content))
+        Ok((first, content))
     }
 
     pub(super) async fn breach_step(&self, action: &PrivacyAction, at: &Now) -> Result<BreachView, ApiError> {

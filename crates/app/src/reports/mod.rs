@@ -207,6 +207,14 @@ impl Controller {
         let document = Arc::new(document);
         let (log, mut leaves) = (self.ledger.log().await, self.store().audit_leaves().await?);
         leaves.truncate(checkpoint.size as usize);
+        // Their details are left out of the pack as well; every proof holds without them.
+        let restricted = self.holds().await?.restricted();
+        if !restricted.is_empty() {
+            let finder = Finder::new(&restricted);
+            for leaf in leaves.iter_mut().filter(|l| l.payload.as_ref().is_some_and(|p| finder.holds(p))) {
+                (leaf.payload, leaf.salt) = (None, None);
+            }
+        }
         let (size, root) = (document.checkpoint.size, document.checkpoint.root.clone());
         let (paper, says) = (document.clone(), serde_json::to_vec_pretty(&*document).map_err(ApiError::failed)?);
         let json_bytes = says.clone();
