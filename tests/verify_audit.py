@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Verifies an audit export of Watchfloor with nothing but the Python standard library.
+"""Verifies an audit export or an evidence pack of Watchfloor with nothing but the Python standard library.
 
     verify_audit.py EXPORT.json [--openssl DIR]
+    verify_audit.py PACK.zip
 
 Checks the signature of the checkpoint (Ed25519, RFC 8032), that every leaf is what its hash says, and that every leaf is
 in the tree whose root was signed (RFC 6962). --openssl writes what `openssl pkeyutl -verify -rawin` takes.
@@ -11,6 +12,7 @@ import hashlib
 import json
 import os
 import sys
+import zipfile
 
 # Ed25519 over the field of 2^255 - 19.
 P = 2**255 - 19
@@ -81,8 +83,8 @@ def root_from(leaf, index, size, proof):
     return value if last == 0 else None
 
 
-def main():
-    export = json.load(open(sys.argv[1], encoding="utf-8"))
+def check_log(export):
+    """Every leaf is what it says, and all of them lead to the root that was signed."""
     b64 = base64.b64decode
     pem = "".join(line for line in export["public_key_pem"].splitlines() if "-" not in line)
     key, text, signature = b64(pem)[-32:], export["checkpoint_text"].encode(), b64(export["signature"])
@@ -93,20 +95,65 @@ def main():
     origin, size, root = text.decode().splitlines()
     if origin != "watchfloor.audit" or int(size) != len(export["leaves"]):
         sys.exit(f"the checkpoint is of {origin} with {size} leaves; {len(export['leaves'])} are here")
+    hashes = []
     for i, leaf in enumerate(export["leaves"]):
         payload_hash = b64(leaf["payload_hash"])
         if leaf["payload"] is not None and sha(b64(leaf["salt"]), leaf["payload"].encode()) != payload_hash:
             sys.exit(f"leaf {i}: the payload was changed")
         if leaf["index"] != i or json.loads(leaf["header"])["index"] != i:
             sys.exit(f"leaf {i} is out of place")
-        value = sha(b"\x00", leaf["header"].encode(), b"\n", payload_hash)
-        if root_from(value, i, int(size), [b64(h) for h in leaf["proof"]]) != b64(root):
+        hashes.append(sha(b"\x00", leaf["header"].encode(), b"\n", payload_hash))
+        if "proof" in leaf and root_from(hashes[i], i, int(size), [b64(h) for h in leaf["proof"]]) != b64(root):
             sys.exit(f"leaf {i} is not in the signed tree")
+    while len(hashes) > 1:
+        pairs = [hashes[i : i + 2] for i in range(0, len(hashes), 2)]
+        hashes = [sha(b"\x01", *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+    if (hashes[0] if hashes else sha()) != b64(root):
+        sys.exit("the leaves do not lead to the signed root")
+    return key, text, signature
+
+
+def check_pack(path):
+    """The comment of the zip signs all bytes before it; the signed manifest names every file; the log leads to its root."""
+    data = open(path, "rb").read()
+    with zipfile.ZipFile(path) as pack:
+        files = {name: pack.read(name) for name in pack.namelist()}
+        comment = pack.comment
+    export = json.loads(files["audit.json"])
+    key, _, _ = check_log(export)
+    body = data[: len(data) - len(comment)]
+    expected = b"watchfloor.evidence\n" + base64.b64encode(sha(body)) + b"\n"
+    head, _, signed = comment.decode().rpartition("\n\u2014 watchfloor.evidence ")
+    note = base64.b64decode(signed.rstrip("\n"), validate=True)
+    if not comment or head.encode() != expected or base64.b64encode(note).decode() + "\n" != signed:
+        sys.exit("bytes of the file were changed after it was signed")
+    if note[:4] != sha(b"watchfloor.evidence\n\x01" + key)[:4] or not signature_holds(key, expected, note[4:]):
+        sys.exit("the signature of the file does not hold")
+    manifest = files["MANIFEST.sha256"]
+    if not signature_holds(key, manifest, files["MANIFEST.sig"]):
+        sys.exit("the signature of the manifest does not hold")
+    named = dict(reversed(line.split("  ", 1)) for line in manifest.decode().splitlines())
+    if set(named) | {"MANIFEST.sha256", "MANIFEST.sig"} != set(files):
+        sys.exit("the manifest does not name the files that are here")
+    for name, digest in named.items():
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            sys.exit(f"{name} is not what the manifest says")
+    print(f"{len(named)} files and {len(export['leaves'])} leaves, all as they were signed by the key {hashlib.sha256(key).hexdigest()[:32]}")
+
+
+def main():
+    if zipfile.is_zipfile(sys.argv[1]):
+        return check_pack(sys.argv[1])
+    try:
+        export = json.load(open(sys.argv[1], encoding="utf-8"))
+    except ValueError:
+        sys.exit("it is neither an export nor a pack, or it was changed")
+    _, text, signature = check_log(export)
     if "--openssl" in sys.argv:
         folder = sys.argv[sys.argv.index("--openssl") + 1]
         for name, data in (("checkpoint.txt", text), ("signature.bin", signature), ("public.pem", export["public_key_pem"].encode())):
             open(os.path.join(folder, name), "wb").write(data)
-    print(f"{size} leaves, all in the tree that was signed")
+    print(f"{len(export['leaves'])} leaves, all in the tree that was signed")
 
 
 main()

@@ -3,6 +3,7 @@
 
 mod cli;
 mod direction;
+mod evidence;
 mod feeds;
 mod hostile;
 mod keychain;
