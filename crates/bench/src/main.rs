@@ -6,6 +6,7 @@ mod desk;
 mod engine;
 mod ingest;
 mod latency;
+mod privacy;
 
 use clap::{Parser, Subcommand};
 
@@ -27,6 +28,8 @@ enum What {
     },
     /// Questions and actions with ten thousand incidents open.
     Desk,
+    /// Reports, searches, an erasure and retention over a million events.
+    Privacy,
     /// Frame sent to incident committed, at 1,000 and 5,000 events a second.
     Latency {
         #[arg(long, default_value_t = 20)]
@@ -40,11 +43,13 @@ async fn main() {
     match Arguments::parse().what {
         Some(What::Ingest { seconds }) => ingest::run(seconds).await,
         Some(What::Desk) => desk::run().await,
+        Some(What::Privacy) => privacy::run().await,
         Some(What::Latency { seconds }) => latency::run(seconds).await,
         None => {
             latency::run(20).await;
             ingest::run(60).await;
             desk::run().await;
+            privacy::run().await;
         }
     }
 }
