@@ -12,6 +12,12 @@ CREATE TABLE record (
 
 CREATE INDEX record_by_state ON record (kind, open, number);
 
+-- The greatest number ever given, of each kind: what was deleted leaves its number to nobody.
+CREATE TABLE counter (
+    kind TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- The words as they came in were deleted from this block; the mapped fields are still there.
 ALTER TABLE block ADD COLUMN raw_gone INTEGER NOT NULL DEFAULT 0;
 

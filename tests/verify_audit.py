@@ -2,7 +2,7 @@
 """Verifies an audit export or an evidence pack of Watchfloor with nothing but the Python standard library.
 
     verify_audit.py EXPORT.json [--openssl DIR]
-    verify_audit.py PACK.zip
+    verify_audit.py PACK.zip [--key PUBLIC.pem]
 
 Checks the signature of the checkpoint (Ed25519, RFC 8032), that every leaf is what its hash says, and that every leaf is
 in the tree whose root was signed (RFC 6962). --openssl writes what `openssl pkeyutl -verify -rawin` takes.
@@ -121,6 +121,11 @@ def check_pack(path):
         comment = pack.comment
     export = json.loads(files["audit.json"])
     key, _, _ = check_log(export)
+    theirs = [files["public.pem"].decode()]
+    if "--key" in sys.argv:
+        theirs.append(open(sys.argv[sys.argv.index("--key") + 1], encoding="ascii").read())
+    if any(base64.b64decode("".join(l for l in pem.splitlines() if "-" not in l))[-32:] != key for pem in theirs):
+        sys.exit("it was signed with another key")
     body = data[: len(data) - len(comment)]
     expected = b"watchfloor.evidence\n" + base64.b64encode(sha(body)) + b"\n"
     head, _, signed = comment.decode().rpartition("\n\u2014 watchfloor.evidence ")

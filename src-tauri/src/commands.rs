@@ -336,7 +336,7 @@ async fn reports(console: State<'_, Console>) -> Answer<Vec<KeptReport>> {
 #[tauri::command]
 #[specta::specta]
 async fn save_export(app: AppHandle, console: State<'_, Console>, name: String) -> Answer<()> {
-    let from = at(&console)?.export_file(&name)?;
+    let from = at(&console)?.hand_out(&name).await?;
     save_as(&app, &name, move |to| std::fs::copy(&from, to).map(|_| ()));
     Ok(())
 }

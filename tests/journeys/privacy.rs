@@ -7,7 +7,7 @@ use aes::cipher::{BlockDecryptMut as _, KeyIvInit as _};
 use serde_json::{Value, json};
 use wf_app::api::{Action, ErrorCode, PrivacyAction, ReportWanted, Request};
 use wf_app::privacy::approval::code_at;
-use wf_app::{SecretRef, keys::Keychain as _};
+use wf_app::keys::Keychain as _;
 use wf_model::Timestamp;
 use wf_testkit::{Providers, RunningConsole, ScriptServer, TestConsole, until};
 
@@ -243,15 +243,21 @@ async fn a_legal_hold_stops_exactly_what_it_covers() {
     let d = desk(600, "").await;
     let incident = d.console.until_incident("brute force", |i| i.entity.as_deref() == Some("10.0.0.1")).await;
     d.act(PrivacyAction::AddHold { title: "Claim".into(), reason: "LG Berlin".into(), incidents: vec![u64::from(incident.number)], subject: vec![], feeds: vec![], from: None, until: None }).await.unwrap();
-    let held = d.everything().await.iter().filter(|e| e["fields"]["watchfloor.incident"] == incident.number).count() as u64;
-    assert!(held > 0 && held < 180);
+    // Everything about the same address within the time of the incident, tagged or not.
+    let (from, to) = (Timestamp::from_millis(incident.first_seen), Timestamp::from_millis(incident.last_seen));
+    let covered = |e: &Value| {
+        let at = Timestamp::parse(e["occurred_at"].as_str().unwrap()).unwrap();
+        e["fields"]["watchfloor.incident"] == incident.number || (e["fields"]["source.ip"] == "10.0.0.1" && at >= from && at <= to)
+    };
+    let held: std::collections::BTreeSet<u64> = d.everything().await.iter().filter(|e| covered(e)).map(|e| e["seq"].as_u64().unwrap()).collect();
+    assert!(!held.is_empty() && held.len() < 180);
     let done = d.erase(subject()).await;
     let events = done["outcome"]["done"].as_array().unwrap().iter().find(|p| p["place"] == "events").unwrap().clone();
-    assert_eq!((events["found"].as_u64().unwrap(), events["kept"].as_u64().unwrap()), (180, held), "{events}");
+    assert_eq!((events["found"].as_u64().unwrap(), events["kept"].as_u64().unwrap()), (180, held.len() as u64), "{events}");
     assert!(events["ground"].as_str().unwrap().contains("hold #1 Claim"));
     for e in d.everything().await {
-        let covered = e["fields"]["watchfloor.incident"] == incident.number;
-        assert_eq!(holds(e.to_string().as_bytes(), "10.0.0.1") || holds(e.to_string().as_bytes(), "ann@x.com"), covered && e["raw"].as_str().unwrap().contains("10.0.0.1"), "{e}");
+        let kept = held.contains(&e["seq"].as_u64().unwrap());
+        assert_eq!(holds(e.to_string().as_bytes(), "10.0.0.1") || holds(e.to_string().as_bytes(), "ann@x.com"), kept && e["raw"].as_str().unwrap().contains("10.0.0.1"), "{e}");
     }
     let kept = d.console.controller.incident(&incident.number.to_string()).await.unwrap();
     assert_eq!(kept.incident.entity.as_deref(), Some("10.0.0.1"), "the incident under hold is as it was");
@@ -360,13 +366,23 @@ async fn a_second_person_approves_with_a_code_that_counts_once_and_never_for_the
     let other = d.request("deletion", vec!["ip:10.0.0.11".into()]).await;
     let e = d.act(PrivacyAction::Approve { request: other, approver: "Bob Roe".into(), code: now }).await.unwrap_err();
     assert!(e.message.contains("used already"), "{e:?}");
-    let url = d.console.ask(Request::EnrolApprover { person: "carl".into() }).await.unwrap();
+    let enrol = |voucher: Option<&str>, code: Option<String>| d.console.ask(Request::EnrolApprover { person: "carl".into(), voucher: voucher.map(str::to_owned), code });
+    assert!(enrol(None, None).await.unwrap_err().message.contains("vouches"), "one officer alone makes no second person");
+    let next = code_at(SECRET, Timestamp::from_millis(Timestamp::now().millis() + 30_000)).unwrap();
+    let url = enrol(Some("bob"), Some(next)).await.unwrap();
     assert!(url.as_str().unwrap().starts_with("otpauth://totp/"), "{url}");
     let config = std::fs::read_to_string(&d.home.paths.config).unwrap();
     assert!(config.contains("keychain:approver-carl"), "t8: only the reference is in the file");
     let secret = url.as_str().unwrap().split("secret=").nth(1).unwrap().split('&').next().unwrap();
     assert!(!config.contains(secret));
-    assert!(matches!(SecretRef::Keychain("x".into()), SecretRef::Keychain(_)));
+    until("the window knows it", || async { d.console.controller.config().person["carl"].approver.is_some().then_some(()) }).await;
+    for _ in 0..5 {
+        approve("carl", "000000".into()).await.unwrap_err();
+    }
+    let right = code_at(secret, Timestamp::now()).unwrap();
+    assert!(approve("carl", right).await.unwrap_err().message.contains("wrong codes in a row"), "six digits are not guessed");
+    let log = d.console.controller.audit_entries("privacy.approval.refused", None, 100).await.unwrap();
+    assert!(log.rows.len() >= 6, "what was refused is recorded");
     d.console.stop().await;
 }
 
@@ -423,7 +439,7 @@ async fn an_auditor_looks_searches_exports_and_verifies_and_changes_nothing() {
     refused(d.act(PrivacyAction::AddRequest { kind: "access".into(), received: None, subject: subject(), contact: None, note: None, corrections: vec![] }).await.unwrap_err());
     refused(d.act(PrivacyAction::RunRetention { approver: None, code: None }).await.unwrap_err());
     refused(d.console.controller.try_demo().await.unwrap_err());
-    refused(d.console.ask(Request::EnrolApprover { person: "bob".into() }).await.unwrap_err());
+    refused(d.console.ask(Request::EnrolApprover { person: "bob".into(), voucher: None, code: None }).await.unwrap_err());
     refused(d.console.ask(Request::SilencesEnd { id: "x".into() }).await.unwrap_err());
     assert!(d.console.ask(Request::AuditExport).await.is_ok() && d.console.ask(Request::Report { wanted: ReportWanted { kind: "gdpr".into(), from: None, to: None, incident: None } }).await.is_ok());
     assert!(d.console.ask(Request::AuditVerify { anchor: None }).await.unwrap()["good"] == true);
@@ -492,5 +508,38 @@ async fn requests_of_garbage_say_what_is_wrong_and_keep_nothing() {
     for name in ["../watchfloor.toml", "/etc/passwd", "", ".", "..", "a/b", "none.pdf"] {
         assert_eq!(d.console.controller.export_file(name).unwrap_err().code, ErrorCode::NotFound, "t9: {name}");
     }
+    d.console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_leaves_the_subjects_other_open_requests_alone_and_nothing_of_ours_unreadable() {
+    let d = desk(60, "").await;
+    // Ids that are also numbers of ours, words of ours, and what was erased before.
+    let access = d.request("access", vec!["user_id:5".into(), "name:completed".into()]).await;
+    d.act(PrivacyAction::OpenBreach { incidents: vec![], title: Some("x".into()), why: "completed".into(), suspected: None }).await.unwrap();
+    d.act(PrivacyAction::Describe { breach: 1, content: Box::new(serde_json::from_value(json!({ "nature": "n", "subject_categories": "", "subjects": 5, "record_categories": "", "records": 55, "contact": "", "consequences": "", "measures": "" })).unwrap()) }).await.unwrap();
+    d.erase(vec!["user_id:5".into(), "user_id:55".into(), "ip:10.0.0.1".into()]).await;
+    let open = d.console.ask(Request::PrivacyRequest { number: access }).await.unwrap();
+    assert_eq!((open["state"].as_str(), open["subject"][0]["value"].as_str(), open["contact"].as_str()), (Some("in_progress"), Some("5"), Some("ann@x.com")), "{open}");
+    let breach = d.console.ask(Request::PrivacyBreach { number: 1 }).await.unwrap();
+    assert_eq!((breach["content"]["subjects"].as_u64(), breach["content"]["records"].as_u64()), (Some(5), Some(55)));
+    assert!(d.everything().await.iter().all(|e| e["raw"].as_str().unwrap().contains("\"n\":")), "what is no user's stays a number");
+    d.console.ask(Request::PrivacyBoard).await.unwrap();
+    // Whoever asks next is not taken for everybody who was erased before.
+    let e = d.act(PrivacyAction::AddRequest { kind: "access".into(), received: None, subject: vec!["name:[erased]".into()], contact: None, note: None, corrections: vec![] }).await.unwrap_err();
+    assert!(e.message.contains("identifies nobody"), "{e:?}");
+    d.console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subjects_own_restriction_does_not_stand_in_the_way_of_their_erasure() {
+    let d = desk(100, "").await;
+    let n = d.request("restriction", vec!["email:ann@x.com".into()]).await;
+    d.act(PrivacyAction::Execute { request: n }).await.unwrap();
+    let lifted = d.act(PrivacyAction::ReleaseHold { hold: 1, reason: "no longer needed".into() }).await.unwrap_err();
+    assert!(lifted.message.contains("Art. 18(3)"), "{lifted:?}");
+    let done = d.erase(vec!["email:ann@x.com".into()]).await;
+    let events = done["outcome"]["done"].as_array().unwrap().iter().find(|p| p["place"] == "events").unwrap();
+    assert!(events["found"].as_u64().unwrap() > 0 && events["kept"] == 0, "{events}");
     d.console.stop().await;
 }

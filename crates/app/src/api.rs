@@ -181,7 +181,7 @@ pub enum Request {
     ConsentsExport,
     ActivitiesExport,
     Retention,
-    EnrolApprover { person: String },
+    EnrolApprover { person: String, voucher: Option<String>, code: Option<String> },
     Report { wanted: ReportWanted },
     Reports,
     Backup { to: std::path::PathBuf },

@@ -108,7 +108,7 @@ impl Controller {
             Request::ConsentsExport => value(self.consents_csv().await?),
             Request::ActivitiesExport => value(self.activities_csv().await?),
             Request::Retention => value(self.retention().await?),
-            Request::EnrolApprover { person } => value(self.enrol_approver(&person).await?),
+            Request::EnrolApprover { person, voucher, code } => value(self.enrol_approver(&person, voucher.as_deref(), code.as_deref()).await?),
             Request::Report { wanted } => value(self.report(&wanted).await?),
             Request::Reports => value(self.reports().await?),
             Request::Backup { to } => value(self.backup(&to).await?),

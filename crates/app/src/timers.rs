@@ -186,7 +186,9 @@ async fn reload(controller: &Controller, files: &mut Files) -> Result<(), String
             let old = controller.config();
             let names = |c: &Config| c.feed.keys().cloned().collect::<Vec<_>>();
             let changed: Vec<_> = config.feed.iter().filter(|(n, f)| old.feed.get(*n).is_some_and(|o| format!("{o:?}") != format!("{f:?}"))).map(|(n, _)| n.clone()).collect();
-            let payload = json!({ "feeds_before": names(&old), "feeds_after": names(&config), "feeds_changed": changed, "rules": config.rules.paths });
+            let payload = json!({ "feeds_before": names(&old), "feeds_after": names(&config), "feeds_changed": changed, "rules": config.rules.paths,
+                // What decides about deleting and about who may: shown as it was and as it is.
+                "retention_before": format!("{:?}", old.retention), "retention_after": format!("{:?}", config.retention), "approvals_before": old.privacy.approvals, "approvals_after": config.privacy.approvals });
             *controller.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config.clone());
             controller.replan().await.map_err(|e| e.to_string())?;
             if let Some(running) = &controller.running {

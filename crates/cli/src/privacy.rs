@@ -319,7 +319,15 @@ pub enum Retention {
 pub enum Approvers {
     /// Make a secret for a person's authenticator app. It is printed once.
     #[command(alias = "enroll")]
-    Enrol { person: String },
+    Enrol {
+        person: String,
+        /// Who approves already and vouches for them; not needed for the very first, nor to replace one's own.
+        #[arg(long)]
+        voucher: Option<String>,
+        /// The code of the voucher, or of the authenticator that is replaced.
+        #[arg(long)]
+        code: Option<String>,
+    },
 }
 
 impl Privacy {
@@ -360,7 +368,7 @@ impl Privacy {
             Self::Holds(h) => h.request(),
             Self::Retention(Retention::Preview) => (Request::Retention, "", render::retention),
             Self::Retention(Retention::Run { approver, code }) => (act(PrivacyAction::RunRetention { approver, code }), "", render::retention),
-            Self::Approvers(Approvers::Enrol { person }) => (Request::EnrolApprover { person }, "", |v| format!("put this into the authenticator app; it is not shown again:\n{}", v.as_str().unwrap_or_default())),
+            Self::Approvers(Approvers::Enrol { person, voucher, code }) => (Request::EnrolApprover { person, voucher, code }, "", |v| format!("put this into the authenticator app; it is not shown again:\n{}", v.as_str().unwrap_or_default())),
         };
         let answer = ask(request).await?;
         let answer = if part.is_empty() { answer } else { answer[part].clone() };

@@ -169,6 +169,7 @@ impl Breach {
         self.state == BreachState::Aware
     }
 
+    /// Still to be worked on, or to be looked at again.
     pub fn is_open(&self) -> bool {
         matches!(self.state, BreachState::Suspected | BreachState::Aware | BreachState::Notified)
     }
@@ -191,17 +192,16 @@ impl Breach {
         if at > now {
             return Refused::because("awareness cannot lie in the future");
         }
-        if at < self.suspected.at {
-            return Refused::because("nobody can be aware of it before anybody suspected it");
-        }
         let mut b = self.next(now, by, format!("known to be a breach since {}: {why}", at.rfc3339()));
+        // Whoever knew suspected it, too: it was only written down later.
+        b.suspected.at = b.suspected.at.min(at);
         b.aware = Some(Entry { at, by: by.to_owned(), text: why });
         b.state = BreachState::Aware;
         Ok(b)
     }
 
     pub fn describe(&self, now: Timestamp, by: &str, content: Content) -> Result<Self, Refused> {
-        if !self.is_open() {
+        if !self.is_open() && self.state != BreachState::NotNotifiable {
             return Refused::because(format!("breach #{} is {}", self.number, self.state));
         }
         for text in [&content.nature, &content.subject_categories, &content.record_categories, &content.contact, &content.consequences, &content.measures] {
@@ -219,7 +219,8 @@ impl Breach {
     /// # Errors
     /// After 72 hours without the reasons for the delay (Art. 33(1)); without a word about what happened.
     pub fn notify(&self, now: Timestamp, by: &str, at: Timestamp, reference: &str, delay_reason: Option<&str>) -> Result<Self, Refused> {
-        self.must_be(&[BreachState::Aware, BreachState::Notified], "the authority is notified of what is known to be a breach")?;
+        // A risk may turn out to be one after all.
+        self.must_be(&[BreachState::Aware, BreachState::Notified, BreachState::NotNotifiable], "the authority is notified of what is known to be a breach")?;
         if at > now {
             return Refused::because("it cannot have been notified in the future");
         }

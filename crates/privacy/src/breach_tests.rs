@@ -130,7 +130,11 @@ fn what_cannot_be_is_refused() {
     assert!(Breach::open(t, "Ann", 1, "x", vec![], later, "why", Content::default()).is_err());
     assert!(Breach::open(t, "Ann", 1, "x", vec![], t, " ", Content::default()).is_err());
     let b = Breach::open(t, "Ann", 1, "x", vec![], t, "why", Content::default()).unwrap();
-    assert!(b.aware(t, "Ann", later, "why").is_err() && b.aware(t, "Ann", earlier, "why").is_err() && b.aware(t, "Ann", t, "").is_err());
+    assert!(b.aware(t, "Ann", later, "why").is_err() && b.aware(t, "Ann", t, "").is_err());
+    let known_before = b.aware(t, "Ann", earlier, "why").unwrap();
+    assert_eq!((known_before.suspected.at, known_before.due()), (earlier, Some(earlier + LIMIT)), "the time runs from when it was known, not from when it was written down");
+    let spared = b.aware(t, "Ann", t, "sure").unwrap().not_notifiable(t, "Ann", "encrypted").unwrap().describe(t, "Ann", whole()).unwrap();
+    assert_eq!(spared.notify(t, "Ann", t, "", None).unwrap().state, BreachState::Notified, "a risk may turn out to be one after all");
     assert!(b.notify(t, "Ann", t, "", None).is_err() && b.not_notifiable(t, "Ann", "no risk").is_err() && b.close(t, "Ann").is_err());
     assert_eq!(b.dismiss(t, "Ann", "a test account").unwrap().state, BreachState::Dismissed);
     let known = b.aware(t, "Ann", t, "sure").unwrap();

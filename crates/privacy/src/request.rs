@@ -321,7 +321,8 @@ impl Request {
 
     /// Open past its last day, or answered after it.
     pub fn is_late(&self, calendar: &Calendar, today: NaiveDate) -> bool {
-        let due = self.deadline(calendar, today).due;
+        // A refusal is told within the first month, extended or not (Art. 12(4)).
+        let due = if self.state == RequestState::Refused { self.counted(calendar, 1, today).due } else { self.deadline(calendar, today).due };
         match (self.closed_on, self.state) {
             (_, RequestState::Withdrawn | RequestState::Duplicate) => false,
             (Some(closed), _) => closed > due,
@@ -467,6 +468,9 @@ impl Request {
         if of.number == self.number {
             return Refused::because("a request is no duplicate of itself");
         }
+        if matches!(of.state, RequestState::Withdrawn | RequestState::Refused | RequestState::Duplicate) {
+            return Refused::because(format!("request #{} is {}: it answers nobody", of.number, of.state));
+        }
         if of.kind != self.kind {
             return Refused::because(format!("request #{} asks for {}, not for {}", of.number, of.kind, self.kind));
         }
@@ -599,8 +603,8 @@ impl Request {
 }
 
 fn check_correction(c: &Correction) -> Result<(), Refused> {
-    if c.old.trim().is_empty() || c.old == c.new {
-        return Refused::because("a correction has an old value and another new one");
+    if c.old.trim().is_empty() || c.new.trim().is_empty() || c.old == c.new {
+        return Refused::because("a correction has an old value and another new one; what is to be gone is asked for by a deletion");
     }
     if c.old.chars().count() > 1000 || c.new.chars().count() > 1000 || c.field.chars().count() > 200 {
         return Refused::because("a value of a correction is longer than 1,000 characters");

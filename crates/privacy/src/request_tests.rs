@@ -110,6 +110,14 @@ fn a_refusal_names_the_reasons_and_the_remedies_of_the_law() {
 }
 
 #[test]
+fn a_refusal_is_due_within_the_first_month_even_when_the_answer_was_extended() {
+    let c = Calendar::default();
+    let r = request(RequestKind::Access, "2026-03-02", &c).extend(&act(&c, "2026-03-10"), "many systems", day("2026-03-10")).unwrap();
+    assert!(!r.refuse(&act(&c, "2026-04-02"), "unfounded").unwrap().is_late(&c, day("2026-06-30")));
+    assert!(r.refuse(&act(&c, "2026-04-03"), "unfounded").unwrap().is_late(&c, day("2026-06-30")));
+}
+
+#[test]
 fn what_cannot_be_is_refused_when_it_is_registered() {
     let c = Calendar::default();
     let a = act(&c, "2026-03-03");
@@ -136,6 +144,8 @@ fn a_duplicate_asks_the_same_about_the_same_person() {
     let mut stranger = second.clone();
     stranger.subject_keys = vec!["x".into()];
     assert!(stranger.duplicate(&a, &first).is_err());
+    let gone = first.withdraw(&a, "").unwrap();
+    assert!(second.duplicate(&a, &gone).is_err(), "what answers nobody has no duplicate");
     let mut other = second.clone();
     other.kind = RequestKind::Deletion;
     assert!(other.duplicate(&a, &first).is_err());

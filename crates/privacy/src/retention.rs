@@ -160,6 +160,9 @@ pub struct Hold {
     pub until: Option<Timestamp>,
     /// The request for restriction (Art. 18) it carries out: what it covers is kept, and left out of reports.
     pub restriction: Option<u64>,
+    /// It keeps nothing; it leaves the subject out of reports (an objection, Art. 21, which must not make us store longer).
+    #[serde(default)]
+    pub only_masks: bool,
     pub released: Option<Entry>,
 }
 
@@ -185,6 +188,9 @@ impl Hold {
     pub fn release(&self, now: Timestamp, by: &str, why: &str) -> Result<Self, Refused> {
         if self.released.is_some() {
             return Refused::because("it was released already");
+        }
+        if self.restriction.is_some() && !why.contains(|c: char| c.is_ascii_digit()) {
+            return Refused::because("before a restriction is lifted the subject is told (Art. 18(3)): say on which day they were");
         }
         Ok(Self { version: self.version + 1, released: Some(Entry { at: now, by: by.to_owned(), text: said(why, "why it is released")? }), ..self.clone() })
     }
@@ -215,9 +221,19 @@ impl Holds {
         self.active.is_empty()
     }
 
+    /// Without the restrictions of these requests: what a subject asked for protects them from others, not from themselves.
+    pub fn without_restrictions_of(all: impl IntoIterator<Item = Hold>, requests: &[u64]) -> Self {
+        Self::new(all.into_iter().filter(|h| h.restriction.is_none_or(|r| !requests.contains(&r))))
+    }
+
+    /// Numbers of the incidents that are kept whole, with the hold that does.
+    pub fn incidents(&self) -> impl Iterator<Item = (u64, &Hold)> {
+        self.active.iter().flat_map(|(h, _)| h.incidents.iter().map(move |n| (*n, h)))
+    }
+
     /// The hold that covers this, if any. `about` says whether a subject's identifiers stand in it.
     pub fn covering(&self, item: &Item<'_>, about: impl Fn(&Finder) -> bool) -> Option<&Hold> {
-        self.active.iter().find(|(h, finder)| {
+        self.active.iter().filter(|(h, _)| !h.only_masks).find(|(h, finder)| {
             item.incident.is_some_and(|n| h.incidents.contains(&n))
                 || (h.by_match()
                     && h.from.is_none_or(|t| item.to >= t)
@@ -230,7 +246,7 @@ impl Holds {
 
     /// Whether any hold could cover something of this time: what decides if a block must be looked into.
     pub fn may_cover(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.active.iter().any(|(h, _)| !h.incidents.is_empty() || (h.by_match() && h.from.is_none_or(|t| to >= t) && h.until.is_none_or(|t| from <= t)))
+        self.active.iter().filter(|(h, _)| !h.only_masks).any(|(h, _)| !h.incidents.is_empty() || (h.by_match() && h.from.is_none_or(|t| to >= t) && h.until.is_none_or(|t| from <= t)))
     }
 
     /// Subjects whose processing is restricted: left out of reports.
@@ -255,7 +271,7 @@ mod tests {
     fn hold(change: impl FnOnce(&mut Hold)) -> Hold {
         let mut h = Hold {
             number: 1, version: 1, title: "claim".into(), reason: "court".into(), placed: Entry { at: Timestamp::EPOCH, by: "Ann".into(), text: String::new() },
-            incidents: vec![], subject: vec![], feeds: vec![], from: None, until: None, restriction: None, released: None,
+            incidents: vec![], subject: vec![], feeds: vec![], from: None, until: None, restriction: None, only_masks: false, released: None,
         };
         change(&mut h);
         h

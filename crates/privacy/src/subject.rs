@@ -3,8 +3,9 @@
 //! `ann@x.com` is not in `joann@x.com`, `10.0.0.1` not in `10.0.0.11`. An identifier also counts when it is written otherwise: in another case, with
 //! JSON escapes, percent-encoded in an address, an IPv6 address in full, a telephone number with spaces.
 //!
-//! A user id as short as `5` cannot be told from any other 5: one of fewer than six characters, or of digits alone and fewer than six, counts only
-//! where a name says that it is a user's (`"user_id": 5`, `user.id`, `user_id=5`).
+//! A user id as short as `5`, or one of digits alone, cannot be told from any other number: one of fewer than six characters, or without a letter, counts only
+//! where a name says that it is a user's (`"user_id": 5`, `user.id`, `user_id=5`). A telephone number written as a bare number counts where a name says that
+//! it is one.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -67,6 +68,9 @@ impl Identifier {
         let wrong = |what: &str| Refused::because(format!("'{value}' is no {what}"));
         if value.is_empty() || value.chars().count() > 320 || value.chars().any(char::is_control) {
             return Refused::because("an identifier is 1 to 320 characters on one line: email:ann@example.com, ip:203.0.113.4, phone:+49170…, user_id:4711, name:Ann Lee");
+        }
+        if value == ERASED || value == RESTRICTED {
+            return Refused::because("this stands for somebody who was erased, and identifies nobody");
         }
         match kind {
             IdentifierKind::Email if !value.contains('@') || value.starts_with('@') || value.ends_with('@') || value.contains(char::is_whitespace) => return wrong("mail address"),
@@ -147,13 +151,14 @@ impl Finder {
     pub fn new(identifiers: &[Identifier]) -> Self {
         let mut sources: Vec<(IdentifierKind, String, usize)> = Vec::new();
         let mut user_ids = Vec::new();
-        for id in identifiers {
+        // What was erased is nobody's any more: it must not bring those together who once were.
+        for id in identifiers.iter().filter(|i| i.value != ERASED && i.value != RESTRICTED) {
             match id.kind {
                 IdentifierKind::Email | IdentifierKind::Name => sources.push((id.kind, spelled(&id.value), 0)),
-                IdentifierKind::Ip => sources.extend(addresses(&id.value).into_iter().map(|a| (IdentifierKind::Ip, regex::escape(&a).replace(':', "(?:\\:|%3a)"), 0))),
+                IdentifierKind::Ip => sources.extend(addresses(&id.value).into_iter().map(|a| (IdentifierKind::Ip, a, 0))),
                 IdentifierKind::Phone => {
                     let spaced: Vec<String> = digits(&id.value).chars().map(|c| c.to_string()).collect();
-                    sources.push((id.kind, format!(r"(?:\+|%2b|00)?{}", spaced.join(r"(?:[\s().\-/]|%20){0,3}")), 0));
+                    sources.push((id.kind, format!(r"(?:\+|%2b|00)?{}", spaced.join(r"(?:[\s().\-/\\]|%20){0,4}")), 0));
                 }
                 IdentifierKind::UserId => {
                     user_ids.push(id.value.to_lowercase());
@@ -169,7 +174,8 @@ impl Finder {
         // What may hide one: an escape in JSON, or a short id that only its name gives away.
         let mut quick: Vec<String> = sources.iter().filter(|(_, _, group)| *group == 0).map(|(_, s, _)| format!("(?i){s}")).collect();
         quick.extend(user_ids.iter().map(|u| format!("(?i){}", spelled(u))));
-        quick.push(r"\\u[0-9a-fA-F]{4}".into());
+        // Whatever JSON escapes is looked at closely: `\\` in a Windows name, `\t` between two words, `\u0040`.
+        quick.push(r"\\".into());
         Self { patterns, quick: RegexSet::new(quick).unwrap_or_default(), user_ids }
     }
 
@@ -194,6 +200,37 @@ impl Finder {
     /// A value whose name is known, as a mapped field: `user.id` of 5 is the user 5.
     pub fn is_value(&self, name: &str, value: &str) -> bool {
         (names_a_user(name) && self.is_user(value)) || self.holds(value)
+    }
+
+    /// A document of our own as JSON: as [`Self::replace`], but counts and numbers of ours stay what they are, and a field's name may stand beside its value
+    /// (`{"field": "user.id", "value": "5"}`).
+    pub fn replace_typed(&self, text: &str, with: &str) -> Option<String> {
+        let mut document: serde_json::Value = serde_json::from_str(text).ok()?;
+        self.replace_in(&mut document, "", with).then(|| document.to_string())
+    }
+
+    fn replace_in(&self, value: &mut serde_json::Value, key: &str, with: &str) -> bool {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => {
+                let new = if names_a_user(key) && self.is_user(text) { Some(with.to_owned()) } else { self.replace(text, with) };
+                let found = new.is_some();
+                if let Some(new) = new {
+                    *text = new;
+                }
+                found
+            }
+            Value::Array(items) => items.iter_mut().fold(false, |found, v| self.replace_in(v, key, with) || found),
+            Value::Object(map) => {
+                // `field` names what `value` is; so do `kind` and `entity_field`.
+                let named: Vec<(&str, String)> = [("field", "value"), ("kind", "value"), ("entity_field", "entity"), ("entity_field", "entity_value")].into_iter().filter_map(|(name, v)| Some((v, map.get(name)?.as_str()?.to_owned()))).collect();
+                map.iter_mut().fold(false, |found, (k, v)| {
+                    let key = named.iter().find(|(v, _)| v == k).map_or(k.as_str(), |(_, name)| name);
+                    self.replace_in(v, key, with) || found
+                })
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
     }
 
     fn is_user(&self, value: &str) -> bool {
@@ -269,7 +306,7 @@ impl Finder {
                         i += 1;
                     }
                     let number = &text[start..i];
-                    if (names(&parents, &key) && self.is_user(number)) || self.replace_plain(number, with).is_some() {
+                    if (names(&parents, &key) && self.is_user(number)) || (names_a_phone(&key) && self.replace_plain(number, with).is_some()) {
                         out.push_str(&text[copied..start]);
                         out.push_str(&quoted);
                         copied = i;
@@ -321,28 +358,46 @@ fn spelled(value: &str) -> String {
     out
 }
 
-/// The ways an address is written.
+/// The ways an address is written, as patterns: with and without leading zeros, any run of zeros left out, the end as an IPv4 address, and an IPv4 address
+/// inside an IPv6 one.
 fn addresses(value: &str) -> Vec<String> {
-    let Ok(ip) = value.parse::<IpAddr>() else { return vec![value.to_owned()] };
-    match ip.to_canonical() {
-        IpAddr::V4(a) => vec![a.to_string()],
-        IpAddr::V6(a) => {
-            let s = a.segments();
-            let plain: Vec<String> = s.iter().map(|n| format!("{n:x}")).collect();
-            let full: Vec<String> = s.iter().map(|n| format!("{n:04x}")).collect();
-            let mut all = vec![a.to_string(), plain.join(":"), full.join(":"), value.to_owned()];
-            // The last 32 bits may be written as an IPv4 address.
-            all.push(format!("{}:{}.{}.{}.{}", plain[..6].join(":"), s[6] >> 8, s[6] & 255, s[7] >> 8, s[7] & 255));
-            all.sort();
-            all.dedup();
-            all
+    let Ok(ip) = value.parse::<IpAddr>() else { return vec![regex::escape(value)] };
+    let (groups, v4) = match ip.to_canonical() {
+        IpAddr::V4(a) => (a.to_ipv6_mapped().segments(), Some(a)),
+        IpAddr::V6(a) => (a.segments(), None),
+    };
+    const COLON: &str = "(?::|%3a)";
+    let group = |n: u16| if n == 0 { "0{1,4}".to_owned() } else { format!("0{{0,3}}{n:x}") };
+    let join = |part: &[u16]| part.iter().map(|n| group(*n)).collect::<Vec<_>>().join(COLON);
+    let last = format!("{}\\.{}\\.{}\\.{}", groups[6] >> 8, groups[6] & 255, groups[7] >> 8, groups[7] & 255);
+    let mut all: Vec<String> = v4.iter().map(|a| regex::escape(&a.to_string())).collect();
+    all.push(join(&groups));
+    all.push(format!("{}{COLON}{last}", join(&groups[..6])));
+    for from in 0..8 {
+        for to in from + 1..=8 {
+            if groups[from..to].iter().all(|n| *n == 0) {
+                all.push(format!("{}{COLON}{COLON}{}", join(&groups[..from]), join(&groups[to..])));
+                if to <= 6 {
+                    let between = join(&groups[to..6]);
+                    all.push(format!("{}{COLON}{COLON}{between}{}{last}", join(&groups[..from]), if between.is_empty() { "" } else { COLON }));
+                }
+            }
         }
     }
+    // The longest first: a shorter one may begin it.
+    all.sort_by_key(|a| std::cmp::Reverse(a.len()));
+    all
 }
 
-/// Long or mixed enough to mean nobody else.
+/// Long and mixed enough to mean nobody else.
 fn distinctive(id: &str) -> bool {
-    id.chars().count() >= 6
+    id.chars().count() >= 6 && id.chars().any(char::is_alphabetic)
+}
+
+/// `phone`, `mobile_number`: the number is a telephone's.
+fn names_a_phone(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["phone", "mobile", "msisdn", "tel", "fax", "cell"].iter().any(|k| key.contains(k))
 }
 
 /// `user_id`, `user.name`, `uid`, `login`: the value names a user.
@@ -406,6 +461,8 @@ mod tests {
             ("10.0.0.1", vec!["10.0.0.11", "110.0.0.1", "10.0.0.1.5", "1.10.0.0.1", "10.0.0.12", "10a0.0.1", "10.0.0.100"]),
             ("2001:db8::1", vec!["2001:db8::11", "2001:db8::1:2", "12001:db8::1", "2001:db8::"]),
             ("name:Ann Lee", vec!["Joann Lee", "Ann Leeds", "Ann Sue Lee", "AnnLee"]),
+            ("user_id:100000", vec![r#"{"bytes":100000}"#, "100000 rows", r#"{"order_id":100000}"#]),
+            ("+491701234567", vec![r#"{"bytes":491701234567}"#]),
             ("user_id:4711", vec![r#"{"count":4711}"#, "4711 failures", r#"{"user_id":47110}"#, "user_id=14711", "port 4711"]),
             ("user_id:alice99", vec!["alice991", "malice99", "alice99-test", "alice99@y.com", "alice99.smith"]),
             ("+491701234567", vec!["+4917012345678", "14917012345671", "4917012345670"]),
@@ -425,9 +482,15 @@ mod tests {
             ("ann@x.com", "/reset?to=ann%40x.com&x=1", "/reset?to=X&x=1"),
             ("ann@x.com", r#"{"a":"ann\u0040x.com","n":1,"b":[ "see ann@x.com" ]}"#, r#"{"a":"X","n":1,"b":[ "see X" ]}"#),
             ("ann@x.com", r#"{"msg":"{\"email\":\"ann@x.com\"}"}"#, r#"{"msg":"{\"email\":\"X\"}"}"#),
+            ("user_id:CORP\\alice", r#"{"who":"CORP\\alice","x":1}"#, r#"{"who":"X","x":1}"#),
+            ("name:Ann Lee", r#"{"n":"Ann\tLee"}"#, r#"{"n":"X"}"#),
+            ("+491701234567", r#"{"phone":"+49 170\/1234567"}"#, r#"{"phone":"X"}"#),
+            ("2001:db8::1", "2001:0db8::1 2001:db8:0::1 2001:0DB8::0001 and 2001:db8::2", "X X X and 2001:db8::2"),
+            ("10.0.0.1", "::ffff:a00:1 0:0:0:0:0:ffff:0a00:0001 ::ffff:a00:11", "X X ::ffff:a00:11"),
+            ("user_id:100000", r#"{"user_id":100000,"bytes":100000}"#, r#"{"user_id":"X","bytes":100000}"#),
             ("ann@x.com", r#"{"ann@x.com":5}"#, r#"{"X":5}"#),
             ("10.0.0.1", "from 10.0.0.1:443 to 10.0.0.11", "from X:443 to 10.0.0.11"),
-            ("10.0.0.1", "::ffff:10.0.0.1", "::ffff:X"),
+            ("10.0.0.1", "::ffff:10.0.0.1", "X"),
             ("2001:db8::1", "[2001:0db8:0000:0000:0000:0000:0000:0001]:443 2001:DB8::1 2001:db8:0:0:0:0:0:1", "[X]:443 X X"),
             ("name:Ann Lee", "Ann  Lee, ann lee and Ann%20Lee's", "X, X and X's"),
             ("name:Jos\u{e9} Diaz", r#"{"n":"Jos\u00e9 Diaz"}"#, r#"{"n":"X"}"#),
@@ -439,6 +502,27 @@ mod tests {
         ] {
             assert_eq!(finder(&[id]).replace(text, "X").as_deref(), Some(becomes), "{id} in {text}");
         }
+    }
+
+    #[test]
+    fn in_documents_of_our_own_numbers_stay_and_a_name_beside_a_value_counts() {
+        let f = finder(&["user_id:5", "+491701234567", "ann@x.com"]);
+        for (text, becomes) in [
+            (r#"{"count":5,"entity":{"field":"user.id","value":"5"},"n":491701234567}"#, Some(r#"{"count":5,"entity":{"field":"user.id","value":"X"},"n":491701234567}"#)),
+            (r#"{"entity":"5","entity_field":"user.id","number":5}"#, Some(r#"{"entity":"X","entity_field":"user.id","number":5}"#)),
+            (r#"{"kind":"user_id","value":"5"}"#, Some(r#"{"kind":"user_id","value":"X"}"#)),
+            (r#"{"field":"source.port","value":"5"}"#, None),
+            (r#"[{"text":"by ann@x.com"}]"#, Some(r#"[{"text":"by X"}]"#)),
+        ] {
+            assert_eq!(f.replace_typed(text, "X").as_deref(), becomes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_erased_identifies_nobody() {
+        let f = Finder::new(&[Identifier { kind: IdentifierKind::Email, value: ERASED.into() }, Identifier { kind: IdentifierKind::UserId, value: RESTRICTED.into() }]);
+        assert!(!f.holds("by [erased] and [restricted]"));
+        assert!(Identifier::parse(ERASED).is_err());
     }
 
     #[test]

@@ -137,11 +137,15 @@ impl Store {
         Ok(left as u64)
     }
 
-    /// Merges the write-ahead log and empties it, so that nothing old is left in it. Waits until no reader needs it.
+    /// Merges the write-ahead log and empties it, so that nothing old is left in it. [`StoreError::Busy`] while a reader needs it.
     pub async fn truncate_log(&self) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().await;
         let connection = writer.connection().await.map_err(|e| self.failed(e))?;
-        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await.map_err(|e| self.failed(e))?;
+        // Nobody waits for readers while holding the one connection that writes: whoever asked tries again.
+        sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *connection).await.map_err(|e| self.failed(e))?;
+        let merged: Result<(i64, i64, i64), _> = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
+        sqlx::query("PRAGMA busy_timeout = 10000").execute(&mut *connection).await.map_err(|e| self.failed(e))?;
+        let (busy, _, _) = merged.map_err(|e| self.failed(e))?;
         if busy != 0 { Err(StoreError::Busy) } else { Ok(()) }
     }
 

@@ -206,7 +206,7 @@ impl Store {
     }
 
     pub async fn last_incident_number(&self) -> Result<u64, StoreError> {
-        let n = sqlx::query_scalar!(r#"SELECT coalesce(max(number), 0) AS "n!: i64" FROM incident"#).fetch_one(&self.readers).await?;
+        let n = sqlx::query_scalar!(r#"SELECT max(coalesce((SELECT max(number) FROM incident), 0), coalesce((SELECT last FROM counter WHERE kind = 'incident'), 0)) AS "n!: i64""#).fetch_one(&self.readers).await?;
         Ok(n as u64)
     }
 

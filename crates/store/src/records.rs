@@ -31,6 +31,7 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, records: &[Record]) 
         )
         .execute(&mut **tx)
         .await?;
+        sqlx::query!("INSERT INTO counter (kind, last) VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)", r.kind, number).execute(&mut **tx).await?;
     }
     Ok(())
 }
@@ -48,7 +49,7 @@ impl Store {
 
     /// The number of the next document of a kind.
     pub async fn next_record(&self, kind: &str) -> Result<u64, StoreError> {
-        let n = sqlx::query_scalar!(r#"SELECT coalesce(max(number), 0) + 1 AS "n!: i64" FROM record WHERE kind = ?"#, kind).fetch_one(&self.readers).await?;
+        let n = sqlx::query_scalar!(r#"SELECT coalesce(max(last), 0) + 1 AS "n!: i64" FROM counter WHERE kind = ?"#, kind).fetch_one(&self.readers).await?;
         Ok(n as u64)
     }
 }

@@ -29,7 +29,7 @@ const OF_INCIDENT: &str = "(SELECT number FROM incident i WHERE i.id = t.inciden
 /// Incidents themselves are not here: they are live in memory and change through the ledger.
 pub const PLACES: &[Place] = &[
     Place { table: "timeline", key: &["incident", "version", "ordinal"], columns: &["text", "operator"], at: "at", incident: OF_INCIDENT, feed: "NULL" },
-    Place { table: "folded", key: &["incident", "version"], columns: &["entity_value"], at: "at", incident: OF_INCIDENT, feed: "NULL" },
+    Place { table: "folded", key: &["incident", "version"], columns: &["entity_value", "entity_field"], at: "at", incident: OF_INCIDENT, feed: "NULL" },
     Place { table: "notification", key: &["key"], columns: &["page", "address", "person", "error", "provider_id"], at: "created_at", incident: OF_INCIDENT, feed: "NULL" },
     Place { table: "silence", key: &["id"], columns: &["matcher", "author", "reason", "ended_by"], at: "from_at", incident: "NULL", feed: "NULL" },
     Place { table: "quarantine", key: &["id"], columns: &["raw", "error", "cursor"], at: "at", incident: "NULL", feed: "feed" },
@@ -54,6 +54,7 @@ pub const ELSEWHERE: &[(&str, &str)] = &[
     ("incident", "changed through the ledger"),
     ("gap", "feed, times and a reason of our own"),
     ("rate", "counts"),
+    ("counter", "numbers that were given"),
     ("audit_checkpoint", "hashes and signatures"),
     ("audit_key", "public keys"),
     ("detector", "what detection remembers: it is told to forget, and written anew"),
@@ -171,6 +172,7 @@ pub(crate) async fn delete_incidents(tx: &mut SqliteConnection, ids: &[wf_model:
         for table in ["timeline", "folded", "notification"] {
             sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE incident = ?"))).bind(&id.0).execute(&mut *tx).await?;
         }
+        sqlx::query!("INSERT INTO counter (kind, last) SELECT 'incident', number FROM incident WHERE id = ? ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)", id.0).execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM incident WHERE id = ?", id.0).execute(&mut *tx).await?;
     }
     Ok(())

@@ -4,10 +4,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use totp_rs::{Builder, Secret, Totp};
-use wf_model::Timestamp;
+use serde_json::json;
+use wf_model::{AuditAction, Timestamp};
 
 use crate::api::{ApiError, ErrorCode};
 use crate::controller::Controller;
@@ -15,9 +17,21 @@ use crate::controller::Controller;
 /// Seconds a code lasts.
 const STEP: u64 = 30;
 
-/// The step of the last code of each person that counted.
+/// Wrong codes in a row before nobody is asked for a while: six digits must not be guessed.
+const WRONG: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// What is known of each person's codes.
 #[derive(Default)]
-pub struct Used(Mutex<HashMap<String, u64>>);
+pub struct Used(Mutex<HashMap<String, Codes>>);
+
+#[derive(Default)]
+struct Codes {
+    /// The step of the last one that counted.
+    last: u64,
+    wrong: u32,
+    paused_until: Timestamp,
+}
 
 fn totp(secret: &SecretString, person: &str) -> Result<Totp, ApiError> {
     let secret = Secret::try_from_base32(secret.expose_secret().trim()).map_err(|_| ApiError::failed(format!("the approval secret of {person} is not base32")))?;
@@ -32,8 +46,19 @@ impl Controller {
         config.person.iter().filter(|(id, p)| p.approver.is_some() && plan.name(id) != me).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Checks that this person approves, with the code their app shows now. Gives their name.
-    pub(crate) fn approved_by(&self, person: &str, code: &str, now: Timestamp) -> Result<String, ApiError> {
+    /// Checks that this person approves, with the code their app shows now. Gives their name. What was wrong is recorded.
+    pub(crate) async fn approved_by(&self, person: &str, code: &str, now: Timestamp) -> Result<String, ApiError> {
+        let checked = self.code_of(person, code, now);
+        if let Err(e) = &checked
+            && e.code == ErrorCode::Refused
+        {
+            let audit = AuditAction { at: now, actor: self.operator(), action: "privacy.approval.refused".into(), subject: "approval".into(), payload: json!({ "approver": person, "reason": e.message }) };
+            self.ledger.record(vec![audit]).await?;
+        }
+        checked
+    }
+
+    fn code_of(&self, person: &str, code: &str, now: Timestamp) -> Result<String, ApiError> {
         let config = self.config();
         let plan = self.plan();
         let id = config.person.keys().find(|id| *id == person || plan.name(id) == person).ok_or_else(|| ApiError::invalid(format!("'{person}' is nobody: there is no [person.{person}]")))?;
@@ -41,35 +66,61 @@ impl Controller {
         if name == config.operator_name() {
             return Err(ApiError::new(ErrorCode::Refused, format!("{name} sits here: somebody else approves")));
         }
-        let Some(reference) = config.person.get(id).and_then(|p| p.approver.as_ref()) else {
-            return Err(ApiError::new(ErrorCode::Refused, format!("{name} has no authenticator: `watchfloorctl privacy approvers enrol {id}` makes one")));
-        };
-        let secret = self.secrets().get(reference).map_err(ApiError::failed)?;
-        let seconds = (now.millis() / 1000).max(0) as u64;
-        let code: String = code.chars().filter(char::is_ascii_digit).collect();
-        // One code to each side, for clocks that differ.
-        let step = totp(&secret, &name)?.check(&code, seconds).ok_or_else(|| ApiError::new(ErrorCode::Refused, format!("that is not the code {name}'s authenticator shows now")))?;
-        let mut used = self.privacy.used.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = used.entry(id.clone()).or_insert(0);
-        if step <= *last {
-            return Err(ApiError::new(ErrorCode::Refused, "this code was used already: wait for the next one"));
-        }
-        *last = step;
+        self.check_code(id, &name, code, now)?;
         Ok(name)
+    }
+
+    fn check_code(&self, id: &str, name: &str, code: &str, now: Timestamp) -> Result<(), ApiError> {
+        let refused = |reason: String| Err(ApiError::new(ErrorCode::Refused, reason));
+        let config = self.config();
+        let Some(reference) = config.person.get(id).and_then(|p| p.approver.as_ref()) else {
+            return refused(format!("{name} has no authenticator: `watchfloorctl privacy approvers enrol {id}` makes one"));
+        };
+        let totp = totp(&self.secrets().get(reference).map_err(ApiError::failed)?, name)?;
+        let code: String = code.chars().filter(char::is_ascii_digit).collect();
+        let mut used = self.privacy.used.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let codes = used.entry(id.to_owned()).or_default();
+        if now < codes.paused_until {
+            return refused(format!("{WRONG} wrong codes in a row: {name} is asked again in {}", crate::spoken(codes.paused_until.since(now))));
+        }
+        // One code to each side, for clocks that differ.
+        let Some(step) = totp.check(&code, (now.millis() / 1000).max(0) as u64) else {
+            codes.wrong += 1;
+            if codes.wrong >= WRONG {
+                (codes.wrong, codes.paused_until) = (0, now + PAUSE);
+            }
+            return refused(format!("that is not the code {name}'s authenticator shows now"));
+        };
+        if step <= codes.last {
+            return refused("this code was used already: wait for the next one".into());
+        }
+        *codes = Codes { last: step, ..Codes::default() };
+        Ok(())
     }
 
     /// Makes a secret for a person, puts it into the keychain and a reference to it into the config. What is returned goes into their authenticator app, and is never
     /// shown again.
-    pub async fn enrol_approver(&self, person: &str) -> Result<String, ApiError> {
+    ///
+    /// Whoever has one already gives a code of it; where others have one, one of them vouches with theirs. Only the very first needs nobody.
+    pub async fn enrol_approver(&self, person: &str, voucher: Option<&str>, code: Option<&str>) -> Result<String, ApiError> {
         self.may_change()?;
-        if !self.config().person.contains_key(person) {
-            return Err(ApiError::invalid(format!("there is no [person.{person}]")));
+        let config = self.config();
+        let Some(known) = config.person.get(person) else { return Err(ApiError::invalid(format!("there is no [person.{person}]"))) };
+        let anybody = config.person.iter().any(|(_, p)| p.approver.is_some());
+        if anybody {
+            let voucher = if known.approver.is_some() { person } else { voucher.unwrap_or_default() };
+            let Some((id, _)) = config.person.iter().find(|(id, p)| *id == voucher && p.approver.is_some()) else {
+                return Err(ApiError::new(ErrorCode::Refused, "somebody who approves already vouches for a new approver: give --voucher and --code"));
+            };
+            self.check_code(id, self.plan().name(id), code.unwrap_or_default(), Timestamp::now())?;
         }
         let secret = Secret::generate().to_base32();
         let name = format!("approver-{person}");
         let (keychain, entry, value) = (self.keychain.clone(), name.clone(), SecretString::from(secret.clone()));
         tokio::task::spawn_blocking(move || keychain.set(&entry, &value)).await.map_err(ApiError::failed)?.map_err(ApiError::failed)?;
         self.edit_config(format!("approver {person}"), |text, path| crate::config::with_approver(text, path, person, &format!("keychain:{name}"))).await?;
+        let audit = AuditAction { at: Timestamp::now(), actor: self.operator(), action: "privacy.approver.enrol".into(), subject: "approver".into(), payload: json!({ "person": person, "voucher": voucher }) };
+        self.ledger.record(vec![audit]).await?;
         totp(&secret.into(), person)?.to_url().map_err(ApiError::failed)
     }
 }

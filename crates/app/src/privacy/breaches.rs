@@ -40,9 +40,8 @@ impl Controller {
                 first.clone_from(&detail.incident.title);
             }
             titles.push(format!("{} (incident #{n}, {} to {})", detail.incident.title, self.config().privacy.said(Timestamp::from_millis(detail.incident.first_seen)), self.config().privacy.said(Timestamp::from_millis(detail.incident.last_seen))));
-            let query = format!("watchfloor.incident={n}");
-            let found = self.store().search(&wf_store::events::Query::parse(&query).map_err(ApiError::invalid)?, None, 100_000, &false.into(), |_| {}).await?;
-            for e in &found.events {
+            let Some(incident) = self.store().incident(&n.to_string()).await? else { continue };
+            for e in &self.events_of(&incident).await? {
                 if let Some(user) = ["user.id", "user.name", "user.email"].iter().find_map(|f| e.fields.get(*f)) {
                     people.insert(user.to_string());
                 }
@@ -96,6 +95,11 @@ impl Controller {
         Some(if due > now { format!("Breach #{number}: {} h left to notify", hours(due.since(now))) } else { format!("Breach #{number}: {} h past the 72 hours", hours(now.since(due))) })
     }
 
+    /// Stands for an address in a key, which says nothing about whose it is.
+    fn short_hash(&self, text: &str) -> String {
+        wf_evidence::report::pack::hex(&wf_evidence::tree::leaf_hash([&self.code_key[..], text.as_bytes()].concat().as_slice())[..6])
+    }
+
     /// Where the privacy officer is told.
     fn officer(&self) -> Vec<Destination> {
         let (config, plan) = (self.config(), self.plan());
@@ -116,7 +120,10 @@ impl Controller {
 
     /// A minute has passed: a breach may be at one of its hours, a request near its day, retention at its time.
     pub(crate) async fn privacy_minute(&self, now: Timestamp) -> Result<(), StoreError> {
+        // Somebody is changing something: a minute later it is looked at again.
+        let Ok(_one) = self.privacy.changing.try_lock() else { return Ok(()) };
         let settings = self.config().privacy.clone();
+        let mut untold = None;
         for b in self.store().records(BREACHES, Some(true), 1000).await?.iter().filter_map(|d| serde_json::from_str::<Breach>(d).ok()) {
             let Some(hour) = b.reminder_due(now) else { continue };
             let left = b.due().map(|d| d.since(now)).unwrap_or_default();
@@ -126,7 +133,13 @@ impl Controller {
             };
             let remarks = vec![b.title.clone(), format!("due {}", b.due().map(|d| settings.said(d)).unwrap_or_default()), b.content.missing().first().map_or_else(|| "the notification is complete".to_owned(), |_| format!("still to be said: {}", b.content.missing().join(", ")))];
             let severity = if hour >= 66 { Severity::P1 } else { Severity::P2 };
-            let notifications = self.officer().into_iter().map(|to| about_itself(format!("breach.{}.{hour}.{}.{}", b.number, to.channel, to.address), Purpose::Alarm, severity, to, now, title.clone(), remarks.clone())).collect();
+            let officer = self.officer();
+            if officer.is_empty() {
+                // Nobody was told, so nothing is written as told; the clock stands in the window, the tray and the reports.
+                untold = Some(format!("breach #{}: {hour} of its 72 hours have passed, and nobody is told: [privacy] names no officer that a channel reaches", b.number));
+                continue;
+            }
+            let notifications = officer.into_iter().map(|to| about_itself(format!("breach.{}.{hour}.{}.{}", b.number, to.channel, self.short_hash(&to.address)), Purpose::Alarm, severity, to, now, title.clone(), remarks.clone())).collect();
             let next = b.reminded(now, hour);
             let Ok(record) = record_of(BREACHES, next.number, next.version, true, now, &next) else { continue };
             let audit = wf_model::AuditAction { at: now, actor: Actor::Engine, action: "privacy.breach.reminder".into(), subject: format!("breach:{}", b.number), payload: json!({ "hour": hour }) };
@@ -149,7 +162,7 @@ impl Controller {
             let due = r.deadline(&calendar, today).due;
             let mut notifications = Vec::new();
             for to in self.officer() {
-                let key = format!("request.{}.{due}.{mark}.{}.{}", r.number, to.channel, to.address);
+                let key = format!("request.{}.{due}.{mark}.{}.{}", r.number, to.channel, self.short_hash(&to.address));
                 if self.store().notification(&key).await?.is_none() {
                     notifications.push(about_itself(key, Purpose::Alarm, Severity::P3, to, now, title.clone(), vec![format!("it is {}", r.state)]));
                 }
@@ -159,6 +172,7 @@ impl Controller {
                 self.tell(changes);
             }
         }
+        self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert("privacy", untold.into_iter().collect());
         Ok(())
     }
 

@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use wf_evidence::report::pack::{any_line, hex};
 use wf_evidence::report::{Column, Document, Figure, csv, pdf};
-use wf_model::Timestamp;
+use wf_model::{Incident, Timestamp};
 use wf_privacy::Entry;
 use wf_privacy::request::{Done, ExportFile, Outcome, Receipt, Request, RequestKind};
-use wf_privacy::retention::Hold;
+use wf_privacy::retention::{Hold, Holds};
 use wf_privacy::subject::{Finder, Identifier};
 use wf_store::events::{Decide, Fate, StoredEvent};
 use wf_store::sweep::Rewrite;
 
-use super::subject::{Piece, Wanted, What, event_hold, event_holds, fields, incident_hold, redact_incident};
+use super::subject::{Piece, Wanted, What, event_holds, fields, redact_incident};
 use super::{HOLDS, Now, REPORTS, REQUESTS, record_of};
 use crate::api::{ApiError, ErrorCode};
 use crate::controller::Controller;
@@ -31,13 +31,23 @@ impl Controller {
         let r: Request = self.one_record(REQUESTS, number).await?;
         r.may_execute(&at.by.to_string(), self.config().privacy.approvals)?;
         let _one = self.privacy.working.try_lock().map_err(|_| ApiError::new(ErrorCode::Refused, "something is being erased already; wait until it is done"))?;
-        let wanted = Wanted { finder: Arc::new(Finder::new(&r.subject)), holds: Arc::new(self.holds().await?), request: Some(number) };
+        let wanted = self.wanted(&r).await?;
         self.privacy.begin(&format!("Request #{number}: {}", r.kind));
         let outcome = self.carry_out(&r, &wanted, at).await;
         self.privacy.end();
-        let r = r.executed(&at.act(), outcome?);
+        // It may have changed meanwhile: what was decided then goes on from there.
+        let _change = self.privacy.changing.lock().await;
+        let now: Request = self.one_record(REQUESTS, number).await?;
+        let r = now.executed(&at.act(), outcome?);
         self.keep_request(&r, at, "privacy.request.execute").await?;
         self.request(number).await
+    }
+
+    /// Who a request is about, and what is kept from them: their own restrictions do not stand in their way.
+    async fn wanted(&self, r: &Request) -> Result<Wanted, ApiError> {
+        let own: Vec<u64> = self.all_records::<Request>(REQUESTS, None, 100_000).await?.into_iter().filter(|o| o.subject_keys.iter().any(|k| r.subject_keys.contains(k))).map(|o| o.number).collect();
+        let holds = Holds::without_restrictions_of(self.all_records::<Hold>(HOLDS, Some(true), 100_000).await?, &own);
+        Ok(Wanted { finder: Arc::new(Finder::new(&r.subject)), keeping: Arc::new(self.keeping(holds).await?), request: Some(r.number), keys: r.subject_keys.clone() })
     }
 
     async fn carry_out(&self, r: &Request, wanted: &Wanted, at: &Now) -> Result<Outcome, ApiError> {
@@ -77,10 +87,16 @@ impl Controller {
                     from: None,
                     until: None,
                     restriction: Some(r.number),
+                    // An objection must not make us store longer than we would.
+                    only_masks: r.kind == RequestKind::Objection,
                     released: None,
                 };
                 self.keep(vec![record_of(HOLDS, h.number, 1, true, at.now, &h)?], at, "privacy.hold.add", format!("hold:{}", h.number), json!({ "restriction": r.number })).await?;
-                Outcome { done, remarks: vec![format!("Hold #{} keeps the data from deletion and leaves the subject out of every report until it is released. Detection goes on: it protects the rights of others (Art. 18(2)).", h.number)], ..base }
+                Outcome { done, remarks: vec![if h.only_masks {
+                    format!("Hold #{} leaves the subject out of every report. The data is kept no longer than without it; where no compelling ground stands against it, erase it (Art. 17(1)(c)).", h.number)
+                } else {
+                    format!("Hold #{} keeps the data from deletion, except at the subject's own wish, and leaves the subject out of every report until it is released. Detection goes on: it protects the rights of others (Art. 18(2)).", h.number)
+                }], ..base }
             }
         })
     }
@@ -182,7 +198,7 @@ impl Controller {
     async fn rectify(&self, r: &Request, wanted: &Wanted) -> Result<(Vec<Done>, Vec<String>), ApiError> {
         let (mut done, mut remarks) = (Vec::new(), Vec::new());
         for c in &r.corrections {
-            let (finder, holds, correction) = (wanted.finder.clone(), wanted.holds.clone(), c.clone());
+            let (finder, keeping, correction) = (wanted.finder.clone(), wanted.keeping.clone(), c.clone());
             // A value is replaced where it stands alone, as an identifier would be.
             let old = Arc::new(Finder::new(&[Identifier { kind: wf_privacy::subject::IdentifierKind::Name, value: c.old.clone() }]));
             let held = Arc::new(std::sync::atomic::AtomicU64::new(0));
@@ -205,7 +221,7 @@ impl Controller {
                 if new == *e {
                     return Fate::Keep;
                 }
-                if event_hold(&holds, e).is_some() {
+                if keeping.event(e).is_some() {
                     counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     return Fate::Keep;
                 }
@@ -220,34 +236,55 @@ impl Controller {
             let incidents = self
                 .change_incidents(|i| {
                     redact_incident(&wanted.finder, i, "")?;
-                    if incident_hold(&wanted.holds, i).is_some() { None } else { redact_incident(&old, i, &with) }
+                    if wanted.keeping.incident(i).is_some() {
+                        return None;
+                    }
+                    // Who it is about, and its sentence: nothing else of it is the subject's.
+                    let mut new = i.clone();
+                    for text in new.message.0.iter_mut().filter_map(|p| if let wf_model::Part::Text(t) = p { Some(t) } else { None }).chain(new.entity.as_mut().map(|e| &mut e.value)) {
+                        if let Some(corrected) = old.replace(text, &with) {
+                            *text = corrected;
+                        }
+                    }
+                    (new != *i).then(|| Incident { version: i.version + 1, ..new })
                 })
                 .await?;
             done.push(Done { place: "incidents".into(), found: incidents, changed: incidents, kept: 0, ground: String::new() });
             let rows = self
                 .change_rows(wanted, |f, row| {
-                    if row.place.table != "timeline" && row.place.table != "record" || !row.texts.iter().flatten().any(|t| f.holds(t)) {
+                    if row.place.table != "timeline" || !row.texts.iter().flatten().any(|t| f.holds(t)) {
                         return None;
                     }
                     let texts: Vec<(&'static str, String)> = row.place.columns.iter().zip(&row.texts).filter_map(|(column, t)| Some((*column, old.replace(t.as_ref()?, &with)?))).collect();
                     (!texts.is_empty()).then(|| Rewrite::Set { place: row.place, key: row.key.clone(), texts })
                 })
                 .await?;
-            done.push(Done { place: "timeline and privacy records".into(), found: rows, changed: rows, kept: 0, ground: String::new() });
+            done.push(Done { place: "timeline".into(), found: rows, changed: rows, kept: 0, ground: String::new() });
         }
         remarks.push("What came in word by word, messages that were sent, and the details of audit entries were not changed: they record what was received, sent and done, and are accurate as that.".into());
         Ok((done, remarks))
     }
 
-    /// The subject of a deletion was answered: who they are is forgotten, here and in what was made for them.
-    pub(super) async fn complete_deletion(&self, r: Request, at: &Now, note: &str) -> Result<RequestView, ApiError> {
-        let subject = r.subject.clone();
+    /// The subject of a deletion was answered: what came in meanwhile is erased, too, and then who they are is forgotten.
+    pub(super) async fn complete_deletion(&self, number: u64, at: &Now, note: &str) -> Result<RequestView, ApiError> {
+        let _one = self.privacy.working.try_lock().map_err(|_| ApiError::new(ErrorCode::Refused, "something else is under way; try again when it is done"))?;
+        let r: Request = self.one_record(REQUESTS, number).await?;
+        // Refused before anything is done, if a system has not confirmed yet.
+        r.advance(&at.act(), note)?;
+        let wanted = self.wanted(&r).await?;
+        self.privacy.begin(&format!("Request #{number}: erasing what came in since"));
+        let erased = self.erase(&wanted, &mut |_| {}).await;
+        self.privacy.end();
+        erased?;
+        let _change = self.privacy.changing.lock().await;
+        let r: Request = self.one_record(REQUESTS, number).await?;
         let done = r.advance(&at.act(), note)?;
+        // Whatever was written by hand may name them.
+        let text = serde_json::to_string(&done).map_err(ApiError::failed)?;
+        let done: Request = wanted.finder.replace_typed(&text, wf_privacy::subject::ERASED).map_or(Ok(done), |t| serde_json::from_str(&t).map_err(ApiError::failed))?;
         self.keep_request(&done, at, "privacy.request.advance").await?;
-        // Between execution and answer new data may have come in, and the request itself named them.
-        let wanted = Wanted { finder: Arc::new(Finder::new(&subject)), holds: Arc::new(self.holds().await?), request: None };
-        self.erase(&wanted, &mut |_| {}).await?;
-        self.request(done.number).await
+        self.empty_log().await?;
+        self.request(number).await
     }
 
     pub(super) async fn call_connector(&self, number: u64, system: &str, at: &Now) -> Result<RequestView, ApiError> {
@@ -268,6 +305,15 @@ impl Controller {
     }
 
     // ---- the exports folder
+
+    /// An officer takes a file out: recorded, with its hash.
+    pub async fn hand_out(&self, name: &str) -> Result<std::path::PathBuf, ApiError> {
+        let path = self.export_file(name)?;
+        let bytes = std::fs::read(&path).map_err(|e| ApiError::failed(format!("{}: {e}", path.display())))?;
+        let at = self.right_now(self.operator());
+        self.keep(Vec::new(), &at, "export.hand_out", "export".into(), json!({ "file": name, "sha256": hex(&Sha256::digest(&bytes)) })).await?;
+        Ok(path)
+    }
 
     pub(crate) fn exports_dir(&self) -> std::path::PathBuf {
         self.store().path().parent().map_or_else(|| "exports".into(), |d| d.join("exports"))

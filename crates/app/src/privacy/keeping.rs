@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wf_model::{Actor, AuditAction, Seq, Timestamp};
-use wf_privacy::consent::{Consent, Standing};
+use wf_privacy::consent::Consent;
 use wf_privacy::request::Request;
-use wf_privacy::retention::{Class, ClassRun, Holds, Run};
+use wf_privacy::retention::{Class, ClassRun, Run};
 use wf_response::Changes;
 use wf_store::Commit;
 use wf_store::events::{DELETED_AT_ONCE, Decide, Fate, Quick, StoredEvent};
 use wf_store::sweep::{KeyValue, Place, Rewrite, Swept};
 
-use super::subject::{event_hold, incident_hold, row_hold};
+use super::subject::Keeping;
 use super::{record_of, RUNS};
 use crate::api::ApiError;
 use crate::controller::Controller;
@@ -43,13 +43,18 @@ impl Controller {
     /// What a run would delete now, what holds keep, whose data is over its time, and what is to come.
     pub async fn retention(&self) -> Result<RetentionView, ApiError> {
         let (config, now) = (self.config(), Timestamp::now());
-        let holds = Arc::new(self.holds().await?);
+        let holds = Arc::new(self.keeping(self.holds().await?).await?);
         let mut classes = Vec::new();
         for class in Class::ALL {
             classes.push(self.class(*class, now, &holds, true, &AtomicBool::new(false)).await?);
         }
-        let runs: Vec<Run> = self.all_records(RUNS, None, 50).await?;
+        let runs: Vec<Run> = self.all_records(RUNS, None, 2000).await?;
         let over = self.over_retention(config.retention.events.cutoff(now)).await?;
+        if !over.named.is_empty() {
+            // It names people: that it was looked at is recorded.
+            let at = self.right_now(self.operator());
+            self.keep(Vec::new(), &at, "privacy.retention.look", "retention".into(), json!({ "users": over.users })).await?;
+        }
         let mut scheduled = Vec::new();
         if let Some(at) = config.retention.run_at {
             let total: u64 = classes.iter().map(|c| c.delete).sum();
@@ -67,21 +72,11 @@ impl Controller {
     pub async fn retention_run(&self, by: &Actor, approved_by: Option<String>) -> Result<Run, ApiError> {
         let _one = self.privacy.working.try_lock().map_err(|_| ApiError::new(crate::api::ErrorCode::Refused, "something is being erased already; wait until it is done"))?;
         let (now, began, before) = (Timestamp::now(), Instant::now(), self.store().size_on_disk());
-        let holds = Arc::new(self.holds().await?);
+        let holds = Arc::new(self.keeping(self.holds().await?).await?);
         let cancel = self.privacy.begin("Deleting what is over its time");
-        let mut classes = Vec::new();
-        for class in Class::ALL {
-            self.privacy.says(&format!("Deleting what is over its time: {class}"), 0, 0);
-            classes.push(self.class(*class, now, &holds, false, &cancel).await?);
-        }
-        while self.store().give_back(PAGES).await? > 0 && !cancel.load(Ordering::Relaxed) {
-            tokio::time::sleep(BREATH).await;
-        }
-        // The file shrinks when its log is merged; a reader may be in the way, and then it happens later.
-        if let Err(e) = self.store().truncate_log().await {
-            tracing::debug!(error = %e, "the log is merged later");
-        }
+        let deleted = self.delete_all(now, &holds, &cancel).await;
         self.privacy.end();
+        let classes = deleted?;
         let run = Run {
             number: self.store().next_record(RUNS).await?,
             at: now,
@@ -99,13 +94,37 @@ impl Controller {
         Ok(run)
     }
 
-    async fn class(&self, class: Class, now: Timestamp, holds: &Arc<Holds>, only_count: bool, cancel: &AtomicBool) -> Result<ClassRun, ApiError> {
+    async fn delete_all(&self, now: Timestamp, holds: &Arc<Keeping>, cancel: &AtomicBool) -> Result<Vec<ClassRun>, ApiError> {
+        let mut classes = Vec::new();
+        for class in Class::ALL {
+            if cancel.load(Ordering::Relaxed) {
+                break;
+            }
+            self.privacy.says(&format!("Deleting what is over its time: {class}"), 0, 0);
+            classes.push(self.class(*class, now, holds, false, cancel).await?);
+        }
+        while self.store().give_back(PAGES).await? > 0 && !cancel.load(Ordering::Relaxed) {
+            tokio::time::sleep(BREATH).await;
+        }
+        // The file shrinks when its log is merged; a reader may be in the way, and then it happens later.
+        if let Err(e) = self.store().truncate_log().await {
+            tracing::debug!(error = %e, "the log is merged later");
+        }
+        Ok(classes)
+    }
+
+    async fn class(&self, class: Class, now: Timestamp, holds: &Arc<Keeping>, only_count: bool, cancel: &AtomicBool) -> Result<ClassRun, ApiError> {
         let period = self.config().retention.period(class);
         let cutoff = period.cutoff(now);
         let n = match class {
             Class::Events => self.old_events(cutoff, holds, only_count, cancel).await?,
             Class::Raw => self.old_raw(cutoff, holds, only_count, cancel).await?,
-            Class::Incidents => self.old_incidents(cutoff, holds, only_count).await?,
+            Class::Incidents => {
+                let incidents = self.old_incidents(cutoff, holds, only_count, cancel).await?;
+                // Digests and messages that stood for several name incidents, and belong to none.
+                let messages = self.old_rows("notification", cutoff, holds, only_count, |row| row.incident.is_none().then(|| Rewrite::Delete { place: row.place, key: row.key.clone() })).await?;
+                Counted { delete: incidents.delete + messages.delete, held: incidents.held + messages.held }
+            }
             Class::Quarantine => self.old_rows("quarantine", cutoff, holds, only_count, |row| Some(Rewrite::Delete { place: row.place, key: row.key.clone() })).await?,
             Class::Audit => {
                 self.old_rows("audit_leaf", cutoff, holds, only_count, |row| match row.key.first() {
@@ -115,13 +134,18 @@ impl Controller {
                 .await?
             }
             Class::Privacy => {
-                let today = self.config().privacy.wall(now).0;
-                self.old_rows("record", cutoff, holds, only_count, |row| {
+                let settings = self.config().privacy.clone();
+                let today = settings.wall(now).0;
+                self.old_rows("record", now, holds, only_count, |row| {
                     let [KeyValue::Text(kind), KeyValue::Number(_)] = row.key.as_slice() else { return None };
                     let text = row.texts.first()?.as_deref()?;
                     let over = match kind.as_str() {
                         super::REQUESTS => serde_json::from_str::<Request>(text).is_ok_and(|r| r.closed_at.is_some_and(|t| t < cutoff)),
-                        super::CONSENTS => serde_json::from_str::<Consent>(text).is_ok_and(|c| !matches!(c.standing(today), Standing::Valid | Standing::Future)),
+                        super::CONSENTS => serde_json::from_str::<Consent>(text).is_ok_and(|c| {
+                            // The proof of a consent is needed for as long after its end as anything else is.
+                            let ended = c.withdrawn.or(c.expires.filter(|e| *e < today));
+                            ended.is_some_and(|d| d < settings.wall(cutoff).0)
+                        }),
                         _ => false,
                     };
                     over.then(|| Rewrite::Delete { place: row.place, key: row.key.clone() })
@@ -132,20 +156,22 @@ impl Controller {
         Ok(ClassRun { class, period: period.to_string(), cutoff, delete: n.delete, held: n.held })
     }
 
-    async fn old_events(&self, cutoff: Timestamp, holds: &Arc<Holds>, only_count: bool, cancel: &AtomicBool) -> Result<Counted, ApiError> {
+    async fn old_events(&self, cutoff: Timestamp, holds: &Arc<Keeping>, only_count: bool, cancel: &AtomicBool) -> Result<Counted, ApiError> {
         let (store, mut n, mut after) = (self.store(), Counted { delete: 0, held: 0 }, Seq(0));
         loop {
             let page = store.blocks(after, cutoff, false).await?;
             let Some(last) = page.last() else { return Ok(n) };
             after = last.first;
-            let (open, whole): (Vec<_>, Vec<_>) = page.into_iter().partition(|b| holds.may_cover(b.first_at, b.last_at));
-            n.delete += whole.iter().map(|b| b.n).sum::<u64>();
-            if !only_count {
+            let (open, whole): (Vec<_>, Vec<_>) = page.into_iter().partition(|b| holds.holds.may_cover(b.first_at, b.last_at));
+            if only_count {
+                n.delete += whole.iter().map(|b| b.n).sum::<u64>();
+            } else {
                 for some in whole.chunks(DELETED_AT_ONCE) {
                     if cancel.load(Ordering::Relaxed) {
                         return Ok(n);
                     }
                     store.delete_blocks(&some.iter().map(|b| b.first).collect::<Vec<_>>()).await?;
+                    n.delete += some.iter().map(|b| b.n).sum::<u64>();
                     tokio::time::sleep(BREATH).await;
                 }
             }
@@ -153,7 +179,7 @@ impl Controller {
                 let kept = Arc::new(AtomicU64::new(0));
                 let (mine, counter) = (holds.clone(), kept.clone());
                 let decide: Decide = Arc::new(move |e: &StoredEvent| {
-                    if event_hold(&mine, e).is_some() {
+                    if mine.event(e).is_some() {
                         counter.fetch_add(1, Ordering::Relaxed);
                         return Fate::Keep;
                     }
@@ -167,7 +193,7 @@ impl Controller {
         }
     }
 
-    async fn old_raw(&self, cutoff: Timestamp, holds: &Arc<Holds>, only_count: bool, cancel: &AtomicBool) -> Result<Counted, ApiError> {
+    async fn old_raw(&self, cutoff: Timestamp, holds: &Arc<Keeping>, only_count: bool, cancel: &AtomicBool) -> Result<Counted, ApiError> {
         let (store, mut n, mut after) = (self.store(), Counted { delete: 0, held: 0 }, Seq(0));
         loop {
             let page = store.blocks(after, cutoff, true).await?;
@@ -178,13 +204,13 @@ impl Controller {
                     return Ok(n);
                 }
                 let kept = Arc::new(AtomicU64::new(0));
-                let (mine, counter, look) = (holds.clone(), kept.clone(), holds.may_cover(b.first_at, b.last_at));
+                let (mine, counter, look) = (holds.clone(), kept.clone(), holds.holds.may_cover(b.first_at, b.last_at));
                 if only_count && !look {
                     n.delete += b.n;
                     continue;
                 }
                 let decide: Decide = Arc::new(move |e: &StoredEvent| {
-                    if look && event_hold(&mine, e).is_some() {
+                    if look && mine.event(e).is_some() {
                         counter.fetch_add(1, Ordering::Relaxed);
                         return Fate::Keep;
                     }
@@ -202,17 +228,20 @@ impl Controller {
         }
     }
 
-    async fn old_incidents(&self, cutoff: Timestamp, holds: &Arc<Holds>, only_count: bool) -> Result<Counted, ApiError> {
+    async fn old_incidents(&self, cutoff: Timestamp, holds: &Arc<Keeping>, only_count: bool, cancel: &AtomicBool) -> Result<Counted, ApiError> {
         let (mut n, mut after) = (Counted { delete: 0, held: 0 }, 0);
         loop {
             let page = self.store().incidents_resolved_before(cutoff, after).await?;
             let Some(last) = page.last() else { return Ok(n) };
             after = last.number;
-            let (held, old): (Vec<_>, Vec<_>) = page.into_iter().partition(|i| incident_hold(holds, i).is_some());
+            let (held, old): (Vec<_>, Vec<_>) = page.into_iter().partition(|i| holds.incident(i).is_some());
             n.held += held.len() as u64;
             n.delete += old.len() as u64;
             if !only_count {
                 for some in old.chunks(50) {
+                    if cancel.load(Ordering::Relaxed) {
+                        return Ok(n);
+                    }
                     let commit = Commit { delete_incidents: some.iter().map(|i| i.id.clone()).collect(), ..Commit::default() };
                     self.ledger.commit(|_| (commit, Changes::default())).await?;
                     tokio::time::sleep(BREATH).await;
@@ -221,13 +250,13 @@ impl Controller {
         }
     }
 
-    async fn old_rows(&self, table: &str, cutoff: Timestamp, holds: &Arc<Holds>, only_count: bool, fate: impl Fn(&Swept) -> Option<Rewrite> + Send + Sync) -> Result<Counted, ApiError> {
+    async fn old_rows(&self, table: &str, cutoff: Timestamp, holds: &Arc<Keeping>, only_count: bool, fate: impl Fn(&Swept) -> Option<Rewrite> + Send + Sync) -> Result<Counted, ApiError> {
         let Some(place) = Place::named(table) else { return Ok(Counted { delete: 0, held: 0 }) };
         let (mut n, mut rewrites) = (Counted { delete: 0, held: 0 }, Vec::new());
         self.store()
             .sweep(place, Some(cutoff), |row| {
                 if let Some(rewrite) = fate(&row) {
-                    if row_hold(holds, &row).is_some() {
+                    if holds.row(&row).is_some() {
                         n.held += 1;
                     } else {
                         n.delete += 1;

@@ -247,7 +247,7 @@ impl Controller {
     /// What is held about a subject, as it is shown before anything is done. Looking is recorded, too.
     pub async fn find_subject(&self, identifiers: &[String], limit: usize, progress: &mut (dyn FnMut(SearchProgress) + Send), cancel: &AtomicBool) -> Result<SubjectView, ApiError> {
         let subject = Identifier::parse_all(identifiers).map_err(invalid)?;
-        let wanted = subject::Wanted { finder: Arc::new(Finder::new(&subject)), holds: Arc::new(self.holds().await?), request: None };
+        let wanted = subject::Wanted { finder: Arc::new(Finder::new(&subject)), keeping: Arc::new(self.keeping(self.holds().await?).await?), request: None, keys: Vec::new() };
         let (mut places, mut samples) = (std::collections::BTreeMap::<String, PlaceView>::new(), Vec::new());
         let whole = self
             .gather(&wanted, cancel, &mut |p| progress(SearchProgress { looked_at: p.looked_at, total: p.total, hits: p.hits as u64 }), &mut |piece| {
@@ -270,8 +270,20 @@ impl Controller {
     /// Does what the privacy officer asks for. Gives the record as it is then.
     pub async fn privacy(&self, action: &PrivacyAction) -> Result<serde_json::Value, ApiError> {
         self.may_change()?;
-        let _one = self.privacy.changing.lock().await;
         let at = self.right_now(self.operator());
+        // What takes long waits for nobody and holds nobody up; it has a lock of its own.
+        match action {
+            PrivacyAction::Execute { request } => return serde_json::to_value(self.execute(*request, &at).await?).map_err(ApiError::failed),
+            PrivacyAction::RunRetention { approver, code } => return self.purge(&at, approver.as_deref(), code.as_deref()).await,
+            PrivacyAction::Advance { request, note } => {
+                let r: Request = self.one_record(REQUESTS, *request).await?;
+                if r.kind == RequestKind::Deletion && r.state == RequestState::Executed {
+                    return serde_json::to_value(self.complete_deletion(*request, &at, note.as_deref().unwrap_or_default()).await?).map_err(ApiError::failed);
+                }
+            }
+            _ => {}
+        }
+        let _one = self.privacy.changing.lock().await;
         let shown = |v: RequestView| serde_json::to_value(v).map_err(ApiError::failed);
         match action {
             PrivacyAction::AddRequest { kind, received, subject, contact, note, corrections } => {
@@ -290,10 +302,6 @@ impl Controller {
                 shown(self.request(r.number).await?)
             }
             PrivacyAction::Advance { request, note } => {
-                let r: Request = self.one_record(REQUESTS, *request).await?;
-                if r.kind == RequestKind::Deletion && r.state == RequestState::Executed {
-                    return shown(self.complete_deletion(r, &at, note.as_deref().unwrap_or_default()).await?);
-                }
                 self.request_step(*request, &at, "privacy.request.advance", |r, a| r.advance(a, note.as_deref().unwrap_or_default())).await.and_then(shown)
             }
             PrivacyAction::Ask { request, question } => self.request_step(*request, &at, "privacy.request.ask", |r, a| r.ask(a, question)).await.and_then(shown),
@@ -326,10 +334,9 @@ impl Controller {
                 let r: Request = self.one_record(REQUESTS, *request).await?;
                 // A code is used up by looking at it: what could not be approved anyway does not cost one.
                 r.approve(&at.act(), "\u{0}", &at.name)?;
-                let name = self.approved_by(approver, code, at.now)?;
+                let name = self.approved_by(approver, code, at.now).await?;
                 self.request_step(*request, &at, "privacy.request.approve", |r, a| r.approve(a, &name, a.by)).await.and_then(shown)
             }
-            PrivacyAction::Execute { request } => shown(self.execute(*request, &at).await?),
             PrivacyAction::OpenBreach { .. }
             | PrivacyAction::Aware { .. }
             | PrivacyAction::Describe { .. }
@@ -387,6 +394,7 @@ impl Controller {
                     from: from.as_deref().map(moment).transpose()?,
                     until: until.as_deref().map(moment).transpose()?,
                     restriction: None,
+                    only_masks: false,
                     released: None,
                 };
                 h.check().map_err(invalid)?;
@@ -399,15 +407,18 @@ impl Controller {
                 self.keep_hold(&h, &at, "privacy.hold.release").await?;
                 serde_json::to_value(h).map_err(ApiError::failed)
             }
-            PrivacyAction::RunRetention { approver, code } => {
-                let approved = match (self.config().privacy.approvals, approver, code) {
-                    (0 | 1, _, _) => None,
-                    (_, Some(who), Some(code)) => Some(self.approved_by(who, code, at.now)?),
-                    _ => return Err(ApiError::new(ErrorCode::Refused, "a purge by hand is approved by a second person: give their name and the code of their authenticator")),
-                };
-                serde_json::to_value(self.retention_run(&at.by, approved).await?).map_err(ApiError::failed)
-            }
+            PrivacyAction::Execute { .. } | PrivacyAction::RunRetention { .. } => Err(ApiError::invalid("this is carried out elsewhere")),
         }
+    }
+
+    /// Retention by hand, which takes a second person.
+    async fn purge(&self, at: &Now, approver: Option<&str>, code: Option<&str>) -> Result<serde_json::Value, ApiError> {
+        let approved = match (self.config().privacy.approvals, approver, code) {
+            (0 | 1, _, _) => None,
+            (_, Some(who), Some(code)) => Some(self.approved_by(who, code, at.now).await?),
+            _ => return Err(ApiError::new(ErrorCode::Refused, "a purge by hand is approved by a second person: give their name and the code of their authenticator")),
+        };
+        serde_json::to_value(self.retention_run(&at.by, approved).await?).map_err(ApiError::failed)
     }
 
     async fn request_step(&self, number: u64, at: &Now, action: &str, step: impl FnOnce(&Request, &Act<'_>) -> Result<Request, Refused>) -> Result<RequestView, ApiError> {

@@ -3,7 +3,7 @@
 //! The search looks at every event of every block and every row of every table; it trusts no index. Erasing goes in small steps, each a transaction: ingest
 //! goes on beside it, and after a crash it is simply done again. It ends with the search finding nothing any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use wf_detect::{Detector, Limits};
 use wf_model::{Incident, IncidentId, Seq, Timestamp};
-use wf_privacy::request::Done;
-use wf_privacy::retention::{Holds, Item};
+use wf_privacy::request::{Done, Request};
+use wf_privacy::retention::{Hold, Holds, Item};
 use wf_privacy::subject::{ERASED, Finder};
 use wf_response::Changes;
 use wf_store::events::{Decide, Exact, Fate, Progress, Quick, StoredEvent};
@@ -96,9 +96,20 @@ pub fn event_holds(f: &Finder, e: &StoredEvent) -> bool {
 
 /// The event with every identifier replaced. Numbers and times stay.
 pub fn redact_event(f: &Finder, e: &StoredEvent, with: &str) -> Option<StoredEvent> {
-    let (raw, new_fields, id) = (f.replace(&e.raw, with), f.replace(&fields(e), with), e.id.as_ref().and_then(|id| f.replace(id, with)));
+    let (mut raw, new_fields, id) = (f.replace(&e.raw, with), f.replace(&fields(e), with), e.id.as_ref().and_then(|id| f.replace(id, with)));
     if raw.is_none() && new_fields.is_none() && id.is_none() {
         return None;
+    }
+    // The mapping found the user under a name we do not know for one: the same value in the words it came in with is that user.
+    for (name, value) in &e.fields {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if name.starts_with("user.") && f.is_value(name, &value) {
+            let quoted = serde_json::to_string(&value).unwrap_or_default();
+            let text = raw.as_deref().unwrap_or(&e.raw);
+            if text.contains(&quoted) {
+                raw = Some(text.replace(&quoted, &serde_json::to_string(with).unwrap_or_default()));
+            }
+        }
     }
     let mut new = e.clone();
     if let Some(raw) = raw {
@@ -116,64 +127,189 @@ pub fn redact_event(f: &Finder, e: &StoredEvent, with: &str) -> Option<StoredEve
 
 pub fn redact_incident(f: &Finder, i: &Incident, with: &str) -> Option<Incident> {
     let mut new = i.clone();
-    // An entity has its name beside its value in a way of its own.
-    if let Some(e) = &mut new.entity
+    if let Some(e) = &new.entity
         && f.is_value(&e.field, &e.value)
     {
+        // A sentence has the value in a part of its own.
+        let value = e.value.clone();
         for part in &mut new.message.0 {
             if let wf_model::Part::Text(text) = part
-                && *text == e.value
+                && *text == value
             {
                 *text = with.to_owned();
             }
         }
-        e.value = with.to_owned();
     }
     let text = serde_json::to_string(&new).ok()?;
-    let new = match f.replace(&text, with) {
-        Some(text) => serde_json::from_str(&text).unwrap_or(new),
+    let new = match f.replace_typed(&text, with) {
+        Some(text) => serde_json::from_str(&text).unwrap_or_else(|e| {
+            // An identifier that is also a word of ours: what it says goes, how it was handled goes with it.
+            tracing::warn!(incident = i.number, error = %e, "an incident was redacted without its handling");
+            let entity = new.entity.as_ref().map(|x| wf_model::Entity { field: x.field.clone(), value: with.to_owned() });
+            Incident { entity, message: wf_model::Message(vec![wf_model::Part::Text(with.to_owned())]), handling: Default::default(), ..new }
+        }),
         None => new,
     };
     (new != *i).then(|| Incident { version: i.version + 1, ..new })
 }
 
+/// What becomes of a row that holds the subject's data; `None` when it does not.
 fn redact_row(f: &Finder, row: &Swept, with: &str) -> Option<Rewrite> {
     if row.place.table == "audit_leaf" {
         let Some(KeyValue::Number(index)) = row.key.first() else { return None };
-        return row.texts.iter().flatten().any(|t| f.holds(t)).then_some(Rewrite::ErasePayload { index: *index });
+        return row.texts.iter().flatten().any(|t| f.replace_typed(t, with).is_some()).then_some(Rewrite::ErasePayload { index: *index });
     }
-    let texts: Vec<(&'static str, String)> = row.place.columns.iter().zip(&row.texts).filter_map(|(c, t)| Some((*c, f.replace(t.as_ref()?, with)?))).collect();
+    if row.place.table == "folded" {
+        let [value, field] = row.texts.as_slice() else { return None };
+        let (value, field) = (value.as_ref()?, field.as_deref().unwrap_or_default());
+        return f.is_value(field, value).then(|| Rewrite::Set { place: row.place, key: row.key.clone(), texts: vec![("entity_value", with.to_owned())] });
+    }
+    let texts: Vec<(&'static str, String)> = row
+        .place
+        .columns
+        .iter()
+        .zip(&row.texts)
+        .filter_map(|(column, t)| {
+            let t = t.as_ref()?;
+            Some((*column, if matches!(*column, "page" | "matcher" | "document") { f.replace_typed(t, with)? } else { f.replace(t, with)? }))
+        })
+        .collect();
     (!texts.is_empty()).then(|| Rewrite::Set { place: row.place, key: row.key.clone(), texts })
 }
 
-pub fn event_hold(holds: &Holds, e: &StoredEvent) -> Option<String> {
-    let incident = e.fields.get("watchfloor.incident").and_then(serde_json::Value::as_u64);
-    holds.covering(&Item { from: e.occurred_at, to: e.occurred_at, feeds: &[e.feed.as_str()], incident }, |f| event_holds(f, e)).map(named)
+/// Whether documents of ours can still be read after a rewrite. What could not is left as it is, and is found again: an erasure then says that it failed.
+fn still_reads(row: &Swept, rewrite: &Rewrite) -> bool {
+    let Rewrite::Set { texts, .. } = rewrite else { return true };
+    texts.iter().all(|(column, text)| match (*column, row.key.first()) {
+        ("page", _) => serde_json::from_str::<wf_model::Page>(text).is_ok(),
+        ("matcher", _) => serde_json::from_str::<wf_model::Matcher>(text).is_ok(),
+        ("document", Some(KeyValue::Text(kind))) => match kind.as_str() {
+            super::REQUESTS => serde_json::from_str::<Request>(text).is_ok(),
+            super::BREACHES => serde_json::from_str::<wf_privacy::breach::Breach>(text).is_ok(),
+            super::CONSENTS => serde_json::from_str::<wf_privacy::consent::Consent>(text).is_ok(),
+            super::ACTIVITIES => serde_json::from_str::<wf_privacy::activity::Activity>(text).is_ok(),
+            super::HOLDS => serde_json::from_str::<Hold>(text).is_ok(),
+            super::RUNS => serde_json::from_str::<wf_privacy::retention::Run>(text).is_ok(),
+            super::REPORTS => serde_json::from_str::<crate::reports::KeptReport>(text).is_ok(),
+            _ => true,
+        },
+        _ => true,
+    })
 }
 
-pub fn incident_hold(holds: &Holds, i: &Incident) -> Option<String> {
-    let feeds: Vec<&str> = i.feeds.iter().map(wf_model::FeedName::as_str).collect();
-    holds.covering(&Item { from: i.first_seen, to: i.last_seen, feeds: &feeds, incident: Some(i.number) }, |f| redact_incident(f, i, "").is_some()).map(named)
+/// The holds in force, and what follows from them for whole incidents.
+#[derive(Default)]
+pub struct Keeping {
+    pub holds: Holds,
+    /// Incidents that are kept, by number, with the hold that keeps them: what belongs to one is kept with it.
+    incidents: HashMap<u64, String>,
+    whole: Vec<Whole>,
 }
 
-pub fn row_hold(holds: &Holds, r: &Swept) -> Option<String> {
-    let feeds: Vec<&str> = r.feed.as_deref().into_iter().collect();
-    holds.covering(&Item { from: r.at, to: r.at, feeds: &feeds, incident: r.incident }, |f| r.texts.iter().flatten().any(|t| f.holds(t))).map(named)
+/// An incident that a hold names: its events are those that were counted, and those about the same within its time.
+struct Whole {
+    number: u64,
+    hold: String,
+    seqs: HashSet<u64>,
+    entity: Option<wf_model::Entity>,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Whole {
+    fn has(&self, e: &StoredEvent) -> bool {
+        let about = || self.entity.as_ref().is_some_and(|x| e.fields.get(&x.field).is_some_and(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned) == x.value));
+        e.fields.get("watchfloor.incident").and_then(serde_json::Value::as_u64) == Some(self.number) || self.seqs.contains(&e.seq.0) || (e.occurred_at >= self.from && e.occurred_at <= self.to && about())
+    }
+}
+
+impl Keeping {
+    pub fn event(&self, e: &StoredEvent) -> Option<String> {
+        let by_match = self.holds.covering(&Item { from: e.occurred_at, to: e.occurred_at, feeds: &[e.feed.as_str()], incident: None }, |f| event_holds(f, e)).map(named);
+        by_match.or_else(|| self.whole.iter().find(|w| w.has(e)).map(|w| w.hold.clone()))
+    }
+
+    pub fn incident(&self, i: &Incident) -> Option<String> {
+        let feeds: Vec<&str> = i.feeds.iter().map(wf_model::FeedName::as_str).collect();
+        self.incidents.get(&i.number).cloned().or_else(|| self.holds.covering(&Item { from: i.first_seen, to: i.last_seen, feeds: &feeds, incident: Some(i.number) }, |f| redact_incident(f, i, "").is_some()).map(named))
+    }
+
+    pub fn row(&self, r: &Swept) -> Option<String> {
+        let feeds: Vec<&str> = r.feed.as_deref().into_iter().collect();
+        let with_incident = r.incident.and_then(|n| self.incidents.get(&n)).cloned();
+        with_incident.or_else(|| self.holds.covering(&Item { from: r.at, to: r.at, feeds: &feeds, incident: r.incident }, |f| redact_row(f, r, "").is_some()).map(named))
+    }
+}
+
+impl Controller {
+    /// What holds keep, as of now.
+    pub(crate) async fn keeping(&self, holds: Holds) -> Result<Keeping, ApiError> {
+        let mut keeping = Keeping { holds, ..Keeping::default() };
+        if keeping.holds.is_empty() {
+            return Ok(keeping);
+        }
+        let named_ones: HashMap<u64, String> = keeping.holds.incidents().map(|(n, h)| (n, named(h))).collect();
+        let (mut after, mut parts) = (0, Vec::new());
+        loop {
+            let page = self.store().incidents_after(after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.number;
+            for i in page {
+                // What was merged into a held incident is part of it.
+                let whole = named_ones.get(&i.number).or_else(|| i.handling.merged_into.and_then(|n| named_ones.get(&n))).cloned();
+                if let Some(hold) = whole.clone().or_else(|| keeping.incident(&i)) {
+                    keeping.incidents.insert(i.number, hold);
+                }
+                if let Some(hold) = whole {
+                    parts.push((i, hold));
+                }
+            }
+        }
+        for (i, hold) in parts {
+            let folded = self.store().folded(&i.id).await?;
+            let seqs = i.first_events.iter().chain(&i.last_events).chain(folded.iter().flat_map(|f| &f.events)).map(|s| s.0).collect();
+            keeping.whole.push(Whole { number: i.number, hold, seqs, entity: i.entity, from: i.first_seen, to: i.last_seen });
+        }
+        Ok(keeping)
+    }
+
+    /// The events of an incident, counted or about the same within its time: as a hold keeps them.
+    pub(crate) async fn events_of(&self, i: &Incident) -> Result<Vec<StoredEvent>, ApiError> {
+        let folded = self.store().folded(&i.id).await?;
+        let seqs = i.first_events.iter().chain(&i.last_events).chain(folded.iter().flat_map(|f| &f.events)).map(|s| s.0).collect();
+        let whole = Whole { number: i.number, hold: String::new(), seqs, entity: i.entity.clone(), from: i.first_seen, to: i.last_seen };
+        let mut query = wf_store::events::Query::default();
+        (query.since, query.until) = (Some(i.first_seen), Some(i.last_seen));
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let page = self.store().search(&query, before, 20_000, &AtomicBool::new(false), |_| {}).await?;
+            found.extend(page.events.into_iter().filter(|e| whole.has(e)));
+            before = page.next;
+            if before.is_none() || found.len() > 200_000 {
+                return Ok(found);
+            }
+        }
+    }
 }
 
 fn named(h: &wf_privacy::retention::Hold) -> String {
     format!("hold #{} {}", h.number, h.title)
 }
 
-/// Records of privacy itself that are not erased with the rest: the request that is being worked on (until it is answered), and holds, which could not say
+/// Records of privacy itself that are not erased with the rest: requests of the subject that are being worked on, and holds in force, which could not say
 /// whom they protect.
-fn is_own(row: &Swept, request: Option<u64>) -> Option<&'static str> {
+fn is_own(row: &Swept, wanted: &Wanted) -> Option<&'static str> {
     if row.place.table != "record" {
         return None;
     }
+    let document = row.texts.first()?.as_deref()?;
     match row.key.as_slice() {
-        [KeyValue::Text(kind), KeyValue::Number(n)] if kind == "request" && Some(*n as u64) == request => Some("needed until the subject is answered"),
-        [KeyValue::Text(kind), _] if kind == "hold" => Some("a hold must say whom it protects (Art. 17(3)(e))"),
+        [KeyValue::Text(kind), KeyValue::Number(_)] if kind == super::REQUESTS => {
+            let r: Request = serde_json::from_str(document).ok()?;
+            let same = Some(r.number) == wanted.request || r.subject_keys.iter().any(|k| wanted.keys.contains(k));
+            (r.state.is_open() && same).then_some("a request of the subject that is not answered yet")
+        }
+        [KeyValue::Text(kind), _] if kind == super::HOLDS => serde_json::from_str::<Hold>(document).is_ok_and(|h| h.released.is_none()).then_some("a hold must say whom it protects (Art. 17(3)(e))"),
         _ => None,
     }
 }
@@ -181,9 +317,11 @@ fn is_own(row: &Swept, request: Option<u64>) -> Option<&'static str> {
 /// What a search needs to know.
 pub struct Wanted {
     pub finder: Arc<Finder>,
-    pub holds: Arc<Holds>,
+    pub keeping: Arc<Keeping>,
     /// The request it is done for.
     pub request: Option<u64>,
+    /// Keyed hashes of the identifiers.
+    pub keys: Vec<String>,
 }
 
 impl Wanted {
@@ -198,9 +336,11 @@ impl Controller {
     pub(crate) async fn gather(&self, wanted: &Wanted, cancel: &AtomicBool, progress: &mut (dyn FnMut(Progress) + Send), each: &mut (dyn FnMut(Piece) + Send)) -> Result<bool, ApiError> {
         let store = self.store();
         let (quick, exact) = wanted.looks();
+        let held = AtomicBool::new(false);
         let whole = store.sift(&quick, &exact, cancel, &mut *progress, |events| {
             for e in events {
-                let kept = event_hold(&wanted.holds, &e);
+                let kept = wanted.keeping.event(&e);
+                held.store(held.load(Ordering::Relaxed) || kept.is_some(), Ordering::Relaxed);
                 each(Piece { what: What::Event(Box::new(e)), kept });
             }
         });
@@ -214,7 +354,8 @@ impl Controller {
             after = last.number;
             for i in page {
                 if redact_incident(&wanted.finder, &i, ERASED).is_some() {
-                    let kept = incident_hold(&wanted.holds, &i);
+                    let kept = wanted.keeping.incident(&i);
+                    held.store(held.load(Ordering::Relaxed) || kept.is_some(), Ordering::Relaxed);
                     each(Piece { what: What::Incident(Box::new(i)), kept });
                 }
             }
@@ -231,7 +372,7 @@ impl Controller {
             })
             .await?;
             for row in found {
-                let kept = is_own(&row, wanted.request).map(str::to_owned).or_else(|| row_hold(&wanted.holds, &row));
+                let kept = is_own(&row, wanted).map(str::to_owned).or_else(|| wanted.keeping.row(&row));
                 each(Piece { what: What::Row(row), kept });
             }
         }
@@ -240,7 +381,9 @@ impl Controller {
             each(Piece { what: What::Config { line: n + 1, text: line.trim().to_owned() }, kept: Some("the config is edited by hand".into()) });
         }
         for name in self.exports_about(&wanted.finder).await? {
-            each(Piece { what: What::Export { name }, kept: None });
+            // A pack may hold what a hold keeps; an answer that was made for the subject is theirs alone.
+            let kept = (held.load(Ordering::Relaxed) && name.starts_with("report-")).then(|| "it may hold what a hold keeps".to_owned());
+            each(Piece { what: What::Export { name }, kept });
         }
         Ok(true)
     }
@@ -254,28 +397,24 @@ impl Controller {
 
     /// Replaces every identifier of somebody wherever nothing keeps it. Gives what was found where, changed, and kept.
     pub(crate) async fn erase(&self, wanted: &Wanted, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<(Vec<Done>, Vec<String>), ApiError> {
-        let before = {
-            let mut places: BTreeMap<&'static str, Done> = BTreeMap::new();
-            self.gather(wanted, &AtomicBool::new(false), progress, &mut |piece| tally(&mut places, &piece)).await?;
-            places
-        };
+        let (mut before, mut exports): (BTreeMap<&'static str, Done>, Vec<String>) = Default::default();
+        self.gather(wanted, &AtomicBool::new(false), progress, &mut |piece| {
+            tally(&mut before, &piece);
+            if let (What::Export { name }, None) = (&piece.what, &piece.kept) {
+                exports.push(name.clone());
+            }
+        })
+        .await?;
         let mut left = Vec::new();
         for _ in 0..ROUNDS {
-            self.erase_once(wanted).await?;
+            self.erase_once(wanted, &exports).await?;
             left = self.count(wanted).await?.into_iter().filter(|d| d.found > d.kept).collect();
             if left.is_empty() {
                 break;
             }
         }
         let mut remarks = self.erase_copies();
-        // A reader may hold the log for a moment.
-        for attempt in 0.. {
-            match self.store().truncate_log().await {
-                Ok(()) => break,
-                Err(StoreError::Busy) if attempt < 100 => tokio::time::sleep(Duration::from_millis(100)).await,
-                Err(e) => return Err(e.into()),
-            }
-        }
+        self.empty_log().await?;
         if let Some(place) = left.first() {
             return Err(ApiError::new(ErrorCode::Failed, format!("{} entries in {} still hold the subject's data after {ROUNDS} rounds: more of it keeps coming in. Stop the feed that sends it, then execute again", place.found - place.kept, place.place)));
         }
@@ -285,21 +424,33 @@ impl Controller {
         Ok((done, remarks))
     }
 
-    async fn erase_once(&self, wanted: &Wanted) -> Result<(), ApiError> {
-        let (finder, holds) = (wanted.finder.clone(), wanted.holds.clone());
+    /// Nothing old is left in the write-ahead log. A reader may hold it for a moment.
+    pub(crate) async fn empty_log(&self) -> Result<(), ApiError> {
+        for _ in 0..300 {
+            match self.store().truncate_log().await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Busy) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(ApiError::failed("a long reading holds the database's log: try again when it is done"))
+    }
+
+    async fn erase_once(&self, wanted: &Wanted, exports: &[String]) -> Result<(), ApiError> {
+        let (finder, keeping) = (wanted.finder.clone(), wanted.keeping.clone());
         let (quick, _) = wanted.looks();
         let decide: Decide = Arc::new(move |e: &StoredEvent| match redact_event(&finder, e, ERASED) {
-            Some(new) if event_hold(&holds, e).is_none() => Fate::Replace(Box::new(new)),
+            Some(new) if keeping.event(e).is_none() => Fate::Replace(Box::new(new)),
             _ => Fate::Keep,
         });
         self.store().rewrite_events(&quick, &decide).await?;
-        let (finder, holds) = (wanted.finder.clone(), wanted.holds.clone());
-        self.live.forget(|e| event_holds(&finder, e) && event_hold(&holds, e).is_none());
+        let finder = wanted.finder.clone();
+        self.live.forget(|e| event_holds(&finder, e) && wanted.keeping.event(e).is_none());
         self.detection_forgets(wanted.finder.clone()).await?;
-        self.change_incidents(|i| if incident_hold(&wanted.holds, i).is_none() { redact_incident(&wanted.finder, i, ERASED) } else { None }).await?;
+        self.change_incidents(|i| if wanted.keeping.incident(i).is_none() { redact_incident(&wanted.finder, i, ERASED) } else { None }).await?;
         self.change_rows(wanted, |f, row| redact_row(f, row, ERASED)).await?;
-        for name in self.exports_about(&wanted.finder).await? {
-            self.remove_export(&name).await?;
+        for name in exports {
+            self.remove_export(name).await?;
         }
         Ok(())
     }
@@ -332,8 +483,9 @@ impl Controller {
             self.store()
                 .sweep(place, None, |row| {
                     if let Some(rewrite) = change(&wanted.finder, &row)
-                        && is_own(&row, wanted.request).is_none()
-                        && row_hold(&wanted.holds, &row).is_none()
+                        && is_own(&row, wanted).is_none()
+                        && wanted.keeping.row(&row).is_none()
+                        && still_reads(&row, &rewrite)
                     {
                         rewrites.push(rewrite);
                     }

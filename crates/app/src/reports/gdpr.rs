@@ -64,7 +64,7 @@ impl Controller {
         d.table("requests", "Every request that was open, received or answered in the period. Subjects are not named here.", vec![Column::number("no."), Column::new("type", 2.0), Column::new("received", 1.6), Column::new("due", 1.6), Column::new("state", 1.8), Column::new("answered", 1.6), Column::new("", 1.2)], rows.collect(), 400, "No request was open, received or answered in the period.");
 
         let breaches: Vec<Breach> = self.all_records(BREACHES, None, 10_000).await?;
-        let concerned: Vec<&Breach> = breaches.iter().filter(|b| b.is_open() || within(settings.wall(b.suspected.at).0) || b.phases.iter().any(|p| within(settings.wall(p.at).0))).collect();
+        let concerned: Vec<&Breach> = breaches.iter().filter(|b| b.is_open() || within(settings.wall(b.suspected.at).0) || b.aware.as_ref().is_some_and(|a| within(settings.wall(a.at).0)) || b.phases.iter().any(|p| within(settings.wall(p.at).0))).collect();
         let reported = concerned.iter().filter(|b| !b.phases.is_empty()).count();
         let known: Vec<&&Breach> = concerned.iter().filter(|b| b.aware.is_some() && b.phases.is_empty()).collect();
         let past = known.iter().filter(|b| b.clock_runs() && b.due().is_some_and(|due| due < now)).count();
@@ -121,7 +121,9 @@ impl Controller {
         for c in &consents {
             let slot = purposes.entry((&c.purpose, &c.text_version)).or_default();
             match c.standing(today) {
-                Standing::Valid | Standing::Future => slot[0] += 1,
+                Standing::Valid => slot[0] += 1,
+                // Given on a day that has not come yet.
+                Standing::Future => {}
                 Standing::Expired => slot[1] += 1,
                 Standing::Withdrawn => slot[2] += 1,
             }
@@ -140,7 +142,7 @@ impl Controller {
         d.heading("How it was counted");
         d.blocks.push(wf_evidence::report::Block::Formulas {
             items: [
-                ("Due", format!("one calendar month after the day of receipt (three when extended), plus days the clock stood still; on a weekend or a public holiday ({:?}) the next working day (Reg. 1182/71)", settings.country)),
+                ("Due", format!("one calendar month after the day of receipt (three when extended), plus days the clock stood still; on a weekend or a public holiday {} the next working day (Reg. 1182/71)", if settings.country == wf_privacy::calendar::Country::None { "of the organisation's own list".to_owned() } else { format!("of {:?}", settings.country).to_uppercase().replace("OF ", "of ") })),
                 ("Late", "open after its last day, or answered after it".into()),
                 ("Average response", "mean of answer day − day of receipt, of requests completed or refused in the period".into()),
                 ("72 hours", "from the moment of awareness, through weekends (Art. 33(1))".into()),

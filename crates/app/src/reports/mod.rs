@@ -160,6 +160,8 @@ impl Controller {
             other => Err(ApiError::invalid(format!("'{other}' is no report: there are {}", KINDS.join(", ")))),
         };
         let (kind, mut document, mut files) = built?;
+        // One state of the log for the paper and for the pack.
+        (document.checkpoint.size, document.checkpoint.root) = (checkpoint.size, checkpoint.note.lines().nth(2).unwrap_or_default().to_owned());
         if cancel.load(Ordering::Relaxed) {
             return Err(ApiError::new(ErrorCode::Refused, "cancelled"));
         }
@@ -251,6 +253,7 @@ impl Controller {
 
     /// A verified copy of the whole database, encrypted with the same key.
     pub async fn backup(&self, to: &std::path::Path) -> Result<serde_json::Value, ApiError> {
+        self.may_change()?;
         self.store().backup(to).await?;
         let bytes = std::fs::metadata(to).map(|m| m.len()).unwrap_or_default();
         let at = self.right_now(self.operator());

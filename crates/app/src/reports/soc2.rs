@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wf_evidence::report::chart::{self, Series};
-use wf_evidence::report::{Block, Column, Document, Figure, csv};
+use sha2::{Digest as _, Sha256};
+use wf_evidence::report::{Block, Column, Document, Figure, csv, pack};
 use wf_model::{EntryKind, Incident, Severity, Timestamp};
 use wf_response::metrics::{self, Handled, Metrics};
 use wf_store::events::{Exact, Quick, StoredEvent};
@@ -54,6 +55,10 @@ impl Controller {
         let by_bucket = |keep: &dyn Fn(&Incident) -> bool| -> Vec<Option<f64>> { buckets.iter().map(|b| Some(incidents.iter().filter(|i| i.detected_at >= b.from && i.detected_at < b.to && keep(i)).count() as f64)).collect() };
         let load: Vec<Series> = Severity::ALL.into_iter().enumerate().map(|(n, s)| Series { name: s.to_string(), colour: chart::SEVERITY[n], values: by_bucket(&|i| i.severity == s) }).collect();
         d.chart("Incidents by severity", chart::stacked(&labels, &load, ""));
+        let left_out = incidents.len() as u64 - total.incidents.min(incidents.len() as u64);
+        if left_out > 0 {
+            d.text(format!("{} incidents that were merged into others or resolved as duplicates are in the chart and in the tables, and not in the figures and metrics.", thousands(left_out)));
+        }
         let spread = |value: &dyn Fn(&Metrics) -> f64, n: &dyn Fn(&Metrics) -> u64| -> Vec<Option<f64>> {
             buckets
                 .iter()
@@ -83,10 +88,21 @@ impl Controller {
         }
         let rows = described.iter().map(|r| vec![r.title.clone(), r.kind.clone(), r.severity.map_or_else(|| "–".to_owned(), |s| s.to_string()), r.threshold.clone(), thousands(per_rule.get(r.id.as_str()).copied().unwrap_or(0)), r.id.clone()]);
         d.table("rules", &format!("{} rules in force when this was made.", described.len()), vec![Column::new("rule", 2.6), Column::new("type", 2.6), Column::new("", 0.5), Column::new("threshold", 2.8), Column::number("incidents"), Column::new("id", 2.6)], rows.collect(), 200, "No rule is in force.");
+        // The very files, with their hashes: which version of a rule was in force can be shown.
+        let sources: Vec<wf_detect::RuleSource> = if config.rules.built_in { wf_detect::RuleSet::built_in() } else { Vec::new() }.into_iter().chain(config.rules.paths.iter().flat_map(|p| crate::engine::read_rules(p).unwrap_or_default())).collect();
+        let mut rows = Vec::new();
+        for (n, s) in sources.iter().enumerate() {
+            let base: String = std::path::Path::new(&s.path).file_name().map(|f| f.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = format!("rules-{}-{}", n + 1, base.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).collect::<String>());
+            rows.push(vec![name.clone(), pack::hex(&Sha256::digest(s.text.as_bytes()))]);
+            files.push((name, s.text.clone().into_bytes()));
+        }
+        d.table("rule-files", "The files those rules stand in; they are in the pack, word by word.", vec![Column::new("file", 2.0), Column::new("SHA-256", 5.0)], rows, 60, "");
         let feeds = self.feeds().await?;
         let rows = feeds.feeds.iter().map(|f| vec![f.name.clone(), f.state.clone(), f.mapping.clone(), f.delivery.clone(), thousands(f.counts.received), thousands(f.counts.stored), thousands(f.counts.duplicates), thousands(f.counts.quarantined), f.last_event.map(|t| said(Timestamp::from_millis(t))).unwrap_or_default()]);
         d.table("feeds", "Monitored sources. received = stored + duplicates + quarantined + filtered + discarded + in flight, always.", vec![Column::new("feed", 1.6), Column::new("state", 1.0), Column::new("mapping", 1.6), Column::new("delivery", 1.2), Column::number("received"), Column::number("stored"), Column::number("dupl."), Column::number("quar."), Column::new("last event", 2.0)], rows.collect(), 100, "No feed is set up.");
-        let rows = feeds.gaps.iter().filter(|g| g.to >= period.from.millis() && g.from < period.to.millis()).map(|g| vec![g.feed.clone(), said(Timestamp::from_millis(g.from)), said(Timestamp::from_millis(g.to)), g.reason.clone(), g.estimated.map(thousands).unwrap_or_default()]);
+        let gaps = store.gaps(1_000_000).await?;
+        let rows = gaps.iter().filter(|g| g.to >= period.from && g.from < period.to).map(|g| vec![g.feed.to_string(), said(g.from), said(g.to), g.reason.as_str().to_owned(), g.estimated.map(thousands).unwrap_or_default()]);
         d.table("gaps", "Blind spots: times in which a feed may have missed something.", vec![Column::new("feed", 1.4), Column::new("from", 2.2), Column::new("to", 2.2), Column::new("why", 2.0), Column::number("est. events")], rows.collect(), 200, "No feed had a gap in the period.");
         let plan = self.plan();
         let rows = Severity::ALL.into_iter().map(|s| {

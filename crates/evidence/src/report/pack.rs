@@ -118,26 +118,13 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
     if zip.len() > FILES_LIMIT {
         return Err(format!("{} files in it: that is no evidence pack", zip.len()));
     }
-    let mut unpacked = 0;
-    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    for i in 0..zip.len() {
-        let mut file = zip.by_index(i).map_err(|e| format!("file {i}: {e}"))?;
-        let name = file.name().map_err(|e| format!("file {i}: {e}"))?.into_owned();
-        if name.contains(['/', '\\', ':']) || name.starts_with('.') {
-            return Err(format!("a file has the name {name:?}"));
-        }
-        let mut content = Vec::new();
-        (&mut file).take(UNPACKED_LIMIT - unpacked + 1).read_to_end(&mut content).map_err(|e| format!("{name}: {e}"))?;
-        unpacked += content.len() as u64;
-        if unpacked > UNPACKED_LIMIT {
-            return Err("it unpacks to more than 8 GiB".into());
-        }
-        if files.insert(name.clone(), content).is_some() {
-            return Err(format!("{name} is in it twice"));
-        }
-    }
-    let text_file = |name: &str| files.get(name).and_then(|b| std::str::from_utf8(b).ok()).ok_or(format!("{name} is missing"));
-    let own = read_key(text_file(KEY)?)?;
+    // The signature before anything else is unpacked: what strangers made is not worth memory (threat T11).
+    let own = {
+        let mut pem = String::new();
+        let mut file = zip.by_name(KEY).map_err(|_| format!("{KEY} is missing"))?;
+        (&mut file).take(10_000).read_to_string(&mut pem).map_err(|e| format!("{KEY}: {e}"))?;
+        read_key(&pem)?
+    };
     let public = match given {
         Some(given) if given != own => return Err(format!("it was signed with another key than the one given: {} instead of {}", fingerprint(&own), fingerprint(&given))),
         Some(given) => given,
@@ -158,6 +145,25 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
         return Err("the signature of the file does not hold".into());
     }
     findings.push("the file is as it was signed, byte for byte".into());
+    let mut unpacked = 0;
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for i in 0..zip.len() {
+        let mut file = zip.by_index(i).map_err(|e| format!("file {i}: {e}"))?;
+        let name = file.name().map_err(|e| format!("file {i}: {e}"))?.into_owned();
+        if name.contains(['/', '\\', ':']) || name.starts_with('.') {
+            return Err(format!("a file has the name {name:?}"));
+        }
+        let mut content = Vec::new();
+        (&mut file).take(UNPACKED_LIMIT - unpacked + 1).read_to_end(&mut content).map_err(|e| format!("{name}: {e}"))?;
+        unpacked += content.len() as u64;
+        if unpacked > UNPACKED_LIMIT {
+            return Err("it unpacks to more than 8 GiB".into());
+        }
+        if files.insert(name.clone(), content).is_some() {
+            return Err(format!("{name} is in it twice"));
+        }
+    }
+    let text_file = |name: &str| files.get(name).and_then(|b| std::str::from_utf8(b).ok()).ok_or(format!("{name} is missing"));
     let manifest = text_file(MANIFEST)?;
     if !holds(manifest.as_bytes(), files.get(SIGNATURE).ok_or(format!("{SIGNATURE} is missing"))?) {
         return Err("the signature of the manifest does not hold".into());
@@ -183,6 +189,13 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
     }
     if text_file("checkpoint.txt")? != checkpoint.note {
         return Err("checkpoint.txt is not the checkpoint of the audit log".into());
+    }
+    // The report was printed with the root it is packed with.
+    if let Some(report) = files.get("report.json") {
+        let report: serde_json::Value = serde_json::from_slice(report).map_err(|e| format!("report.json: {e}"))?;
+        if report["checkpoint"]["root"].as_str() != checkpoint.note.lines().nth(2) {
+            return Err("the report bears another root than the audit log it is packed with".into());
+        }
     }
     Ok((named, leaves.len() as u64, public))
 }

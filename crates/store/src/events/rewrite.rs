@@ -119,6 +119,24 @@ impl Store {
         if !hits.is_empty() {
             each(hits);
         }
+        // What was sealed after the blocks were listed and before the hot table was read.
+        let shown: std::collections::HashSet<u64> = hot.iter().filter_map(|t| line::decode(t).ok()).map(|e| e.seq.0).collect();
+        for b in self.blocks(after, Timestamp::from_millis(i64::MAX), false).await? {
+            let Some(body) = self.body(b.first).await? else { continue };
+            let mut late = Vec::new();
+            each_line(&block::unpack(&body)?, |text| {
+                if quick(text) {
+                    let event = line::decode(text.as_bytes())?;
+                    if !shown.contains(&event.seq.0) && exact(&event) {
+                        late.push(event);
+                    }
+                }
+                Ok(())
+            })?;
+            if !late.is_empty() {
+                each(late);
+            }
+        }
         Ok(true)
     }
 
