@@ -91,7 +91,7 @@ fn table(name: &str, source: &str) -> String {
         let line = if is_enum {
             format!("| `{field}` | {text} |\n")
         } else {
-            let default = defaults.iter().find(|(f, _)| *f == field).map_or_else(|| implied(&kind, optional.contains(&field)), |(_, d)| d.clone());
+            let default = defaults.iter().find(|(f, _)| *f == field).map_or_else(|| implied(&kind, optional.contains(&field)), |(_, d)| as_written(d));
             // Written in the file as serde reads it.
             let field = if field == "overrides" { "override" } else { &field };
             format!("| `{field}` | {default} | {text} |\n")
@@ -99,6 +99,20 @@ fn table(name: &str, source: &str) -> String {
         out.push_str(&line);
     }
     out
+}
+
+/// A default as one writes it in the file, not in the code.
+fn as_written(default: &str) -> String {
+    match default {
+        "`Law::Eu`" => "`eu`".into(),
+        "`Country::None`" => "`NONE`".into(),
+        "`Tz::UTC`" => "`UTC`".into(),
+        other => other.replace("Period::Days(", "").replace("Period::Months(", "mo:").strip_suffix(")`").map_or_else(|| other.to_owned(), |d| match d.trim_start_matches('`').strip_prefix("mo:") {
+            Some(n) => format!("`{n}mo`"),
+            None if other.contains("Period::Days(") => format!("`{}d`", d.trim_start_matches('`')),
+            None => other.to_owned(),
+        }),
+    }
 }
 
 /// What a field without a written default begins as.

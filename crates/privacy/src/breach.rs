@@ -135,19 +135,20 @@ pub struct Breach {
 }
 
 impl Breach {
-    /// `suspected_at`: when, which may be earlier than now.
-    pub fn open(now: Timestamp, by: &str, number: u64, title: &str, incidents: Vec<u64>, suspected_at: Timestamp, why: &str, content: Content) -> Result<Self, Refused> {
-        if suspected_at > now {
+    /// `suspected`: when, which may be earlier than now, by whom, and why.
+    pub fn open(now: Timestamp, number: u64, title: &str, incidents: Vec<u64>, suspected: Entry, content: Content) -> Result<Self, Refused> {
+        if suspected.at > now {
             return Refused::because("it cannot have been suspected in the future");
         }
-        let why = said(why, "why a breach is suspected")?;
+        let suspected = Entry { text: said(&suspected.text, "why a breach is suspected")?, ..suspected };
+        let by = suspected.by.clone();
         Ok(Self {
             number,
             version: 1,
             title: said(title, "what it is called")?,
             state: BreachState::Suspected,
             incidents,
-            suspected: Entry { at: suspected_at, by: by.to_owned(), text: why },
+            suspected,
             aware: None,
             content,
             phases: Vec::new(),
@@ -155,7 +156,7 @@ impl Breach {
             not_notified_because: None,
             delay_reason: None,
             reminded: Vec::new(),
-            history: vec![Entry { at: now, by: by.to_owned(), text: "a personal data breach is suspected".into() }],
+            history: vec![Entry { at: now, by, text: "a personal data breach is suspected".into() }],
         })
     }
 

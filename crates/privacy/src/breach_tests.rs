@@ -6,9 +6,13 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
+fn since(at: Timestamp, why: &str) -> Entry {
+    Entry { at, by: "Ann".into(), text: why.into() }
+}
+
 fn breach(aware: &str) -> Breach {
     let t = at(aware);
-    Breach::open(t, "Ann", 1, "Customer list on a public share", vec![7], t, "found by a search engine", Content::default()).unwrap().aware(t, "Ann", t, "the file was opened from outside").unwrap()
+    Breach::open(t, 1, "Customer list on a public share", vec![7], since(t, "found by a search engine"), Content::default()).unwrap().aware(t, "Ann", t, "the file was opened from outside").unwrap()
 }
 
 fn whole() -> Content {
@@ -18,7 +22,7 @@ fn whole() -> Content {
 
 #[test]
 fn seventy_two_hours_run_from_awareness_and_not_from_the_suspicion() {
-    let b = Breach::open(at("2026-03-02T10:00:00Z"), "Ann", 1, "x", vec![], at("2026-03-01T08:00:00Z"), "odd", Content::default()).unwrap();
+    let b = Breach::open(at("2026-03-02T10:00:00Z"), 1, "x", vec![], since(at("2026-03-01T08:00:00Z"), "odd"), Content::default()).unwrap();
     assert_eq!(b.due(), None, "a suspicion has no deadline yet");
     let b = b.aware(at("2026-03-02T12:00:00Z"), "Ann", at("2026-03-02T11:00:00Z"), "sure").unwrap();
     assert_eq!(b.due(), Some(at("2026-03-05T11:00:00Z")));
@@ -127,9 +131,9 @@ fn subjects_are_told_in_plain_words_or_an_exemption_is_reasoned() {
 fn what_cannot_be_is_refused() {
     let t = at("2026-03-07T00:00:00Z");
     let (later, earlier) = (t + Duration::from_secs(60), at("2026-03-06T23:00:00Z"));
-    assert!(Breach::open(t, "Ann", 1, "x", vec![], later, "why", Content::default()).is_err());
-    assert!(Breach::open(t, "Ann", 1, "x", vec![], t, " ", Content::default()).is_err());
-    let b = Breach::open(t, "Ann", 1, "x", vec![], t, "why", Content::default()).unwrap();
+    assert!(Breach::open(t, 1, "x", vec![], since(later, "why"), Content::default()).is_err());
+    assert!(Breach::open(t, 1, "x", vec![], since(t, " "), Content::default()).is_err());
+    let b = Breach::open(t, 1, "x", vec![], since(t, "why"), Content::default()).unwrap();
     assert!(b.aware(t, "Ann", later, "why").is_err() && b.aware(t, "Ann", t, "").is_err());
     let known_before = b.aware(t, "Ann", earlier, "why").unwrap();
     assert_eq!((known_before.suspected.at, known_before.due()), (earlier, Some(earlier + LIMIT)), "the time runs from when it was known, not from when it was written down");

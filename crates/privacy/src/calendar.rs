@@ -6,8 +6,6 @@
 //! The United Kingdom counts the same way for its own law (guidance of the Information Commissioner on Art. 12).
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-
 use chrono::{Datelike as _, Days, Months, NaiveDate, Weekday};
 use serde::{Deserialize, Serialize};
 
@@ -125,12 +123,12 @@ pub fn deadline(calendar: &Calendar, received: NaiveDate, months: u32, pauses: &
     let same_number = received.checked_add_months(Months::new(months)).unwrap_or(received);
     let mut reasoning = format!("received on {}; {} from then ends on {}", said(received), if months == 1 { "one month".to_owned() } else { format!("{months} months") }, said(same_number));
     if same_number.day() != received.day() {
-        let _ = write!(reasoning, " (that month has no {}.)", received.day());
+        reasoning.push_str(&format!(" (that month has no {}.)", received.day()));
     }
     let paused: i64 = pauses.iter().map(|p| (p.until.unwrap_or(today) - p.from).num_days().max(0)).sum();
     let ends = same_number.checked_add_days(Days::new(paused as u64)).unwrap_or(same_number);
     if paused > 0 {
-        let _ = write!(reasoning, "; the clock stood still for {paused} {}, which makes it {}", if paused == 1 { "day" } else { "days" }, said(ends));
+        reasoning.push_str(&format!("; the clock stood still for {paused} {}, which makes it {}", if paused == 1 { "day" } else { "days" }, said(ends)));
     }
     let due = calendar.working_day_from(ends);
     if due != ends {
@@ -138,7 +136,7 @@ pub fn deadline(calendar: &Calendar, received: NaiveDate, months: u32, pauses: &
             Weekday::Sat | Weekday::Sun => "is on a weekend",
             Weekday::Mon | Weekday::Tue | Weekday::Wed | Weekday::Thu | Weekday::Fri => "is a public holiday",
         };
-        let _ = write!(reasoning, "; that {why}, so the next working day counts: {}", said(due));
+        reasoning.push_str(&format!("; that {why}, so the next working day counts: {}", said(due)));
     }
     Deadline { ends, due, reasoning }
 }

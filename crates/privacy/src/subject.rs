@@ -220,14 +220,22 @@ impl Finder {
                 }
                 found
             }
-            Value::Array(items) => items.iter_mut().fold(false, |found, v| self.replace_in(v, key, with) || found),
+            Value::Array(items) => {
+                let mut found = false;
+                for v in items {
+                    found |= self.replace_in(v, key, with);
+                }
+                found
+            }
             Value::Object(map) => {
                 // `field` names what `value` is; so do `kind` and `entity_field`.
                 let named: Vec<(&str, String)> = [("field", "value"), ("kind", "value"), ("entity_field", "entity"), ("entity_field", "entity_value")].into_iter().filter_map(|(name, v)| Some((v, map.get(name)?.as_str()?.to_owned()))).collect();
-                map.iter_mut().fold(false, |found, (k, v)| {
+                let mut found = false;
+                for (k, v) in map.iter_mut() {
                     let key = named.iter().find(|(v, _)| v == k).map_or(k.as_str(), |(_, name)| name);
-                    self.replace_in(v, key, with) || found
-                })
+                    found |= self.replace_in(v, key, with);
+                }
+                found
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }

@@ -362,3 +362,33 @@ async fn deleted_blocks_give_their_space_back_and_their_numbers_are_never_given_
     assert_eq!(store.next_seq().await, Seq(40_001));
     store.close().await;
 }
+
+/// Every schema there ever was, as its migrations made it, with something in it.
+#[tokio::test]
+async fn a_database_of_every_older_schema_is_copied_and_brought_up_to_date_with_what_is_in_it() {
+    use std::str::FromStr as _;
+    let all = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+    let mut files: Vec<_> = std::fs::read_dir(&all).unwrap().flatten().map(|e| e.path()).collect();
+    files.sort();
+    for upto in 1..files.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = dir.path().join("migrations");
+        std::fs::create_dir(&old).unwrap();
+        for f in &files[..upto] {
+            std::fs::copy(f, old.join(f.file_name().unwrap())).unwrap();
+        }
+        let path = dir.path().join("db");
+        let options = sqlx::sqlite::SqliteConnectOptions::from_str("sqlite::memory:").unwrap().in_memory(false).filename(&path).create_if_missing(true).pragma("key", format!("\"x'{KEY}'\""));
+        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        sqlx::migrate::Migrator::new(old).await.unwrap().run(&mut connection).await.unwrap();
+        sqlx::query("INSERT INTO audit_leaf (idx, header, payload, salt, payload_hash, hash) VALUES (0, '{}', NULL, NULL, zeroblob(32), zeroblob(32))").execute(&mut connection).await.unwrap();
+        sqlx::query("INSERT INTO hot (seq, at, line) VALUES (1, 5, CAST('{\"s\":1,\"f\":\"old\",\"t\":5,\"d\":0,\"x\":{\"user.name\":\"ann\"},\"w\":\"words\"}' AS BLOB))").execute(&mut connection).await.unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
+        let store = Store::open(&path, &key()).await.unwrap();
+        assert_eq!((search(&store, "user.name=ann", 10).await, store.audit_hashes().await.unwrap().len()), (vec![1], 1), "schema {upto}");
+        assert_eq!(store.old_copies().len(), 1, "a copy was made first");
+        assert_eq!(store.next_record("request").await.unwrap(), 1);
+        store.commit(&events(2, 3)).await.unwrap();
+        store.close().await;
+    }
+}

@@ -68,7 +68,7 @@ impl Controller {
             PrivacyAction::OpenBreach { incidents, title, why, suspected } => {
                 let (first, content) = self.content_of(incidents).await?;
                 let title = title.clone().filter(|t| !t.trim().is_empty()).unwrap_or(first);
-                (Breach::open(at.now, &by, self.store().next_record(BREACHES).await?, &title, incidents.clone(), when(suspected)?, why, content).map_err(invalid)?, "privacy.breach.open")
+                (Breach::open(at.now, self.store().next_record(BREACHES).await?, &title, incidents.clone(), wf_privacy::Entry { at: when(suspected)?, by, text: why.clone() }, content).map_err(invalid)?, "privacy.breach.open")
             }
             PrivacyAction::Aware { breach, at: known, why } => (one(breach).await?.aware(at.now, &by, when(known)?, why)?, "privacy.breach.aware"),
             PrivacyAction::Describe { breach, content } => (one(breach).await?.describe(at.now, &by, (**content).clone())?, "privacy.breach.describe"),

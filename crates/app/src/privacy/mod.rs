@@ -349,13 +349,13 @@ impl Controller {
                 let given = given.as_deref().map(day).transpose()?.unwrap_or(at.today);
                 let expires = expires.as_deref().map(day).transpose()?;
                 let c = Consent::new(self.store().next_record(CONSENTS).await?, Identifier::parse(subject).map_err(invalid)?, purpose, text_version, given, expires, source.as_deref().unwrap_or_default()).map_err(invalid)?;
-                self.keep_consents(&[c.clone()], &at, "privacy.consent.add").await?;
+                self.keep_consents(std::slice::from_ref(&c), &at, "privacy.consent.add").await?;
                 serde_json::to_value(c).map_err(ApiError::failed)
             }
             PrivacyAction::WithdrawConsent { consent, on } => {
                 let c: Consent = self.one_record(CONSENTS, *consent).await?;
                 let c = c.withdraw(on.as_deref().map(day).transpose()?.unwrap_or(at.today))?;
-                self.keep_consents(&[c.clone()], &at, "privacy.consent.withdraw").await?;
+                self.keep_consents(std::slice::from_ref(&c), &at, "privacy.consent.withdraw").await?;
                 serde_json::to_value(c).map_err(ApiError::failed)
             }
             PrivacyAction::ImportConsents { csv } => {

@@ -1,7 +1,5 @@
 //! Charts, as SVG for paper: few lines, direct labels, colours that differ in grey as well.
 
-use std::fmt::Write as _;
-
 const INK: &str = "#141a22";
 const DIM: &str = "#566373";
 const LINE: &str = "#dfe5ec";
@@ -32,7 +30,7 @@ fn text(out: &mut String, x: f64, y: f64, size: f64, colour: &str, anchor: &str,
             c => safe.push(c),
         }
     }
-    let _ = write!(out, r#"<text x="{x:.1}" y="{y:.1}" font-family="Inter" font-size="{size}" fill="{colour}" text-anchor="{anchor}">{safe}</text>"#);
+    out.push_str(&format!(r#"<text x="{x:.1}" y="{y:.1}" font-family="Inter" font-size="{size}" fill="{colour}" text-anchor="{anchor}">{safe}</text>"#));
 }
 
 fn begin(height: f64) -> String {
@@ -58,7 +56,7 @@ fn said(n: f64) -> String {
 fn legend(out: &mut String, series: &[Series]) {
     let mut x = 44.0;
     for s in series {
-        let _ = write!(out, r#"<rect x="{x:.1}" y="6" width="10" height="10" rx="2" fill="{}"/>"#, s.colour);
+        out.push_str(&format!(r#"<rect x="{x:.1}" y="6" width="10" height="10" rx="2" fill="{}"/>"#, s.colour));
         text(out, x + 15.0, 15.0, 11.0, DIM, "start", &s.name);
         x += 15.0 + 6.6 * s.name.chars().count() as f64 + 18.0;
     }
@@ -68,7 +66,7 @@ fn grid(out: &mut String, top: f64, bottom: f64, most: f64, step: f64, unit: &st
     let mut v = 0.0;
     while v <= most + step / 2.0 {
         let y = bottom - v / most * (bottom - top);
-        let _ = write!(out, r#"<path d="M44 {y:.1}H{:.1}" stroke="{LINE}" stroke-width="1"/>"#, WIDTH - 6.0);
+        out.push_str(&format!(r#"<path d="M44 {y:.1}H{:.1}" stroke="{LINE}" stroke-width="1"/>"#, WIDTH - 6.0));
         text(out, 38.0, y + 3.5, 10.0, DIM, "end", &if v == 0.0 { "0".to_owned() } else { format!("{}{unit}", said(v)) });
         v += step;
     }
@@ -93,17 +91,17 @@ pub fn stacked(all: &[String], series: &[Series], unit: &str) -> String {
     legend(&mut out, series);
     let slot = (WIDTH - 50.0) / all.len().max(1) as f64;
     let width = (slot * 0.72).min(46.0);
-    for i in 0..all.len() {
+    for (i, sum) in sums.iter().enumerate() {
         let (x, mut y) = (44.0 + i as f64 * slot + (slot - width) / 2.0, bottom);
         for s in series {
             let h = s.values.get(i).copied().flatten().unwrap_or(0.0) / most * (bottom - top);
             if h > 0.0 {
                 y -= h;
-                let _ = write!(out, r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{h:.1}" fill="{}"/>"#, s.colour);
+                out.push_str(&format!(r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{h:.1}" fill="{}"/>"#, s.colour));
             }
         }
-        if sums[i] > 0.0 && slot > 22.0 {
-            text(&mut out, x + width / 2.0, y - 4.0, 10.0, INK, "middle", &said(sums[i]));
+        if *sum > 0.0 && slot > 22.0 {
+            text(&mut out, x + width / 2.0, y - 4.0, 10.0, INK, "middle", &said(*sum));
         }
     }
     labels(&mut out, all, slot, bottom + 16.0);
@@ -127,14 +125,14 @@ pub fn lines(all: &[String], series: &[Series], unit: &str) -> String {
                 continue;
             };
             let (x, y) = (44.0 + (i as f64 + 0.5) * slot, bottom - v / most * (bottom - top));
-            let _ = write!(path, "{}{x:.1} {y:.1}", if open { "L" } else { "M" });
+            path.push_str(&format!("{}{x:.1} {y:.1}", if open { "L" } else { "M" }));
             open = true;
-            let _ = write!(out, r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="{}"/>"#, s.colour);
+            out.push_str(&format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="{}"/>"#, s.colour));
             if all.len() <= 14 {
                 text(&mut out, x, y - 7.0, 9.5, INK, "middle", &format!("{}{unit}", said(*v)));
             }
         }
-        let _ = write!(out, r#"<path d="{path}" fill="none" stroke="{}" stroke-width="2" stroke-linejoin="round"/>"#, s.colour);
+        out.push_str(&format!(r#"<path d="{path}" fill="none" stroke="{}" stroke-width="2" stroke-linejoin="round"/>"#, s.colour));
     }
     labels(&mut out, all, slot, bottom + 16.0);
     out.push_str("</svg>");
@@ -150,7 +148,7 @@ pub fn ranks(items: &[(String, f64, String)], most: Option<f64>) -> String {
         let y = i as f64 * 24.0 + 4.0;
         let short: String = if name.chars().count() > 40 { name.chars().take(39).chain(['…']).collect() } else { name.clone() };
         text(&mut out, 236.0, y + 13.0, 11.0, INK, "end", &short);
-        let _ = write!(out, r#"<rect x="246" y="{:.1}" width="{:.1}" height="14" rx="2" fill="{ACCENT}"/>"#, y + 2.0, (value / most * 360.0).max(1.0));
+        out.push_str(&format!(r#"<rect x="246" y="{:.1}" width="{:.1}" height="14" rx="2" fill="{ACCENT}"/>"#, y + 2.0, (value / most * 360.0).max(1.0)));
         text(&mut out, 254.0 + (value / most * 360.0).max(1.0), y + 13.0, 11.0, DIM, "start", said);
     }
     out.push_str("</svg>");

@@ -235,7 +235,9 @@ impl Store {
     async fn rewrite_hot(&self, decide: &Decide) -> Result<Rewritten, StoreError> {
         let mut writer = self.writer.lock().await;
         let mut done = Rewritten::default();
-        let (mut hot, mut changed): (Vec<Event>, Vec<(i64, Option<Vec<u8>>)>) = (Vec::new(), Vec::new());
+        let mut hot: Vec<Event> = Vec::new();
+        // The new line, or none.
+        let mut changed: Vec<(i64, Option<Vec<u8>>)> = Vec::new();
         for event in writer.tail.hot() {
             let seq = event.seq.0 as i64;
             match decide(&StoredEvent::from(&event)) {
