@@ -21,7 +21,7 @@ pub async fn run() {
     let line = |n: usize| {
         let at = Timestamp::from_millis(now.millis() - span + (n as i64) * (span / EVENTS as i64)).rfc3339();
         let ip = format!("10.{}.{}.{}", n / 7 % 4, n / 256 % 256, n % 256);
-        if n % (EVENTS / INCIDENTS) == 0 {
+        if n.is_multiple_of(EVENTS / INCIDENTS) {
             let k = n / (EVENTS / INCIDENTS);
             return format!(r#"{{"type":"SQL Injection","ip":"172.16.{}.{}","url":"/products?id=1","field":"id","pattern":"union select","offset":{n},"timestamp":"{at}"}}"#, k / 256, k % 256);
         }
@@ -42,8 +42,8 @@ pub async fn run() {
     println!("  {} incidents opened", ids.len());
     for (n, some) in ids.chunks(500).enumerate() {
         console.controller.act(some, &Action::Acknowledge { note: None, minutes: None }).await.unwrap();
-        if n % 2 == 0 {
-            console.controller.act(some, &Action::Resolve { verdict: if n % 4 == 0 { "true_positive" } else { "false_positive" }.into(), note: None }).await.unwrap();
+        if n.is_multiple_of(2) {
+            console.controller.act(some, &Action::Resolve { verdict: if n.is_multiple_of(4) { "true_positive" } else { "false_positive" }.into(), note: None }).await.unwrap();
         }
     }
     let year = Timestamp::from_millis(now.millis() - 365 * 86_400_000).rfc3339()[..10].to_owned();

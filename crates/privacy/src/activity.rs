@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn the_record_survives_the_way_through_a_spreadsheet() {
         let a = Activity { number: 3, version: 1, name: "Security monitoring, \"live\"".into(), controller: "Shop GmbH".into(), purposes: "Art. 32\nsecurity".into(), subject_categories: "customers".into(), data_categories: "-addresses".into(), ..Activity::default() };
-        assert_eq!(import(&export(std::slice::from_ref(&a)), 3).unwrap(), [a.clone()]);
+        assert_eq!(import(&export(std::slice::from_ref(&a)), 3).unwrap(), vec![a.clone()]);
         let e = import(&export(&[Activity { purposes: " ".into(), ..a }]), 1).unwrap_err();
         assert!(e.to_string().contains("purposes (b)"), "{e}");
     }

@@ -316,7 +316,7 @@ async fn blocks_are_rewritten_event_by_event_and_found_again_by_their_new_words_
     }
     let quick: Quick = Arc::new(|text: &str| text.contains("user3"));
     let decide: Decide = Arc::new(|e: &StoredEvent| match e.fields.get("user.name").and_then(|v| v.as_str()) {
-        Some("user3") if e.seq.0 % 2 == 0 => Fate::Drop,
+        Some("user3") if e.seq.0.is_multiple_of(2) => Fate::Drop,
         Some("user3") => {
             let mut new = e.clone();
             new.fields.insert("user.name".into(), "nobody".into());
