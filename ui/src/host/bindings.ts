@@ -740,6 +740,8 @@ export type Hold_Deserialize = {
 	until?: number | null,
 	/**  The request for restriction (Art. 18) it carries out: what it covers is kept, and left out of reports. */
 	restriction?: number | null,
+	/**  It keeps nothing; it leaves the subject out of reports (an objection, Art. 21, which must not make us store longer). */
+	only_masks?: boolean,
 	released?: Entry | null,
 };
 
@@ -760,6 +762,8 @@ export type Hold_Serialize = {
 	until: number | null,
 	/**  The request for restriction (Art. 18) it carries out: what it covers is kept, and left out of reports. */
 	restriction: number | null,
+	/**  It keeps nothing; it leaves the subject out of reports (an objection, Art. 21, which must not make us store longer). */
+	only_masks: boolean,
 	released: Entry | null,
 };
 
