@@ -397,13 +397,7 @@ impl Controller {
     pub async fn metrics(&self, since: Option<&str>) -> Result<MetricsView, ApiError> {
         let since = crate::controller::since_when(since.unwrap_or("30d"))?;
         let (incidents, first) = (self.store().incidents_since(since).await?, self.store().first_actions(since).await?);
-        let handled: Vec<Handled> = incidents
-            .iter()
-            .map(|i| {
-                let (first_acknowledged, first_action) = first.get(&i.id).copied().unwrap_or_default();
-                Handled { incident: i, first_acknowledged, first_action }
-            })
-            .collect();
+        let handled = Handled::all(&incidents, &first);
         let now = Timestamp::now();
         Ok(MetricsView {
             since: millis(since),

@@ -1,9 +1,10 @@
 //! How well it went, each number with its formula (response.md, section 6). Duplicates and parts of merged incidents are left out; one that is
 //! not acknowledged or resolved yet is counted as open with its age, not dropped.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use wf_model::{Incident, IncidentState, Severity, Timestamp, Verdict};
+use wf_model::{Incident, IncidentId, IncidentState, Severity, Timestamp, Verdict};
 
 /// Agreed limits: acknowledged within 15 minutes (P1) or an hour (P2), detected within five minutes.
 pub const SLA_ACKNOWLEDGE: [(Severity, Duration); 2] = [(Severity::P1, Duration::from_secs(15 * 60)), (Severity::P2, Duration::from_secs(3600))];
@@ -65,6 +66,19 @@ pub struct Handled<'a> {
     pub incident: &'a Incident,
     pub first_acknowledged: Option<Timestamp>,
     pub first_action: Option<Timestamp>,
+}
+
+impl<'a> Handled<'a> {
+    /// Incidents with what is known of when they were first acknowledged, and first acted on.
+    pub fn all(incidents: &'a [Incident], first: &HashMap<IncidentId, (Option<Timestamp>, Option<Timestamp>)>) -> Vec<Self> {
+        incidents
+            .iter()
+            .map(|incident| {
+                let (first_acknowledged, first_action) = first.get(&incident.id).copied().unwrap_or_default();
+                Self { incident, first_acknowledged, first_action }
+            })
+            .collect()
+    }
 }
 
 /// For all severities together, then for each.

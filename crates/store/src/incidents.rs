@@ -80,6 +80,36 @@ impl TryFrom<Row> for Incident {
     }
 }
 
+struct EntryRow {
+    incident: String,
+    version: i64,
+    ordinal: i64,
+    at: i64,
+    operator: Option<String>,
+    channel: Option<String>,
+    kind: String,
+    text: String,
+}
+
+impl TryFrom<EntryRow> for TimelineEntry {
+    type Error = StoreError;
+    fn try_from(r: EntryRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            incident: IncidentId(r.incident),
+            version: r.version as u64,
+            ordinal: r.ordinal as u32,
+            at: Timestamp::from_millis(r.at),
+            actor: match (r.operator, r.channel) {
+                (Some(name), Some(channel)) => Actor::Reply { name, channel },
+                (Some(name), None) => Actor::Operator(name),
+                (None, _) => Actor::Engine,
+            },
+            kind: r.kind.parse::<EntryKind>().map_err(|e| StoreError::damaged("timeline entry", e))?,
+            text: r.text,
+        })
+    }
+}
+
 pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, incidents: &[Incident], timeline: &[TimelineEntry], folded: &[Folded]) -> Result<(), sqlx::Error> {
     for i in incidents {
         let (number, version, severity, count) = (i.number as i64, i.version as i64, i64::from(i.severity.number()), i.count as i64);
@@ -226,56 +256,22 @@ impl Store {
 
     /// An incident's timeline, oldest first.
     pub async fn timeline(&self, incident: &IncidentId) -> Result<Vec<TimelineEntry>, StoreError> {
-        let rows = sqlx::query!("SELECT version, ordinal, at, operator, channel, kind, text FROM timeline WHERE incident = ? ORDER BY version, ordinal", incident.0)
-            .fetch_all(&self.readers)
-            .await?;
-        rows.into_iter()
-            .map(|r| {
-                Ok(TimelineEntry {
-                    incident: incident.clone(),
-                    version: r.version as u64,
-                    ordinal: r.ordinal as u32,
-                    at: Timestamp::from_millis(r.at),
-                    actor: match (r.operator, r.channel) {
-                        (Some(name), Some(channel)) => Actor::Reply { name, channel },
-                        (Some(name), None) => Actor::Operator(name),
-                        (None, _) => Actor::Engine,
-                    },
-                    kind: r.kind.parse::<EntryKind>().map_err(|e| StoreError::damaged("timeline entry", e))?,
-                    text: r.text,
-                })
-            })
-            .collect()
+        let rows = sqlx::query_as!(EntryRow, "SELECT incident, version, ordinal, at, operator, channel, kind, text FROM timeline WHERE incident = ? ORDER BY version, ordinal", incident.0).fetch_all(&self.readers).await?;
+        rows.into_iter().map(TimelineEntry::try_from).collect()
     }
 
-    /// Entries of these kinds on the timelines of incidents detected between these moments: the incident's number and the entry, oldest first.
-    pub async fn timelines_between(&self, from: Timestamp, to: Timestamp, gravest: u8) -> Result<Vec<(u64, TimelineEntry)>, StoreError> {
+    /// Entries on the timelines of incidents of these severities detected between these moments, oldest first.
+    pub async fn timelines_between(&self, from: Timestamp, to: Timestamp, gravest: u8) -> Result<Vec<TimelineEntry>, StoreError> {
         let (from, to) = (from.millis(), to.millis());
-        let rows = sqlx::query!(
-            "SELECT i.number, t.incident, t.version, t.ordinal, t.at, t.operator, t.channel, t.kind, t.text FROM timeline t JOIN incident i ON i.id = t.incident
+        let rows = sqlx::query_as!(
+            EntryRow,
+            "SELECT t.incident, t.version, t.ordinal, t.at, t.operator, t.channel, t.kind, t.text FROM timeline t JOIN incident i ON i.id = t.incident
              WHERE i.detected_at >= ? AND i.detected_at < ? AND i.severity <= ? ORDER BY t.at, i.number, t.version, t.ordinal",
             from, to, gravest
         )
         .fetch_all(&self.readers)
         .await?;
-        rows.into_iter()
-            .map(|r| {
-                let entry = TimelineEntry {
-                    incident: IncidentId(r.incident),
-                    version: r.version as u64,
-                    ordinal: r.ordinal as u32,
-                    at: Timestamp::from_millis(r.at),
-                    actor: match (r.operator, r.channel) {
-                        (Some(name), Some(channel)) => Actor::Reply { name, channel },
-                        (Some(name), None) => Actor::Operator(name),
-                        (None, _) => Actor::Engine,
-                    },
-                    kind: r.kind.parse::<EntryKind>().map_err(|e| StoreError::damaged("timeline entry", e))?,
-                    text: r.text,
-                };
-                Ok((r.number as u64, entry))
-            })
-            .collect()
+        rows.into_iter().map(TimelineEntry::try_from).collect()
     }
 
     /// What each batch of matches added to an incident, oldest first; what was moved out is left out.

@@ -23,7 +23,7 @@ impl Controller {
         let mut d = self.document("Shift handover", &format!("{} to {}", said(from), said(to)), None).await;
         let incidents: Vec<_> = store.incidents_since(from).await?.into_iter().filter(|i| i.detected_at < to).collect();
         let first = store.first_actions(from).await?;
-        let handled: Vec<Handled> = incidents.iter().map(|i| { let (a, b) = first.get(&i.id).copied().unwrap_or_default(); Handled { incident: i, first_acknowledged: a, first_action: b } }).collect();
+        let handled = Handled::all(&incidents, &first);
         let m = metrics::metrics(now, &handled).into_iter().next().unwrap_or_default();
         let live = self.ledger.look(|book| book.live().cloned().collect::<Vec<_>>()).await;
         let open = |s: Severity| live.iter().filter(|i| i.severity == s).count();

@@ -29,13 +29,7 @@ impl Controller {
         self.privacy.says("Collecting incidents", 0, 0);
         let incidents: Vec<Incident> = store.incidents_since(period.from).await?.into_iter().filter(|i| i.detected_at < period.to).collect();
         let first = store.first_actions(period.from).await?;
-        let handled: Vec<Handled> = incidents
-            .iter()
-            .map(|i| {
-                let (first_acknowledged, first_action) = first.get(&i.id).copied().unwrap_or_default();
-                Handled { incident: i, first_acknowledged, first_action }
-            })
-            .collect();
+        let handled = Handled::all(&incidents, &first);
         let numbers = metrics::metrics(now, &handled);
         let total = numbers.first().cloned().unwrap_or_default();
         let of = |s: Severity| numbers.iter().find(|m| m.severity == Some(s)).cloned().unwrap_or_default();
@@ -115,8 +109,9 @@ impl Controller {
         d.heading("2  Response records");
         let timelines = store.timelines_between(period.from, period.to, LISTED).await?;
         let mut notes: BTreeMap<u64, Vec<&wf_model::TimelineEntry>> = BTreeMap::new();
-        for (n, entry) in &timelines {
-            notes.entry(*n).or_default().push(entry);
+        let number: HashMap<&wf_model::IncidentId, u64> = incidents.iter().map(|i| (&i.id, i.number)).collect();
+        for entry in &timelines {
+            notes.entry(number.get(&entry.incident).copied().unwrap_or_default()).or_default().push(entry);
         }
         let span_of = |end: Option<Timestamp>, begin: Timestamp| end.map(|e| span(e.since(begin).as_millis() as f64)).unwrap_or_default();
         let grave: Vec<&Handled> = handled.iter().filter(|h| h.incident.severity >= Severity::P2).collect();
@@ -137,7 +132,6 @@ impl Controller {
         d.table("acknowledgements", "Who took what on, reopened and resolved it.", columns(), entry_rows(&[EntryKind::Acknowledged, EntryKind::Resolved, EntryKind::Reopened, EntryKind::Assigned, EntryKind::Withdrawn]), 300, "Nothing was acknowledged in the period.");
         d.table("escalations", "Steps of the ladder that ran, and those that reached nobody.", columns(), entry_rows(&[EntryKind::Escalated, EntryKind::EscalationFailed, EntryKind::Reminded, EntryKind::Snoozed, EntryKind::Silenced]), 300, "Nothing had to be escalated in the period.");
         let sent = store.notifications_between(period.from, period.to, LISTED).await?;
-        let number: HashMap<&wf_model::IncidentId, u64> = incidents.iter().map(|i| (&i.id, i.number)).collect();
         let rows = sent.iter().map(|n| vec![n.incident.as_ref().and_then(|i| number.get(i)).map(|n| format!("#{n}")).unwrap_or_default(), said(n.created_at), n.to.channel.clone(), n.to.person.as_deref().map(|p| plan.name(p).to_owned()).unwrap_or_default(), n.purpose.as_str().to_owned(), n.state.as_str().to_owned(), n.delivered_at.map(said).unwrap_or_default(), n.provider_id.clone().unwrap_or_default()]);
         d.table("messages", "Every message owed to somebody, with its receipt.", vec![Column::number("no."), Column::new("owed", 2.2), Column::new("over", 1.2), Column::new("to", 1.4), Column::new("why", 1.1), Column::new("state", 1.2), Column::new("arrived", 2.2), Column::new("receipt", 2.0)], rows.collect(), 300, "No message was owed in the period.");
 
