@@ -37,6 +37,9 @@ pub async fn due(controller: &Controller, now: Timestamp) -> Result<(), StoreErr
             n if n > NAMED => remarks.push(format!("and {} more", n - NAMED)),
             _ => {}
         }
+        // Whoever keeps the mail keeps an anchor of the audit log.
+        let checkpoint = controller.ledger.log().await.checkpoint(now);
+        remarks.push(format!("Audit log: {} entries, root {}", checkpoint.size, checkpoint.note.lines().nth(2).unwrap_or_default()));
         let to = Destination { channel: d.channel.clone(), address, person: Some(id.clone()) };
         let notification = about_itself(key, Purpose::Digest, Severity::P4, to, now, title, remarks);
         controller.ledger.settle(Vec::new(), Vec::new(), Changes { notifications: vec![notification], ..Changes::default() }).await?;

@@ -1,6 +1,6 @@
 //! Retention: what is over its time is deleted, class by class, in steps so small that ingest does not notice. Holds keep what they cover.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -291,9 +291,10 @@ impl Controller {
                 looked += 1;
                 let mine = users.clone();
                 let decide: Decide = Arc::new(move |e: &StoredEvent| {
-                    let named: BTreeSet<String> = ["user.id", "user.name", "user.email"].iter().filter_map(|f| e.fields.get(*f)).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
+                    // One name each: the same user is not two for having a mail address.
+                    let named = ["user.id", "user.email", "user.name"].iter().find_map(|f| e.fields.get(*f)).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
                     let mut users = mine.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    for user in named {
+                    if let Some(user) = named {
                         let slot = users.entry(user).or_insert((0, e.occurred_at));
                         slot.0 += 1;
                         slot.1 = slot.1.min(e.occurred_at);

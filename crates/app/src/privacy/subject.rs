@@ -78,6 +78,11 @@ impl Piece {
         match &self.what {
             What::Event(e) => if e.raw.is_empty() { fields(e) } else { e.raw.clone() },
             What::Incident(i) => format!("#{} {}", i.number, i.title()),
+            // A document in full is in the copy that is handed out; here its name is enough.
+            What::Row(r) if r.place.table == "record" => match r.key.as_slice() {
+                [KeyValue::Text(kind), KeyValue::Number(n)] => format!("{} #{n}", kind.replace('_', " ")),
+                _ => String::new(),
+            },
             What::Row(r) => r.texts.iter().flatten().cloned().collect::<Vec<_>>().join(" · "),
             What::Config { line, text } => format!("line {line}: {text}"),
             What::Export { name } => name.clone(),

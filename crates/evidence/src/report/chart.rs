@@ -37,6 +37,13 @@ fn begin(height: f64) -> String {
     format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">"#)
 }
 
+/// As [`nice`], for things that are counted: no half of one.
+fn nice_counts(n: f64) -> (f64, f64) {
+    let (_, step) = nice(n);
+    let step = step.ceil().max(1.0);
+    ((n / step).ceil().max(1.0) * step, step)
+}
+
 /// A round number at or above `n`, and the step of its grid.
 fn nice(n: f64) -> (f64, f64) {
     let n = n.max(1e-9);
@@ -86,7 +93,7 @@ pub fn stacked(all: &[String], series: &[Series], unit: &str) -> String {
     let (height, top, bottom) = (230.0, 30.0, 204.0);
     let mut out = begin(height);
     let sums: Vec<f64> = (0..all.len()).map(|i| series.iter().filter_map(|s| s.values.get(i).copied().flatten()).sum()).collect();
-    let (most, step) = nice(sums.iter().copied().fold(1.0, f64::max));
+    let (most, step) = nice_counts(sums.iter().copied().fold(1.0, f64::max));
     grid(&mut out, top, bottom, most, step, unit);
     legend(&mut out, series);
     let slot = (WIDTH - 50.0) / all.len().max(1) as f64;
@@ -113,7 +120,8 @@ pub fn stacked(all: &[String], series: &[Series], unit: &str) -> String {
 pub fn lines(all: &[String], series: &[Series], unit: &str) -> String {
     let (height, top, bottom) = (210.0, 30.0, 184.0);
     let mut out = begin(height);
-    let (most, step) = nice(series.iter().flat_map(|s| s.values.iter().flatten()).copied().fold(1.0, f64::max));
+    let values = || series.iter().flat_map(|s| s.values.iter().flatten()).copied();
+    let (most, step) = if values().all(|v| v.fract() == 0.0) { nice_counts(values().fold(1.0, f64::max)) } else { nice(values().fold(1.0, f64::max)) };
     grid(&mut out, top, bottom, most, step, unit);
     legend(&mut out, series);
     let slot = (WIDTH - 50.0) / all.len().max(1) as f64;
@@ -173,6 +181,8 @@ mod tests {
         for (n, most) in [(1.0, 1.0), (7.0, 7.5), (93.0, 100.0), (1840.0, 2000.0), (0.4, 0.4)] {
             assert!((nice(n).0 - most).abs() < 1e-9 || nice(n).0 >= n, "{n}: {:?}", nice(n));
             assert!(nice(n).0 / nice(n).1 <= 4.01);
+            let (most, step) = nice_counts(n);
+            assert!(most >= n && step >= 1.0 && step.fract() == 0.0, "{n}: {most} {step}");
         }
     }
 }
