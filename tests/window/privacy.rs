@@ -116,6 +116,9 @@ async fn an_incident_becomes_a_breach_whose_clock_is_everywhere_until_the_author
     window.click("[data-do=save]").await;
     window.see("complete").await;
     window.picture("breach").await;
+    window.run("document.querySelector('[aria-label=\"Change theme\"]').click()").await;
+    window.picture("breach-light").await;
+    window.run("document.querySelector('[aria-label=\"Change theme\"]').click()").await;
     window.press("1").await;
     window.until("the clock is seen from everywhere", "return document.querySelector('[data-testid=breach-clock]') !== null && document.querySelector('[data-room=privacy] .badge')?.textContent.includes('h')").await;
     window.click("[data-testid=breach-clock]").await;
