@@ -1,5 +1,11 @@
-//! Whole-product tests: `journeys` (the app without a window) and `window` (the real native window). What they share is here.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on shall stop, and say where")]
+//! Whole-product tests: `journeys` (the app without a window) and `window` (the real native window). What they share is
+//! here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on shall stop, and say where"
+)]
 
 pub mod sshd;
 
@@ -25,7 +31,12 @@ pub fn program(name: &str) -> PathBuf {
 /// `watchfloorctl`, with the key of a server.
 pub fn ctl(data_dir: &std::path::Path, config: &std::path::Path) -> Command {
     let mut command = Command::new(program("watchfloorctl"));
-    command.arg("--data-dir").arg(data_dir).arg("--config").arg(config).env("WATCHFLOOR_KEY", "0707070707070707070707070707070707070707070707070707070707070707");
+    command
+        .arg("--data-dir")
+        .arg(data_dir)
+        .arg("--config")
+        .arg(config)
+        .env("WATCHFLOOR_KEY", "0707070707070707070707070707070707070707070707070707070707070707");
     command
 }
 

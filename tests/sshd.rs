@@ -26,8 +26,8 @@ impl Drop for Sshd {
 }
 
 impl Sshd {
-    /// With keys of its own. Half of its lines go to `feed` as journald would send them, half as plain text: both are what real
-    /// systems stream. `None` where the programs are missing.
+    /// With keys of its own. Half of its lines go to `feed` as journald would send them, half as plain text: both are
+    /// what real systems stream. `None` where the programs are missing.
     pub fn start(feed: Arc<ScriptServer>) -> Option<Self> {
         let server = Some("/usr/sbin/sshd").filter(|p| Path::new(p).exists())?;
         if !have("ssh") || !have("sshpass") || !have("ssh-keygen") {
@@ -36,7 +36,13 @@ impl Sshd {
         std::fs::create_dir_all("/run/sshd").ok()?;
         let dir = tempfile::tempdir().ok()?;
         let key = dir.path().join("host_key");
-        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().ok()?.success().then_some(())?;
+        Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&key)
+            .status()
+            .ok()?
+            .success()
+            .then_some(())?;
         let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
         let config = dir.path().join("sshd_config");
         std::fs::write(
@@ -44,7 +50,8 @@ impl Sshd {
             format!("Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nUsePAM no\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\nLogLevel INFO\nMaxAuthTries 6\nMaxStartups 50\nStrictModes no\n", key.display()),
         )
         .ok()?;
-        let mut child = Command::new(server).args(["-D", "-e", "-f"]).arg(&config).stderr(Stdio::piped()).spawn().ok()?;
+        let mut child =
+            Command::new(server).args(["-D", "-e", "-f"]).arg(&config).stderr(Stdio::piped()).spawn().ok()?;
         let lines = BufReader::new(child.stderr.take()?);
         let (listens, listening) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
@@ -56,7 +63,10 @@ impl Sshd {
                 if n % 2 == 0 {
                     feed.push(&line);
                 } else {
-                    feed.push(&serde_json::json!({ "MESSAGE": line, "_HOSTNAME": "edge", "SYSLOG_IDENTIFIER": "sshd" }).to_string());
+                    feed.push(
+                        &serde_json::json!({ "MESSAGE": line, "_HOSTNAME": "edge", "SYSLOG_IDENTIFIER": "sshd" })
+                            .to_string(),
+                    );
                 }
             }
         });
@@ -83,7 +93,20 @@ impl Sshd {
 fn login(port: u16, from: &str, user: &str) {
     let status = Command::new("sshpass")
         .args(["-p", "wrong", "ssh", "-p", &port.to_string(), "-b", from])
-        .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "NumberOfPasswordPrompts=1", "-o", "PreferredAuthentications=password", "-o", "PubkeyAuthentication=no", "-o", "ConnectTimeout=20"])
+        .args([
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "NumberOfPasswordPrompts=1",
+            "-o",
+            "PreferredAuthentications=password",
+            "-o",
+            "PubkeyAuthentication=no",
+            "-o",
+            "ConnectTimeout=20",
+        ])
         .arg(format!("{user}@127.0.0.1"))
         .arg("true")
         .stdout(Stdio::null())

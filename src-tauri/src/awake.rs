@@ -1,5 +1,5 @@
-//! While it is on watch, this computer does not fall asleep by itself: what is due would be told late. One library speaks to all three systems
-//! (logind, IOKit, the Windows power settings); this is all of ours.
+//! While it is on watch, this computer does not fall asleep by itself: what is due would be told late. One library
+//! speaks to all three systems (logind, IOKit, the Windows power settings); this is all of ours.
 
 use std::time::Duration;
 
@@ -19,7 +19,15 @@ pub async fn follow(app: &AppHandle) {
         let wanted = console.controller().is_ok_and(|c| c.config().escalation.stay_awake);
         if wanted && held.is_none() {
             // It asks over D-Bus and waits for the answer.
-            let asked = tauri::async_runtime::spawn_blocking(|| keepawake::Builder::default().idle(true).app_name("Watchfloor").app_reverse_domain("dev.watchfloor").reason("On watch: alerts are told from here").create()).await;
+            let asked = tauri::async_runtime::spawn_blocking(|| {
+                keepawake::Builder::default()
+                    .idle(true)
+                    .app_name("Watchfloor")
+                    .app_reverse_domain("dev.watchfloor")
+                    .reason("On watch: alerts are told from here")
+                    .create()
+            })
+            .await;
             match asked {
                 Ok(Ok(awake)) => held = Some(awake),
                 Ok(Err(e)) if !told => {

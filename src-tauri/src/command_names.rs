@@ -1,4 +1,5 @@
-// Every command the page may call. `build.rs` makes a permission of each; `capabilities/main.json` grants them to the one window.
+// Every command the page may call. `build.rs` makes a permission of each; `capabilities/main.json` grants them to the
+// one window.
 const COMMANDS: &[&str] = &[
     "console",
     "retry_start",

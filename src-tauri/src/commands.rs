@@ -77,8 +77,13 @@ async fn recover(console: State<'_, Console>, key: String) -> Answer<ConsoleView
 #[tauri::command]
 #[specta::specta]
 fn show_recovery_key(app: AppHandle, console: State<'_, Console>) -> Answer<()> {
-    let key = console.recovery_key().ok_or_else(|| ApiError::invalid("the recovery key is shown only in the session that made it"))?;
-    let text = format!("Write this down or print it, and keep it apart from this machine. Whoever has it and the database can read everything.\n\n{}", key.expose_secret());
+    let key = console
+        .recovery_key()
+        .ok_or_else(|| ApiError::invalid("the recovery key is shown only in the session that made it"))?;
+    let text = format!(
+        "Write this down or print it, and keep it apart from this machine. Whoever has it and the database can read everything.\n\n{}",
+        key.expose_secret()
+    );
     app.dialog().message(text).title("Watchfloor recovery key").show(|_| {});
     Ok(())
 }
@@ -125,7 +130,15 @@ async fn pull_live(console: State<'_, Console>, after: f64, limit: u32, query: S
 
 #[tauri::command]
 #[specta::specta]
-async fn search_events(app: AppHandle, console: State<'_, Console>, query: String, since: Option<f64>, after: Option<String>, limit: u32, progress: Channel<SearchProgress>) -> Answer<EventPage> {
+async fn search_events(
+    app: AppHandle,
+    console: State<'_, Console>,
+    query: String,
+    since: Option<f64>,
+    after: Option<String>,
+    limit: u32,
+    progress: Channel<SearchProgress>,
+) -> Answer<EventPage> {
     let cancel = app.state::<Searching>().begin();
     // A page that has gone hears nothing, and needs nothing.
     at(&console)?.search(&query, since, after.as_deref(), limit.min(1000), &cancel, |p| drop(progress.send(p))).await
@@ -181,7 +194,12 @@ async fn preview_silence(console: State<'_, Console>, matcher: MatcherView) -> A
 
 #[tauri::command]
 #[specta::specta]
-async fn add_silence(console: State<'_, Console>, matcher: MatcherView, reason: String, length: String) -> Answer<Vec<SilenceView>> {
+async fn add_silence(
+    console: State<'_, Console>,
+    matcher: MatcherView,
+    reason: String,
+    length: String,
+) -> Answer<Vec<SilenceView>> {
     at(&console)?.silence_add(&matcher, &reason, &length).await
 }
 
@@ -290,7 +308,12 @@ async fn privacy_act(console: State<'_, Console>, action: PrivacyAction) -> Answ
 
 #[tauri::command]
 #[specta::specta]
-async fn find_subject(app: AppHandle, console: State<'_, Console>, identifiers: Vec<String>, progress: Channel<SearchProgress>) -> Answer<SubjectView> {
+async fn find_subject(
+    app: AppHandle,
+    console: State<'_, Console>,
+    identifiers: Vec<String>,
+    progress: Channel<SearchProgress>,
+) -> Answer<SubjectView> {
     let cancel = app.state::<Searching>().begin();
     at(&console)?.find_subject(&identifiers, 200, &mut |p| drop(progress.send(p)), &cancel).await
 }
@@ -360,7 +383,11 @@ fn save_as(app: &AppHandle, name: &str, write: impl FnOnce(&std::path::Path) -> 
     app.dialog().file().set_file_name(name).save_file(move |chosen| {
         let Some(path) = chosen.and_then(|c| c.into_path().ok()) else { return };
         if let Err(e) = write(&path) {
-            shown.dialog().message(format!("{}: {e}", path.display())).title("The file could not be written").show(|_| {});
+            shown
+                .dialog()
+                .message(format!("{}: {e}", path.display()))
+                .title("The file could not be written")
+                .show(|_| {});
         }
     });
 }
@@ -393,8 +420,53 @@ fn quit(app: AppHandle) {
 pub fn builder() -> Builder<tauri::Wry> {
     // Times in milliseconds and counts: all below 2^53.
     Builder::new().dangerously_cast_bigints_to_number().commands(collect_commands![
-        console, retry_start, recover, show_recovery_key, watch_ticks, overview, pull_live, search_events, cancel_search, event, rates, incidents, incident, act,
-        silences, preview_silence, add_silence, end_silence, on_call, readiness, add_override, channels, test_channel, drill, metrics, feeds, test_feed, restart_feed, add_feed, try_demo, health, verify_audit, privacy_board, privacy_act, find_subject, retention, job, cancel_job, preview_report, make_report, reports, save_export, save_list, audit_entries, audit_proof, hide_window, quit,
+        console,
+        retry_start,
+        recover,
+        show_recovery_key,
+        watch_ticks,
+        overview,
+        pull_live,
+        search_events,
+        cancel_search,
+        event,
+        rates,
+        incidents,
+        incident,
+        act,
+        silences,
+        preview_silence,
+        add_silence,
+        end_silence,
+        on_call,
+        readiness,
+        add_override,
+        channels,
+        test_channel,
+        drill,
+        metrics,
+        feeds,
+        test_feed,
+        restart_feed,
+        add_feed,
+        try_demo,
+        health,
+        verify_audit,
+        privacy_board,
+        privacy_act,
+        find_subject,
+        retention,
+        job,
+        cancel_job,
+        preview_report,
+        make_report,
+        reports,
+        save_export,
+        save_list,
+        audit_entries,
+        audit_proof,
+        hide_window,
+        quit,
     ])
 }
 
@@ -417,14 +489,18 @@ mod tests {
         if std::env::var_os("WATCHFLOOR_WRITE_BINDINGS").is_some() {
             std::fs::write(&committed, &text).unwrap();
         }
-        assert!(std::fs::read_to_string(&committed).unwrap_or_default() == text, "run `cargo xtask bindings` and commit the result");
+        assert!(
+            std::fs::read_to_string(&committed).unwrap_or_default() == text,
+            "run `cargo xtask bindings` and commit the result"
+        );
     }
 
     #[test]
     fn t2_the_one_window_is_granted_its_commands_and_nothing_else() {
         let text = include_str!("../capabilities/main.json");
         let capability: serde_json::Value = serde_json::from_str(text).unwrap();
-        let granted: Vec<String> = capability["permissions"].as_array().unwrap().iter().map(|p| p.as_str().unwrap().to_owned()).collect();
+        let granted: Vec<String> =
+            capability["permissions"].as_array().unwrap().iter().map(|p| p.as_str().unwrap().to_owned()).collect();
         let expected: Vec<String> = COMMANDS.iter().map(|c| format!("allow-{}", c.replace('_', "-"))).collect();
         assert_eq!(granted, expected);
         assert_eq!(capability["windows"], serde_json::json!(["main"]));
@@ -439,7 +515,11 @@ mod tests {
         assert_eq!(security["freezePrototype"], true);
         assert!(security.get("assetProtocol").is_none());
         let csp = security["csp"].as_str().unwrap();
-        assert!(!csp.contains("unsafe-") && csp.contains("require-trusted-types-for 'script'") && csp.starts_with("default-src 'none'"));
+        assert!(
+            !csp.contains("unsafe-")
+                && csp.contains("require-trusted-types-for 'script'")
+                && csp.starts_with("default-src 'none'")
+        );
         let scripts = csp.split(';').find(|d| d.trim().starts_with("script-src")).unwrap();
         assert_eq!(scripts.trim(), "script-src 'self'");
     }

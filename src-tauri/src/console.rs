@@ -19,7 +19,10 @@ use crate::notifications::Desktop;
 pub enum ConsoleView {
     Starting,
     /// It cannot run. `kind` decides the screen.
-    Locked { kind: LockKind, message: String },
+    Locked {
+        kind: LockKind,
+        message: String,
+    },
     Running {
         /// Keys were made at this start: the officer should keep the recovery key.
         fresh: bool,
@@ -58,7 +61,13 @@ pub struct Console {
 
 impl Console {
     pub fn new(paths: Paths, notifier: Desktop) -> Self {
-        Self { paths, notifier: Arc::new(notifier), state: Mutex::new(State::Starting), changed: watch::Sender::new(0), starting: tokio::sync::Mutex::default() }
+        Self {
+            paths,
+            notifier: Arc::new(notifier),
+            state: Mutex::new(State::Starting),
+            changed: watch::Sender::new(0),
+            starting: tokio::sync::Mutex::default(),
+        }
     }
 
     fn set(&self, state: State) {
@@ -77,7 +86,11 @@ impl Console {
             return;
         }
         self.set(State::Starting);
-        let options = EngineOptions { paths: self.paths.clone(), keychain: Arc::new(OsKeychain), notifier: self.notifier.clone() };
+        let options = EngineOptions {
+            paths: self.paths.clone(),
+            keychain: Arc::new(OsKeychain),
+            notifier: self.notifier.clone(),
+        };
         self.set(match Engine::start(options).await {
             Ok(engine) => State::Running { controller: engine.controller.clone(), engine: Box::new(engine) },
             Err(e) => State::Locked { kind: kind_of(&e), message: e.to_string() },
@@ -97,7 +110,9 @@ impl Console {
     pub fn controller(&self) -> Result<Arc<Controller>, ApiError> {
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Running { controller, .. } => Ok(controller.clone()),
-            State::Starting | State::Locked { .. } | State::Ended => Err(ApiError::new(ErrorCode::Refused, "the console is not open")),
+            State::Starting | State::Locked { .. } | State::Ended => {
+                Err(ApiError::new(ErrorCode::Refused, "the console is not open"))
+            }
         }
     }
 
@@ -135,9 +150,15 @@ impl Console {
 fn kind_of(e: &StartError) -> LockKind {
     match e {
         StartError::Key(KeyError::NoKeychain) => LockKind::KeychainMissing,
-        StartError::Key(KeyError::Locked | KeyError::NoKeyForDatabase | KeyError::Failed(_)) => LockKind::KeychainLocked,
+        StartError::Key(KeyError::Locked | KeyError::NoKeyForDatabase | KeyError::Failed(_)) => {
+            LockKind::KeychainLocked
+        }
         StartError::Store(StoreError::WrongKey { .. }) => LockKind::WrongKey,
         StartError::Config(_) | StartError::Key(_) => LockKind::Config,
-        StartError::DataDir { .. } | StartError::AlreadyRunning(_) | StartError::Store(_) | StartError::Control(_) | StartError::Demo(_) => LockKind::Other,
+        StartError::DataDir { .. }
+        | StartError::AlreadyRunning(_)
+        | StartError::Store(_)
+        | StartError::Control(_)
+        | StartError::Demo(_) => LockKind::Other,
     }
 }

@@ -7,18 +7,20 @@ use wf_app::paths::Paths;
 
 /// With these set, another program could drive the window or look into it.
 #[cfg(not(feature = "webdriver"))]
-const AUTOMATION: &[&str] = &["TAURI_WEBVIEW_AUTOMATION", "TAURI_AUTOMATION", "WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER"];
+const AUTOMATION: &[&str] =
+    &["TAURI_WEBVIEW_AUTOMATION", "TAURI_AUTOMATION", "WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER"];
 #[cfg(feature = "webdriver")]
 const AUTOMATION: &[&str] = &[];
 
-/// Starts this program again with a clean environment where the one it was given is not. `Some`: that was done, and this is its
-/// end.
+/// Starts this program again with a clean environment where the one it was given is not. `Some`: that was done, and
+/// this is its end.
 #[cfg(unix)]
 pub fn clean_environment() -> Option<ExitCode> {
     use std::os::unix::process::CommandExt as _;
     let dirty: Vec<_> = AUTOMATION.iter().filter(|v| std::env::var_os(v).is_some()).collect();
     // Without a GPU the DMA-BUF renderer costs twice the time of a frame (WebKitGTK 2.50, measured).
-    let slow = cfg!(target_os = "linux") && !has_render_node() && std::env::var_os("WEBKIT_DISABLE_DMABUF_RENDERER").is_none();
+    let slow =
+        cfg!(target_os = "linux") && !has_render_node() && std::env::var_os("WEBKIT_DISABLE_DMABUF_RENDERER").is_none();
     if dirty.is_empty() && !slow {
         return None;
     }
@@ -53,7 +55,8 @@ pub fn clean_environment() -> Option<ExitCode> {
 
 #[cfg(unix)]
 fn has_render_node() -> bool {
-    std::fs::read_dir("/dev/dri").is_ok_and(|entries| entries.flatten().any(|e| e.file_name().to_string_lossy().starts_with("renderD")))
+    std::fs::read_dir("/dev/dri")
+        .is_ok_and(|entries| entries.flatten().any(|e| e.file_name().to_string_lossy().starts_with("renderD")))
 }
 
 /// `WATCHFLOOR_DATA_DIR` and `WATCHFLOOR_CONFIG`, or the user's own directories.

@@ -1,5 +1,5 @@
-//! The native shell: one window, a tray, OS notifications, and commands that forward to `app`. Thin on purpose: what can be
-//! decided without a window is decided in `wf-app`.
+//! The native shell: one window, a tray, OS notifications, and commands that forward to `app`. Thin on purpose: what
+//! can be decided without a window is decided in `wf-app`.
 #![cfg_attr(all(not(debug_assertions), target_os = "windows"), windows_subsystem = "windows")]
 
 #[cfg(all(feature = "webdriver", not(debug_assertions)))]
@@ -25,7 +25,9 @@ fn main() -> ExitCode {
     }
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("WATCHFLOOR_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("WATCHFLOOR_LOG").unwrap_or_else(|_| "warn".into()),
+        )
         .init();
     let paths = launch::paths();
     let specta = commands::builder();

@@ -40,14 +40,22 @@ pub async fn repeat(app: &AppHandle) {
         if waiting == 0 {
             app.state::<Unseen>().seen();
         } else if app.state::<Unseen>().0.load(Ordering::SeqCst) {
-            Desktop::new(app.clone()).show("P1 Critical: still waiting", &format!("{waiting} of P1 are open, and nobody has looked"), Severity::P1);
+            Desktop::new(app.clone()).show(
+                "P1 Critical: still waiting",
+                &format!("{waiting} of P1 are open, and nobody has looked"),
+                Severity::P1,
+            );
         }
     }
 }
 
 /// The tests do not wait a minute.
 fn again() -> Duration {
-    let quicker = if cfg!(feature = "webdriver") { std::env::var("WATCHFLOOR_REPEAT_MS").ok().and_then(|t| t.parse().ok()).map(Duration::from_millis) } else { None };
+    let quicker = if cfg!(feature = "webdriver") {
+        std::env::var("WATCHFLOOR_REPEAT_MS").ok().and_then(|t| t.parse().ok()).map(Duration::from_millis)
+    } else {
+        None
+    };
     quicker.unwrap_or(AGAIN)
 }
 

@@ -12,13 +12,20 @@ const ID: &str = "watch";
 pub fn create(app: &AppHandle) -> tauri::Result<()> {
     let menu = Menu::with_items(
         app,
-        &[&MenuItem::with_id(app, "show", "Open Watchfloor", true, None::<&str>)?, &PredefinedMenuItem::separator(app)?, &MenuItem::with_id(app, "quit", "Quit…", true, None::<&str>)?],
+        &[
+            &MenuItem::with_id(app, "show", "Open Watchfloor", true, None::<&str>)?,
+            &PredefinedMenuItem::separator(app)?,
+            &MenuItem::with_id(app, "quit", "Quit…", true, None::<&str>)?,
+        ],
     )?;
-    let mut tray = TrayIconBuilder::with_id(ID).menu(&menu).tooltip("Watchfloor").on_menu_event(|app, event| match event.id.as_ref() {
-        "show" => window::show(app),
-        "quit" => window::ask_to_quit(app),
-        _ => {}
-    });
+    let mut tray =
+        TrayIconBuilder::with_id(ID).menu(&menu).tooltip("Watchfloor").on_menu_event(|app, event| {
+            match event.id.as_ref() {
+                "show" => window::show(app),
+                "quit" => window::ask_to_quit(app),
+                _ => {}
+            }
+        });
     if let Some(icon) = app.default_window_icon() {
         tray = tray.icon(icon.clone());
     }
@@ -46,7 +53,11 @@ pub async fn follow(app: &AppHandle) {
                 && let Some(tray) = app.tray_by_id(ID)
             {
                 let [p1, p2] = open;
-                let mut text = if p1 + p2 == 0 { "Watchfloor: quiet".to_owned() } else { format!("Watchfloor: {p1} P1, {p2} P2 open") };
+                let mut text = if p1 + p2 == 0 {
+                    "Watchfloor: quiet".to_owned()
+                } else {
+                    format!("Watchfloor: {p1} P1, {p2} P2 open")
+                };
                 if let Some(clock) = clock {
                     text = format!("{text}. {clock}");
                 }

@@ -11,12 +11,17 @@ struct Place {
 impl Place {
     fn new(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("watchfloor.toml"), format!("[store]\nkey = \"env:WATCHFLOOR_KEY\"\n{config}")).unwrap();
+        std::fs::write(dir.path().join("watchfloor.toml"), format!("[store]\nkey = \"env:WATCHFLOOR_KEY\"\n{config}"))
+            .unwrap();
         Self { dir }
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        ctl(&self.dir.path().join("data"), &self.dir.path().join("watchfloor.toml")).args(arguments).current_dir(self.dir.path()).output().unwrap()
+        ctl(&self.dir.path().join("data"), &self.dir.path().join("watchfloor.toml"))
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap()
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -49,9 +54,20 @@ fn exit_codes_say_failure_usage_or_refusal_and_errors_go_to_standard_error() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
         assert_eq!(output.stderr.is_empty(), code == 0 || arguments[0] == "rules", "{arguments:?}");
     }
-    for arguments in [&["incidents", "list", "--json"][..], &["events", "list", "--json"], &["feeds", "list", "--json"], &["health", "--json"], &["audit", "verify", "--json"], &["config", "check", "--json"]] {
+    for arguments in [
+        &["incidents", "list", "--json"][..],
+        &["events", "list", "--json"],
+        &["feeds", "list", "--json"],
+        &["health", "--json"],
+        &["audit", "verify", "--json"],
+        &["config", "check", "--json"],
+    ] {
         let output = place.run(arguments);
-        assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{arguments:?}: {}", text(&output.stdout));
+        assert!(
+            serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(),
+            "{arguments:?}: {}",
+            text(&output.stdout)
+        );
     }
 }
 
@@ -61,17 +77,29 @@ fn a_wrong_config_is_a_usage_error_with_its_line() {
     for arguments in [&["config", "check"][..], &["incidents", "list"], &["run"]] {
         let output = place.run(arguments);
         assert_ne!(output.status.code(), Some(0));
-        assert!(text(&output.stderr).contains("line 5") && text(&output.stderr).contains("urll"), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("line 5") && text(&output.stderr).contains("urll"),
+            "{}",
+            text(&output.stderr)
+        );
     }
-    let no_key = ctl(&place.dir.path().join("data"), std::path::Path::new("/dev/null")).env_remove("WATCHFLOOR_KEY").args(["run"]).output().unwrap();
+    let no_key = ctl(&place.dir.path().join("data"), std::path::Path::new("/dev/null"))
+        .env_remove("WATCHFLOOR_KEY")
+        .args(["run"])
+        .output()
+        .unwrap();
     assert_eq!(no_key.status.code(), Some(1), "without a keychain it says so: {}", text(&no_key.stderr));
 }
 
 #[test]
 fn rules_are_checked_file_by_file() {
     let place = Place::new("");
-    place.write("good.yml", "title: G\nlogsource: {product: watchfloor}\ndetection:\n  a: {x: 1}\n  condition: a\nlevel: high\n");
-    place.write("bad.yml", "title: B\nlogsource: {product: watchfloor}\ndetection:\n  a: {x|re: '('}\n  condition: a\n");
+    place.write(
+        "good.yml",
+        "title: G\nlogsource: {product: watchfloor}\ndetection:\n  a: {x: 1}\n  condition: a\nlevel: high\n",
+    );
+    place
+        .write("bad.yml", "title: B\nlogsource: {product: watchfloor}\ndetection:\n  a: {x|re: '('}\n  condition: a\n");
     let output = place.run(&["rules", "check", "good.yml", "bad.yml"]);
     assert_eq!(output.status.code(), Some(1));
     let lines: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
@@ -82,15 +110,32 @@ fn rules_are_checked_file_by_file() {
 #[test]
 fn rules_are_tried_on_recorded_events_with_the_events_own_time() {
     let place = Place::new("");
-    let mut lines: Vec<String> = (0..7).map(|i| format!(r#"{{"event":"login_failed","ip":"203.0.113.45","timestamp":"2026-01-10T14:3{i}:00Z"}}"#)).collect();
-    lines.extend((0..6).map(|i| format!(r#"{{"event":"login_failed","ip":"198.51.100.9","timestamp":"2026-01-10T15:00:0{i}Z"}}"#)));
+    let mut lines: Vec<String> = (0..7)
+        .map(|i| format!(r#"{{"event":"login_failed","ip":"203.0.113.45","timestamp":"2026-01-10T14:3{i}:00Z"}}"#))
+        .collect();
+    lines
+        .extend((0..6).map(|i| {
+            format!(r#"{{"event":"login_failed","ip":"198.51.100.9","timestamp":"2026-01-10T15:00:0{i}Z"}}"#)
+        }));
     lines.push("garbage".into());
     place.write("events.ndjson", &lines.join("\n"));
     let output = place.run(&["rules", "test", "--events", "events.ndjson", "--map", "auth-event"]);
     assert_eq!(output.status.code(), Some(1), "a line that cannot be read is a failure");
     assert!(text(&output.stderr).contains("line 14"), "{}", text(&output.stderr));
-    let firings: Vec<serde_json::Value> = text(&output.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let told: Vec<_> = firings.iter().map(|f| (f["type"].as_str().unwrap(), f["severity"].as_str().unwrap(), f["entity"].as_str().unwrap(), f["time"].as_str().unwrap(), f["count"].as_u64().unwrap())).collect();
+    let firings: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let told: Vec<_> = firings
+        .iter()
+        .map(|f| {
+            (
+                f["type"].as_str().unwrap(),
+                f["severity"].as_str().unwrap(),
+                f["entity"].as_str().unwrap(),
+                f["time"].as_str().unwrap(),
+                f["count"].as_u64().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(
         told,
         [
@@ -108,18 +153,36 @@ fn an_audit_export_is_verified_by_openssl_and_by_the_stand_alone_script() {
     }
     assert!(place.run(&["audit", "export", "audit.json"]).status.success());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/verify_audit.py");
-    let python = |file: &str, more: &[&str]| std::process::Command::new("python3").arg(script).arg(place.dir.path().join(file)).args(more).output().unwrap();
+    let python = |file: &str, more: &[&str]| {
+        std::process::Command::new("python3").arg(script).arg(place.dir.path().join(file)).args(more).output().unwrap()
+    };
     let output = python("audit.json", &["--openssl", place.dir.path().to_str().unwrap()]);
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let openssl = std::process::Command::new("openssl")
-        .args(["pkeyutl", "-verify", "-pubin", "-inkey", "public.pem", "-rawin", "-in", "checkpoint.txt", "-sigfile", "signature.bin"])
+        .args([
+            "pkeyutl",
+            "-verify",
+            "-pubin",
+            "-inkey",
+            "public.pem",
+            "-rawin",
+            "-in",
+            "checkpoint.txt",
+            "-sigfile",
+            "signature.bin",
+        ])
         .current_dir(place.dir.path())
         .output()
         .unwrap();
     assert!(openssl.status.success(), "{}", text(&openssl.stderr));
     // Every change is found by the script too.
     let original = std::fs::read_to_string(place.dir.path().join("audit.json")).unwrap();
-    for (from, to) in [("engine.start", "engine.stARt"), ("\\\"orderly\\\":true", "\\\"orderly\\\":talse"), ("\"index\": 1,", "\"index\": 3,"), ("watchfloor.audit\\n", "watchfloor.audit\\n1")] {
+    for (from, to) in [
+        ("engine.start", "engine.stARt"),
+        ("\\\"orderly\\\":true", "\\\"orderly\\\":talse"),
+        ("\"index\": 1,", "\"index\": 3,"),
+        ("watchfloor.audit\\n", "watchfloor.audit\\n1"),
+    ] {
         assert!(original.contains(from), "{from}");
         place.write("changed.json", &original.replacen(from, to, 1));
         assert!(!python("changed.json", &[]).status.success(), "{from}");
@@ -127,7 +190,11 @@ fn an_audit_export_is_verified_by_openssl_and_by_the_stand_alone_script() {
     // An earlier export is the anchor of the log as it went on.
     assert!(place.run(&["run", "--for", "200ms"]).status.success());
     let anchored = place.run(&["audit", "verify", "--anchor", "audit.json"]);
-    assert!(anchored.status.success() && text(&anchored.stdout).contains("complete up to the anchor"), "{}", text(&anchored.stdout));
+    assert!(
+        anchored.status.success() && text(&anchored.stdout).contains("complete up to the anchor"),
+        "{}",
+        text(&anchored.stdout)
+    );
     place.write("other.json", "{}");
     assert_eq!(place.run(&["audit", "verify", "--anchor", "other.json"]).status.code(), Some(2));
 }
@@ -135,7 +202,10 @@ fn an_audit_export_is_verified_by_openssl_and_by_the_stand_alone_script() {
 #[test]
 fn t4_event_text_does_not_speak_to_the_terminal() {
     let place = Place::new("");
-    place.write("evil.yml", "title: \"E\\e[31mvil\"\nlogsource: {product: watchfloor}\ndetection:\n  a: {x|re: '('}\n  condition: a\n");
+    place.write(
+        "evil.yml",
+        "title: \"E\\e[31mvil\"\nlogsource: {product: watchfloor}\ndetection:\n  a: {x|re: '('}\n  condition: a\n",
+    );
     let output = place.run(&["rules", "check", "evil.yml"]);
     assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
 }
@@ -149,7 +219,11 @@ async fn the_desk_is_worked_from_a_shell() {
         feed.url(),
         provider.url()
     ));
-    let mut engine = ctl(&place.dir.path().join("data"), &place.dir.path().join("watchfloor.toml")).arg("run").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut engine = ctl(&place.dir.path().join("data"), &place.dir.path().join("watchfloor.toml"))
+        .arg("run")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut ready = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(engine.stdout.take().unwrap()), &mut ready).unwrap();
     let json = |arguments: &[&str], code: i32| -> serde_json::Value {
@@ -159,11 +233,17 @@ async fn the_desk_is_worked_from_a_shell() {
     };
     for n in 1..=4 {
         feed.push(&format!(r#"{{"type":"SQL Injection","ip":"203.0.113.{n}","url":"/","field":"q"}}"#));
-        wf_testkit::until("the incident", || async { (json(&["incidents", "list"], 0).as_array().unwrap().len() == n).then_some(()) }).await;
+        wf_testkit::until("the incident", || async {
+            (json(&["incidents", "list"], 0).as_array().unwrap().len() == n).then_some(())
+        })
+        .await;
     }
     // More of the first, so that there is something to split.
     feed.push(r#"{"type":"SQL Injection","ip":"203.0.113.1","url":"/again","field":"q"}"#);
-    let matches = wf_testkit::until("two batches", || async { Some(json(&["incidents", "matches", "1"], 0)).filter(|m| m.as_array().unwrap().len() == 2) }).await;
+    let matches = wf_testkit::until("two batches", || async {
+        Some(json(&["incidents", "matches", "1"], 0)).filter(|m| m.as_array().unwrap().len() == 2)
+    })
+    .await;
 
     assert_eq!(json(&["incidents", "escalate", "1", "--stage", "1"], 0)["stage"], 2);
     json(&["incidents", "escalate", "1", "--stage", "1"], 3);
@@ -174,14 +254,18 @@ async fn the_desk_is_worked_from_a_shell() {
     assert_eq!(json(&["incidents", "check", "3", "1"], 0)["checklist"][0]["done_by"], "Script");
     json(&["incidents", "run", "3", "1"], 3);
     let bulk = json(&["incidents", "ack", "3", "4", "99", "--for", "2h", "--note", "all mine"], 1);
-    assert_eq!((bulk[0]["incident"]["acknowledged_by"].as_str(), bulk[1]["error"].as_str(), bulk[2]["error"].as_str()), (Some("Script"), None, Some("there is no incident '99'")));
+    assert_eq!(
+        (bulk[0]["incident"]["acknowledged_by"].as_str(), bulk[1]["error"].as_str(), bulk[2]["error"].as_str()),
+        (Some("Script"), None, Some("there is no incident '99'"))
+    );
     let version = matches[1]["version"].to_string();
     assert_eq!(json(&["incidents", "split", "1", "--matches", &version], 0)["number"], 5);
     assert_eq!(json(&["incidents", "merge", "5", "--into", "1"], 0)["merged_into"], 1);
     assert_eq!(json(&["incidents", "unmerge", "5"], 0)["state"], "open");
 
     assert_eq!(json(&["silences", "preview", "--entity", "203.0.113.*"], 0).as_array().unwrap().len(), 5);
-    let silence = json(&["silences", "add", "--entity", "203.0.113.*", "--reason", "scan by the auditors", "--for", "2h"], 0);
+    let silence =
+        json(&["silences", "add", "--entity", "203.0.113.*", "--reason", "scan by the auditors", "--for", "2h"], 0);
     json(&["silences", "add", "--reason", "everything", "--for", "2h"], 3);
     assert_eq!(json(&["silences", "list"], 0)[0]["active"], true);
     assert_eq!(json(&["silences", "end", silence[0]["id"].as_str().unwrap()], 0)[0]["active"], false);
@@ -189,15 +273,38 @@ async fn the_desk_is_worked_from_a_shell() {
     // Weeks of two people: 2026-01-12 is Cleo's first.
     assert_eq!(json(&["oncall", "who", "--at", "2026-01-12T07:00:01Z"], 0)[0]["person"], "Cleo");
     assert_eq!(json(&["oncall", "who", "--at", "2026-01-12T06:59:59Z"], 0)[0]["person"], "Ann");
-    assert!(json(&["readiness"], 1)["sentences"].as_array().unwrap().iter().any(|s| s.as_str().unwrap().contains("no contact of their own")));
+    assert!(
+        json(&["readiness"], 1)["sentences"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|s| s.as_str().unwrap().contains("no contact of their own"))
+    );
     assert_eq!(json(&["channels", "test", "hook"], 0)[0]["state"], "delivered");
     assert_eq!(json(&["drill"], 0).as_array().unwrap().len(), 1);
     assert!(json(&["channels", "list"], 0)[0]["worked_at"].is_string());
-    assert!(json(&["notifications", "list", "--incident", "1"], 0).as_array().unwrap().iter().any(|r| r["state"] == "delivered" && r["step"] == 2));
+    assert!(
+        json(&["notifications", "list", "--incident", "1"], 0)
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|r| r["state"] == "delivered" && r["step"] == 2)
+    );
     let metrics = json(&["metrics", "--since", "1h"], 0);
-    assert_eq!((metrics["rows"][0]["incidents"].as_u64(), metrics["rows"][0]["mtta"]["n"].as_u64()), (Some(5), Some(2)));
+    assert_eq!(
+        (metrics["rows"][0]["incidents"].as_u64(), metrics["rows"][0]["mtta"]["n"].as_u64()),
+        (Some(5), Some(2))
+    );
     // For people, too, every one of them says something.
-    for arguments in [&["incidents", "show", "1"][..], &["silences", "list"], &["oncall", "who"], &["channels", "list"], &["metrics"], &["notifications", "list", "--incident", "1"], &["incidents", "matches", "1"]] {
+    for arguments in [
+        &["incidents", "show", "1"][..],
+        &["silences", "list"],
+        &["oncall", "who"],
+        &["channels", "list"],
+        &["metrics"],
+        &["notifications", "list", "--incident", "1"],
+        &["incidents", "matches", "1"],
+    ] {
         let output = place.run(arguments);
         assert!(output.status.success() && output.stdout.len() > 40, "{arguments:?}: {}", text(&output.stdout));
     }

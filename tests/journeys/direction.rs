@@ -4,11 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[test]
 fn the_rooms_never_import_each_other() {
-    let output = std::process::Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).output().unwrap();
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .output()
+        .unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut direct: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in metadata["packages"].as_array().unwrap() {
-        let ours = package["dependencies"].as_array().unwrap().iter().filter(|d| d["kind"].is_null()).map(|d| d["name"].as_str().unwrap().to_owned()).filter(|n| n.starts_with("wf-"));
+        let ours = package["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|d| d["kind"].is_null())
+            .map(|d| d["name"].as_str().unwrap().to_owned())
+            .filter(|n| n.starts_with("wf-"));
         direct.insert(package["name"].as_str().unwrap().to_owned(), ours.collect());
     }
     let of = |name: &str| direct[name].iter().map(String::as_str).collect::<Vec<_>>();

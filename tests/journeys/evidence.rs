@@ -1,4 +1,5 @@
-//! What is handed out, checked by those who have nothing of ours: openssl, sha256sum, Python, a spreadsheet, a PDF reader.
+//! What is handed out, checked by those who have nothing of ours: openssl, sha256sum, Python, a spreadsheet, a PDF
+//! reader.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -18,24 +19,54 @@ fn run(program: &str, args: &[&str], dir: &Path) -> Output {
 }
 
 /// What an attacker would have a spreadsheet compute, or a report set.
-const HOSTILE: &[&str] = &["=1+1", "=HYPERLINK(\"http://127.0.0.1:9/\",\"x\")", "+1+1", "-1+1", "@SUM(1,1)", "\t=1+1", "\r=1+1", "\u{ff1d}1+1", "#read(\"/etc/passwd\")", "*bold* $x^2$ <b>", "\u{202e}fdp.exe"];
+const HOSTILE: &[&str] = &[
+    "=1+1",
+    "=HYPERLINK(\"http://127.0.0.1:9/\",\"x\")",
+    "+1+1",
+    "-1+1",
+    "@SUM(1,1)",
+    "\t=1+1",
+    "\r=1+1",
+    "\u{ff1d}1+1",
+    "#read(\"/etc/passwd\")",
+    "*bold* $x^2$ <b>",
+    "\u{202e}fdp.exe",
+];
 
 /// A pack with hostile names in it, made by a real console.
 async fn pack(dir: &Path, kind: &str) -> Value {
     let frames: Vec<String> = HOSTILE.iter().flat_map(|h| (0..6).map(move |n| serde_json::json!({ "event": "login_failed", "username": h, "email": format!("{h}@x"), "ip": "203.0.113.45", "n": n }).to_string())).collect();
     let server = ScriptServer::of(&frames.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let home = TestConsole::at(dir, &format!("[feed.shop]\nurl = \"{}\"\nmap = \"auth-event\"\n[privacy]\norganisation = \"=Shop\"\n", server.url()));
+    let home = TestConsole::at(
+        dir,
+        &format!(
+            "[feed.shop]\nurl = \"{}\"\nmap = \"auth-event\"\n[privacy]\norganisation = \"=Shop\"\n",
+            server.url()
+        ),
+    );
     let console = home.start().await;
     console.until_stored(frames.len() as u64).await;
     console.until_incident("brute force", |i| i.kind == "BRUTE_FORCE_ATTACK").await;
-    let made = console.ask(Request::Report { wanted: ReportWanted { kind: kind.into(), from: None, to: None, incident: Some("1".into()) } }).await.unwrap();
+    let made = console
+        .ask(Request::Report {
+            wanted: ReportWanted { kind: kind.into(), from: None, to: None, incident: Some("1".into()) },
+        })
+        .await
+        .unwrap();
     console.assert_sound().await;
     console.stop().await;
     made
 }
 
 fn file(dir: &Path, made: &Value, extension: &str) -> std::path::PathBuf {
-    let name = made["files"].as_array().unwrap().iter().filter_map(|f| f["name"].as_str()).find(|n| n.ends_with(extension)).unwrap().to_owned();
+    let name = made["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|f| f["name"].as_str())
+        .find(|n| n.ends_with(extension))
+        .unwrap()
+        .to_owned();
     dir.join("data/exports").join(name)
 }
 
@@ -49,12 +80,45 @@ async fn an_evidence_pack_is_verified_by_openssl_sha256sum_python_and_the_comman
     let python = |args: &[&str]| run("python3", args, dir.path());
     let zip_name = zip.to_str().unwrap();
     assert!(python(&["-m", "zipfile", "-e", zip_name, out.to_str().unwrap()]).status.success());
-    for name in ["report.pdf", "report.json", "incidents.csv", "acknowledgements.csv", "escalations.csv", "messages.csv", "events.csv", "rules.csv", "feeds.csv", "metrics.csv", "retention-policy.csv", "audit.json", "checkpoint.txt", "MANIFEST.sha256", "MANIFEST.sig", "public.pem", "README.txt"] {
+    for name in [
+        "report.pdf",
+        "report.json",
+        "incidents.csv",
+        "acknowledgements.csv",
+        "escalations.csv",
+        "messages.csv",
+        "events.csv",
+        "rules.csv",
+        "feeds.csv",
+        "metrics.csv",
+        "retention-policy.csv",
+        "audit.json",
+        "checkpoint.txt",
+        "MANIFEST.sha256",
+        "MANIFEST.sig",
+        "public.pem",
+        "README.txt",
+    ] {
         assert!(out.join(name).exists(), "{name} is in the pack");
     }
     let sums = run("sha256sum", &["-c", "MANIFEST.sha256"], &out);
     assert!(sums.status.success(), "{}", text(&sums.stdout));
-    let openssl = run("openssl", &["pkeyutl", "-verify", "-pubin", "-inkey", "public.pem", "-rawin", "-in", "MANIFEST.sha256", "-sigfile", "MANIFEST.sig"], &out);
+    let openssl = run(
+        "openssl",
+        &[
+            "pkeyutl",
+            "-verify",
+            "-pubin",
+            "-inkey",
+            "public.pem",
+            "-rawin",
+            "-in",
+            "MANIFEST.sha256",
+            "-sigfile",
+            "MANIFEST.sig",
+        ],
+        &out,
+    );
     assert!(openssl.status.success(), "{}", text(&openssl.stderr));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/verify_audit.py");
     let checked = python(&[script, zip_name]);
@@ -75,7 +139,8 @@ async fn an_evidence_pack_is_verified_by_openssl_sha256sum_python_and_the_comman
     assert!(other.status.success());
     let wrong = verify(&zip, Some(&dir.path().join("other.pem")));
     assert!(wrong.status.code() == Some(1) && text(&wrong.stdout).contains("another key"), "{}", text(&wrong.stdout));
-    // Every byte in-process (a test of its own does so on a small pack); here bytes from all over a real one, by the tools.
+    // Every byte in-process (a test of its own does so on a small pack); here bytes from all over a real one, by the
+    // tools.
     let bytes = std::fs::read(&zip).unwrap();
     let changed = dir.path().join("changed.zip");
     for n in 0..40 {
@@ -102,17 +167,42 @@ async fn t5_hostile_text_is_text_in_a_spreadsheet() {
     let made = pack(dir.path(), "soc2").await;
     let out = dir.path().join("unpacked");
     std::fs::create_dir(&out).unwrap();
-    assert!(run("python3", &["-m", "zipfile", "-e", file(dir.path(), &made, "zip").to_str().unwrap(), out.to_str().unwrap()], dir.path()).status.success());
+    assert!(
+        run(
+            "python3",
+            &["-m", "zipfile", "-e", file(dir.path(), &made, "zip").to_str().unwrap(), out.to_str().unwrap()],
+            dir.path()
+        )
+        .status
+        .success()
+    );
     let profile = format!("-env:UserInstallation=file://{}/profile", dir.path().display());
     // Opened, computed, and written again as what is shown.
     let shown = dir.path().join("shown");
-    let opened = run("soffice", &[&profile, "--headless", "--infilter=CSV:44,34,76,1", "--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false", "--outdir", shown.to_str().unwrap(), "events.csv"], &out);
+    let opened = run(
+        "soffice",
+        &[
+            &profile,
+            "--headless",
+            "--infilter=CSV:44,34,76,1",
+            "--convert-to",
+            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false",
+            "--outdir",
+            shown.to_str().unwrap(),
+            "events.csv",
+        ],
+        &out,
+    );
     assert!(opened.status.success(), "{}", text(&opened.stderr));
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(shown.join("events.csv")).unwrap();
     let who: Vec<String> = reader.records().map(|r| r.unwrap()[5].to_owned()).collect();
     assert_eq!(who.len(), HOSTILE.len() * 6);
     for h in HOSTILE.iter().filter(|h| !h.contains(['\t', '\r'])) {
-        assert!(who.iter().any(|w| w.trim_start_matches('\'') == *h), "{h} is shown as it came in: {:?}", who.iter().step_by(6).collect::<Vec<_>>());
+        assert!(
+            who.iter().any(|w| w.trim_start_matches('\'') == *h),
+            "{h} is shown as it came in: {:?}",
+            who.iter().step_by(6).collect::<Vec<_>>()
+        );
     }
     assert!(!who.iter().any(|w| w == "2" || w == "1"), "nothing was computed: {who:?}");
 }
@@ -121,8 +211,31 @@ async fn t5_hostile_text_is_text_in_a_spreadsheet() {
 async fn every_report_is_a_pdf_that_says_what_it_must_and_bears_the_root_of_the_log() {
     let dir = tempfile::tempdir().unwrap();
     for (kind, words) in [
-        ("gdpr", vec!["Pending", "Overdue", "Average response", "Users over retention", "Scheduled deletions", "Valid", "Expired", "Reported", "Unreported"]),
-        ("soc2", vec!["Monitoring configuration", "Response records", "Security event logs", "Incident metrics", "MTTD", "Brute force"]),
+        (
+            "gdpr",
+            vec![
+                "Pending",
+                "Overdue",
+                "Average response",
+                "Users over retention",
+                "Scheduled deletions",
+                "Valid",
+                "Expired",
+                "Reported",
+                "Unreported",
+            ],
+        ),
+        (
+            "soc2",
+            vec![
+                "Monitoring configuration",
+                "Response records",
+                "Security event logs",
+                "Incident metrics",
+                "MTTD",
+                "Brute force",
+            ],
+        ),
         ("incident", vec!["What happened", "Why we think so", "What was done", "Who was told"]),
         ("handover", vec!["Open P1 and P2", "What runs out within a day", "Privacy deadlines", "Blind spots"]),
     ] {
@@ -152,27 +265,61 @@ fn the_privacy_officer_and_the_auditor_work_from_a_shell() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("w.toml");
     std::fs::write(&config, "[operator]\nname = \"Ann\"\n[store]\nkey = \"env:WATCHFLOOR_KEY\"\n[privacy]\ncountry = \"DE\"\napprovals = 1\n").unwrap();
-    let run = |args: &[&str]| ctl(&dir.path().join("data"), &config).args(args).current_dir(dir.path()).output().unwrap();
+    let run =
+        |args: &[&str]| ctl(&dir.path().join("data"), &config).args(args).current_dir(dir.path()).output().unwrap();
     let json = |args: &[&str]| -> Value {
         let out = run(&[args, &["--json"]].concat());
         assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
         serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {}", text(&out.stdout)))
     };
-    let r = json(&["privacy", "requests", "add", "--type", "access", "--received", "2026-10-31", "--subject", "email:ann@x.com"]);
+    let r = json(&[
+        "privacy",
+        "requests",
+        "add",
+        "--type",
+        "access",
+        "--received",
+        "2026-10-31",
+        "--subject",
+        "email:ann@x.com",
+    ]);
     assert_eq!((r["due"].as_str(), r["number"].as_u64()), (Some("2026-11-30"), Some(1)));
-    let r = json(&["privacy", "requests", "add", "--type", "deletion", "--received", "2026-11-01", "--subject", "ip:10.0.0.1", "--subject", "ann@x.com"]);
+    let r = json(&[
+        "privacy",
+        "requests",
+        "add",
+        "--type",
+        "deletion",
+        "--received",
+        "2026-11-01",
+        "--subject",
+        "ip:10.0.0.1",
+        "--subject",
+        "ann@x.com",
+    ]);
     assert_eq!((r["due"].as_str(), r["kind"].as_str()), (Some("2026-12-01"), Some("deletion")));
-    assert_eq!(json(&["privacy", "requests", "add", "--type", "access", "--received", "2026-11-02", "--subject", "ANN@x.com"])["may_be_duplicate_of"], 1);
+    assert_eq!(
+        json(&["privacy", "requests", "add", "--type", "access", "--received", "2026-11-02", "--subject", "ANN@x.com"])
+            ["may_be_duplicate_of"],
+        1
+    );
     assert_eq!(json(&["privacy", "requests", "list"]).as_array().unwrap().len(), 3);
     json(&["privacy", "requests", "advance", "1"]);
     json(&["privacy", "requests", "advance", "1", "--note", "seen"]);
-    let extended = json(&["privacy", "requests", "extend", "1", "--reason", "many systems", "--notified", "2026-11-05"]);
+    let extended =
+        json(&["privacy", "requests", "extend", "1", "--reason", "many systems", "--notified", "2026-11-05"]);
     assert_eq!(extended["due"], "2027-02-01", "three months after 31 October is 31 January, a Sunday");
     let done = json(&["privacy", "requests", "execute", "1"]);
     assert_eq!(done["state"], "executed");
     assert_eq!(json(&["privacy", "requests", "advance", "1", "--note", "by mail"])["state"], "completed");
     assert_eq!(json(&["privacy", "requests", "refuse", "3", "--reason", "manifestly unfounded"])["state"], "refused");
-    assert!(json(&["privacy", "subject", "find", "ann@x.com"])["places"].as_array().unwrap().iter().any(|p| p["place"] == "privacy records"));
+    assert!(
+        json(&["privacy", "subject", "find", "ann@x.com"])["places"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|p| p["place"] == "privacy records")
+    );
     json(&["privacy", "breaches", "open", "--title", "Lost laptop", "--why", "reported"]);
     let aware = json(&["privacy", "breaches", "aware", "1", "--why", "it was not encrypted"]);
     assert!(aware["due"].as_str().unwrap().starts_with("20"), "{aware}");
@@ -208,7 +355,15 @@ fn the_privacy_officer_and_the_auditor_work_from_a_shell() {
         assert!(!out.stderr.is_empty(), "{args:?} says why");
     }
     // What is shown to people, too.
-    for args in [vec!["privacy", "requests", "list"], vec!["privacy", "requests", "show", "1"], vec!["privacy", "breaches", "show", "1"], vec!["privacy", "retention", "preview"], vec!["privacy", "holds", "list"], vec!["privacy", "consents", "list"], vec!["privacy", "activities", "list"]] {
+    for args in [
+        vec!["privacy", "requests", "list"],
+        vec!["privacy", "requests", "show", "1"],
+        vec!["privacy", "breaches", "show", "1"],
+        vec!["privacy", "retention", "preview"],
+        vec!["privacy", "holds", "list"],
+        vec!["privacy", "consents", "list"],
+        vec!["privacy", "activities", "list"],
+    ] {
         let out = run(&args);
         assert!(out.status.success() && !out.stdout.is_empty(), "{args:?}");
     }

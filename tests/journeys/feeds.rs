@@ -11,14 +11,25 @@ use wf_testkit::{ScriptServer, until};
 /// A finished hour: attacks and all, as fast as it is taken.
 fn hour() -> Options {
     let end = Timestamp::parse("2026-01-12T11:00:00Z").unwrap();
-    Options { scenario: Scenario { per_minute: 40, ..Scenario::default() }, start: end, speed: 0.0, backlog: Duration::from_secs(3600), end: Some(end - Duration::from_millis(1)), ..Options::default() }
+    Options {
+        scenario: Scenario { per_minute: 40, ..Scenario::default() },
+        start: end,
+        speed: 0.0,
+        backlog: Duration::from_secs(3600),
+        end: Some(end - Duration::from_millis(1)),
+        ..Options::default()
+    }
 }
 
 /// Everything the hour holds.
 fn expected(o: &Options) -> Vec<u64> {
     let last = o.end.unwrap();
     let first = (o.start - o.backlog).millis() / 60_000;
-    (first..=last.millis() / 60_000).flat_map(|m| o.scenario.minute(m)).filter(|e| e.at <= last).map(|e| e.offset).collect()
+    (first..=last.millis() / 60_000)
+        .flat_map(|m| o.scenario.minute(m))
+        .filter(|e| e.at <= last)
+        .map(|e| e.offset)
+        .collect()
 }
 
 async fn serve(options: &Options, faults: Faults) -> DemoServer {
@@ -31,9 +42,19 @@ async fn serve(options: &Options, faults: Faults) -> DemoServer {
 async fn check(console: &wf_testkit::RunningConsole, options: &Options) {
     let all = expected(options);
     console.until_stored(all.len() as u64).await;
-    let feed = console.until_feed("demo", "the last cursor is committed", |f| f.counts.in_flight == 0 && f.cursor == all.last().map(ToString::to_string)).await;
+    let feed = console
+        .until_feed("demo", "the last cursor is committed", |f| {
+            f.counts.in_flight == 0 && f.cursor == all.last().map(ToString::to_string)
+        })
+        .await;
     assert_eq!(feed.counts.stored, all.len() as u64, "nothing lost, nothing twice: {:?}", feed.counts);
-    let mut incidents: Vec<_> = console.incidents().await.into_iter().map(|i| (i.kind, i.entity.unwrap_or_default(), i.count)).filter(|i| !i.0.starts_with("LOCKOUT") && i.0 != "ACCOUNT_LOCKOUT").collect();
+    let mut incidents: Vec<_> = console
+        .incidents()
+        .await
+        .into_iter()
+        .map(|i| (i.kind, i.entity.unwrap_or_default(), i.count))
+        .filter(|i| !i.0.starts_with("LOCKOUT") && i.0 != "ACCOUNT_LOCKOUT")
+        .collect();
     incidents.sort();
     let expected = [
         ("BRUTE_FORCE_ATTACK", "192.0.2.10", 9),
@@ -101,7 +122,8 @@ async fn events_out_of_order_are_all_stored_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_slow_to_answer_is_waited_for() {
-    let (console, _home, _server) = journey(hour(), Faults { slow_upgrade: Some(Duration::from_millis(700)), ..Faults::default() }).await;
+    let (console, _home, _server) =
+        journey(hour(), Faults { slow_upgrade: Some(Duration::from_millis(700)), ..Faults::default() }).await;
     console.stop().await;
 }
 
@@ -126,7 +148,11 @@ async fn frames_over_the_limit_go_to_quarantine_and_the_rest_comes_through() {
     let home = TestConsole::new(&config);
     let console = home.start().await;
     let all = expected(&options);
-    let feed = console.until_feed("demo", "the end is reached", |f| f.counts.in_flight == 0 && f.cursor == all.last().map(ToString::to_string)).await;
+    let feed = console
+        .until_feed("demo", "the end is reached", |f| {
+            f.counts.in_flight == 0 && f.cursor == all.last().map(ToString::to_string)
+        })
+        .await;
     assert_eq!(feed.counts.stored + feed.counts.quarantined, all.len() as u64, "{:?}", feed.counts);
     assert!(feed.counts.quarantined >= 3, "{:?}", feed.counts);
     console.assert_sound().await;
@@ -140,7 +166,11 @@ async fn a_poison_frame_is_stepped_over_after_three_tries_with_a_gap() {
     let server = serve(&options, Faults { poison_at: Some(all[123]), ..Faults::default() }).await;
     let home = TestConsole::new(&demo_feed("demo", &server.url()));
     let console = home.start().await;
-    let feed = console.until_feed("demo", "the end is reached", |f| f.counts.in_flight == 0 && f.cursor == all.last().map(ToString::to_string)).await;
+    let feed = console
+        .until_feed("demo", "the end is reached", |f| {
+            f.counts.in_flight == 0 && f.cursor == all.last().map(ToString::to_string)
+        })
+        .await;
     assert_eq!((feed.counts.stored, feed.counts.quarantined), (all.len() as u64 - 1, 1), "{:?}", feed.counts);
     assert_eq!(console.controller.feeds().await.unwrap().gaps[0].reason, "poison_frame");
     console.assert_sound().await;
@@ -150,7 +180,12 @@ async fn a_poison_frame_is_stepped_over_after_three_tries_with_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_epoch_is_a_gap_and_the_feed_goes_on_from_there() {
     let start = Timestamp::now();
-    let options = Options { scenario: Scenario { per_minute: 6000, quiet: true, ..Scenario::default() }, start, backlog: Duration::from_secs(60), ..Options::default() };
+    let options = Options {
+        scenario: Scenario { per_minute: 6000, quiet: true, ..Scenario::default() },
+        start,
+        backlog: Duration::from_secs(60),
+        ..Options::default()
+    };
     let server = serve(&options, Faults::default()).await;
     let home = TestConsole::new(&demo_feed("demo", &server.url()));
     let console = home.start().await;
@@ -224,13 +259,22 @@ backoff = {{ base = "20ms", cap = "100ms" }}
     home.keychain.set("shop", &"canary-5f2c".to_owned().into()).unwrap();
     console.controller.restart_feed("own").unwrap();
     console.until_stored(1).await;
-    until("the acknowledgement, after the commit", || async { server.heard().contains(&r#"{"ack":"7"}"#.to_owned()).then_some(()) }).await;
+    until("the acknowledgement, after the commit", || async {
+        server.heard().contains(&r#"{"ack":"7"}"#.to_owned()).then_some(())
+    })
+    .await;
     assert_eq!(server.heard()[0], r#"{"subscribe":"security","since":""}"#);
     let request = server.requests()[0].clone();
-    assert!(request.contains("authorization: Bearer canary-5f2c") && request.contains("x-scope: security"), "{request}");
+    assert!(
+        request.contains("authorization: Bearer canary-5f2c") && request.contains("x-scope: security"),
+        "{request}"
+    );
     console.stop().await;
     let again = home.start().await;
-    until("a second subscription from the cursor", || async { server.requests().iter().any(|r| r.starts_with("/?since=7")).then_some(()) }).await;
+    until("a second subscription from the cursor", || async {
+        server.requests().iter().any(|r| r.starts_with("/?since=7")).then_some(())
+    })
+    .await;
     again.stop().await;
     // T8: the secret is on the wire and nowhere else.
     for entry in std::fs::read_dir(&home.paths.data_dir).unwrap().flatten().filter(|e| e.path().is_file()) {
@@ -257,7 +301,8 @@ async fn a_best_effort_feed_that_was_away_has_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expected_feed_that_falls_silent_is_an_incident() {
     let server = ScriptServer::of(&[r#"{"event":"login_success","ip":"10.0.0.1"}"#]).await;
-    let home = TestConsole::new(&format!("[feed.own]\nurl = \"{}\"\nmap = \"auth-event\"\nsilence = \"2s\"\n", server.url()));
+    let home =
+        TestConsole::new(&format!("[feed.own]\nurl = \"{}\"\nmap = \"auth-event\"\nsilence = \"2s\"\n", server.url()));
     let console = home.start().await;
     let incident = console.until_incident("the feed is silent", |i| i.kind == "FEED_SILENT").await;
     assert_eq!((incident.entity.as_deref(), incident.severity.as_str()), (Some("own"), "P2"));
@@ -267,7 +312,11 @@ async fn an_expected_feed_that_falls_silent_is_an_incident() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_holds_everything_up_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(dir.path()).status().is_ok_and(|s| s.success());
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
+        .arg(dir.path())
+        .status()
+        .is_ok_and(|s| s.success());
     if !mounted {
         eprintln!("SKIPPED: a small tmpfs cannot be mounted here (needs root)");
         return;
@@ -296,7 +345,10 @@ async fn a_full_disk_holds_everything_up_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_the_disk_is_in_flight_until_it_is_stored() {
     let server = ScriptServer::of(&[]).await;
-    let home = TestConsole::new(&format!("[feed.f]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url()));
+    let home = TestConsole::new(&format!(
+        "[feed.f]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n",
+        server.url()
+    ));
     let console = home.start().await;
     console.until_feed("f", "live", |f| f.state == "live").await;
     // Whoever holds the ledger keeps everybody from writing, as a slow disk does.
@@ -314,7 +366,11 @@ async fn what_waits_for_the_disk_is_in_flight_until_it_is_stored() {
     }
     server.push("not json {");
     let waiting = console.until_feed("f", "everything is in flight", |f| f.counts.in_flight == 41).await;
-    assert!(waiting.counts.received == 41 && waiting.counts.stored == 0 && waiting.counts.holds(), "{:?}", waiting.counts);
+    assert!(
+        waiting.counts.received == 41 && waiting.counts.stored == 0 && waiting.counts.holds(),
+        "{:?}",
+        waiting.counts
+    );
     release.send(()).unwrap();
     holding.await.unwrap();
     let settled = console.until_feed("f", "nothing is in flight", |f| f.counts.in_flight == 0).await;

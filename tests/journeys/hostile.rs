@@ -22,7 +22,9 @@ async fn t11_bombs_of_every_kind_end_in_quarantine_and_the_next_event_is_stored(
     let server = ScriptServer::start(script).await;
     let home = TestConsole::new(&format!("[feed.own]\nurl = \"{}\"\nmap = \"auth-event\"\n", server.url()));
     let console = home.start().await;
-    let feed = console.until_feed("own", "everything came and has a fate", |f| f.counts.received >= 9 && f.counts.in_flight == 0).await;
+    let feed = console
+        .until_feed("own", "everything came and has a fate", |f| f.counts.received >= 9 && f.counts.in_flight == 0)
+        .await;
     assert!(feed.counts.stored >= 2 && feed.counts.quarantined >= 5, "{:?}", feed.counts);
     console.assert_sound().await;
     console.stop().await;
@@ -35,7 +37,10 @@ async fn t14_an_id_sent_first_by_an_attacker_does_not_suppress_the_real_event() 
         r#"{"id":"42","event":"account_locked","username":"ceo","ip":"203.0.113.9","timestamp":1760000001}"#,
     ])
     .await;
-    let home = TestConsole::new(&format!("[feed.own]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url()));
+    let home = TestConsole::new(&format!(
+        "[feed.own]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n",
+        server.url()
+    ));
     let console = home.start().await;
     console.until_stored(2).await;
     console.until_incident("the real one", |i| i.kind == "ACCOUNT_LOCKOUT").await;
@@ -48,9 +53,13 @@ async fn t14_an_id_sent_first_by_an_attacker_does_not_suppress_the_real_event() 
 async fn t13_a_certificate_nobody_vouches_for_is_refused() {
     // A server that speaks no TLS at all, and one address with nothing behind it: no downgrade, a clear reason.
     let server = ScriptServer::of(&[]).await;
-    let home = TestConsole::new(&format!("[feed.own]\nurl = \"wss://{}/\"\nmap = \"ecs\"\nbackoff = {{ base = \"1s\", cap = \"1s\" }}\n", server.address));
+    let home = TestConsole::new(&format!(
+        "[feed.own]\nurl = \"wss://{}/\"\nmap = \"ecs\"\nbackoff = {{ base = \"1s\", cap = \"1s\" }}\n",
+        server.address
+    ));
     let console = home.start().await;
-    let feed = console.until_feed("own", "waiting with a reason", |f| f.state == "waiting" && !f.detail.is_empty()).await;
+    let feed =
+        console.until_feed("own", "waiting with a reason", |f| f.state == "waiting" && !f.detail.is_empty()).await;
     assert!(server.requests().is_empty(), "nothing was said in plain text: {}", feed.detail);
     console.stop().await;
 }

@@ -25,7 +25,8 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-const UNLOCK: &str = "printf pw | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1; sleep 0.3;";
+const UNLOCK: &str =
+    "printf pw | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1; sleep 0.3;";
 
 fn ready() -> bool {
     let all = ["dbus-run-session", "gnome-keyring-daemon", "secret-tool"].iter().all(|p| have(p));
@@ -41,7 +42,12 @@ fn the_first_run_makes_a_key_in_the_keychain_and_the_next_session_finds_it() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let first = session(dir.path(), &format!("{UNLOCK} $CTL --data-dir $D run --for 300ms && secret-tool search --all service watchfloor 2>&1 | grep -c 'attribute.*database-key\\|username = database-key'"));
+    let first = session(
+        dir.path(),
+        &format!(
+            "{UNLOCK} $CTL --data-dir $D run --for 300ms && secret-tool search --all service watchfloor 2>&1 | grep -c 'attribute.*database-key\\|username = database-key'"
+        ),
+    );
     assert!(first.status.success(), "{}", said(&first));
     assert!(said(&first).contains("recovery key"), "{}", said(&first));
     let second = session(dir.path(), &format!("{UNLOCK} $CTL --data-dir $D audit verify"));
@@ -57,12 +63,19 @@ fn a_locked_keychain_beside_a_database_is_said_and_never_taken_for_a_first_run()
     assert!(session(dir.path(), &format!("{UNLOCK} $CTL --data-dir $D run --for 200ms")).status.success());
     let size = std::fs::metadata(dir.path().join("data/watchfloor.db")).unwrap().len();
     // The daemon runs but nobody unlocked it; and one that was given the wrong password.
-    for unlock in ["gnome-keyring-daemon --start --components=secrets >/dev/null 2>&1; sleep 0.3;", "printf wrong | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1; sleep 0.3;"] {
+    for unlock in [
+        "gnome-keyring-daemon --start --components=secrets >/dev/null 2>&1; sleep 0.3;",
+        "printf wrong | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1; sleep 0.3;",
+    ] {
         let locked = session(dir.path(), &format!("{unlock} timeout 80 $CTL --data-dir $D incidents list"));
         assert_eq!(locked.status.code(), Some(1), "{}", said(&locked));
         assert!(said(&locked).contains("locked"), "{}", said(&locked));
     }
-    assert_eq!(std::fs::metadata(dir.path().join("data/watchfloor.db")).unwrap().len(), size, "the database was not touched");
+    assert_eq!(
+        std::fs::metadata(dir.path().join("data/watchfloor.db")).unwrap().len(),
+        size,
+        "the database was not touched"
+    );
     assert!(session(dir.path(), &format!("{UNLOCK} $CTL --data-dir $D incidents list")).status.success());
 }
 
@@ -92,5 +105,9 @@ fn a_lost_key_is_told_from_a_first_run_and_another_directory_has_its_own() {
         "{UNLOCK} $CTL --data-dir $D run --for 200ms; secret-tool clear service watchfloor; $CTL --data-dir $D incidents list; echo code=$?; $CTL --data-dir $D.other run --for 200ms; echo other=$?"
     );
     let output = session(dir.path(), &script);
-    assert!(said(&output).contains("code=1") && said(&output).contains("recovery key") && said(&output).contains("other=0"), "{}", said(&output));
+    assert!(
+        said(&output).contains("code=1") && said(&output).contains("recovery key") && said(&output).contains("other=0"),
+        "{}",
+        said(&output)
+    );
 }

@@ -27,9 +27,11 @@ async fn a_hundred_kills_under_load_lose_nothing_and_count_nothing_twice() {
         end: Some(start + Duration::from_secs(12 * 60) - Duration::from_millis(1)),
         ..Options::default()
     };
-    let expected: Vec<u64> = (0..12).flat_map(|m| options.scenario.minute(start.millis() / 60_000 + m)).map(|e| e.offset).collect();
+    let expected: Vec<u64> =
+        (0..12).flat_map(|m| options.scenario.minute(start.millis() / 60_000 + m)).map(|e| e.offset).collect();
     let server = DemoServer::start(([127, 0, 0, 1], 0).into(), options).await.unwrap();
-    std::fs::write(&config, format!("[store]\nkey = \"env:WATCHFLOOR_KEY\"\n{}", demo_feed("demo", &server.url()))).unwrap();
+    std::fs::write(&config, format!("[store]\nkey = \"env:WATCHFLOOR_KEY\"\n{}", demo_feed("demo", &server.url())))
+        .unwrap();
 
     let mut last_cursor = 0u64;
     for round in 0..KILLS {
@@ -45,7 +47,11 @@ async fn a_hundred_kills_under_load_lose_nothing_and_count_nothing_twice() {
             let feeds = json(&mut ctl(&data, &config), &["feeds", "list", "--json"]);
             let (feed, counts) = (&feeds[0], &feeds[0]["counts"]);
             let n = |k: &str| counts[k].as_u64().unwrap();
-            assert_eq!(n("received"), n("stored") + n("duplicates") + n("quarantined") + n("filtered") + n("discarded"), "round {round}: {counts}");
+            assert_eq!(
+                n("received"),
+                n("stored") + n("duplicates") + n("quarantined") + n("filtered") + n("discarded"),
+                "round {round}: {counts}"
+            );
             let cursor: u64 = feed["cursor"].as_str().map_or(0, |c| c.parse().unwrap());
             assert!(cursor >= last_cursor, "a committed cursor never goes back");
             last_cursor = cursor;
@@ -54,7 +60,10 @@ async fn a_hundred_kills_under_load_lose_nothing_and_count_nothing_twice() {
             assert_eq!(stored, through, "what is stored is what the cursor says");
         }
     }
-    assert!(last_cursor < expected[expected.len() - 1], "the events ran out before the kills did: the last ones hit an idle engine");
+    assert!(
+        last_cursor < expected[expected.len() - 1],
+        "the events ran out before the kills did: the last ones hit an idle engine"
+    );
     // Now let it finish.
     let mut child = ctl(&data, &config).arg("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wf_testkit::until("everything is stored", || async {
@@ -68,7 +77,8 @@ async fn a_hundred_kills_under_load_lose_nothing_and_count_nothing_twice() {
     child.wait().unwrap();
     assert_eq!(json(&mut ctl(&data, &config), &["events", "count", "--json"])["events"], expected.len() as u64);
     let incidents = json(&mut ctl(&data, &config), &["incidents", "list", "--json"]);
-    let brute = incidents.as_array().unwrap().iter().find(|i| i["entity"] == "203.0.113.45").expect("the attack was found");
+    let brute =
+        incidents.as_array().unwrap().iter().find(|i| i["entity"] == "203.0.113.45").expect("the attack was found");
     assert_eq!(brute["count"], 47, "an attack interrupted by kills is counted once: {brute}");
     let verdict = json(&mut ctl(&data, &config), &["audit", "verify", "--json"]);
     assert_eq!(verdict["good"], true, "{verdict}");
@@ -76,7 +86,8 @@ async fn a_hundred_kills_under_load_lose_nothing_and_count_nothing_twice() {
 
 fn json(command: &mut std::process::Command, arguments: &[&str]) -> serde_json::Value {
     let output = command.args(arguments).output().unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{arguments:?}: {e}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +137,13 @@ async fn kills_while_messages_are_sent_forget_nobody_and_mark_what_may_have_come
         assert!(taken.iter().any(|a| a.json()["id"] == i["id"]), "somebody was forgotten: {i}");
     }
     for (key, times) in seen {
-        assert!(times.iter().skip(1).all(|m| m["possible_duplicate"] == true), "{key} came twice and does not say so: {times:?}");
-        assert!(times.iter().all(|m| m["id"] == times[0]["id"] && m["title"] == times[0]["title"]), "one key, two messages: {times:?}");
+        assert!(
+            times.iter().skip(1).all(|m| m["possible_duplicate"] == true),
+            "{key} came twice and does not say so: {times:?}"
+        );
+        assert!(
+            times.iter().all(|m| m["id"] == times[0]["id"] && m["title"] == times[0]["title"]),
+            "one key, two messages: {times:?}"
+        );
     }
 }

@@ -31,7 +31,23 @@ impl MailServer {
         let dir = tempfile::tempdir().unwrap();
         let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
         let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost",
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+            ])
             .arg("-keyout")
             .arg(&key)
             .arg("-out")
@@ -39,7 +55,12 @@ impl MailServer {
             .output()
             .unwrap();
         assert!(made.status.success(), "{made:?}");
-        let mut child = Command::new(python).arg(concat!(env!("CARGO_MANIFEST_DIR"), "/smtp_server.py")).args([&cert, &key]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/smtp_server.py"))
+            .args([&cert, &key])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         let said: Arc<Mutex<Vec<Value>>> = Arc::default();
         let heard = said.clone();
@@ -63,7 +84,11 @@ impl MailServer {
 
     /// `[channel.NAME]` for one of its ports.
     fn channel(&self, name: &str, security: &str, more: &str) -> String {
-        format!("[channel.{name}]\nkind = \"email\"\nhost = \"localhost\"\nport = {}\nsecurity = \"{security}\"\nfrom = \"watchfloor@shop.example\"\nca = \"{}\"\n{more}\n", self.port(name), self.dir.path().join("cert.pem").display())
+        format!(
+            "[channel.{name}]\nkind = \"email\"\nhost = \"localhost\"\nport = {}\nsecurity = \"{security}\"\nfrom = \"watchfloor@shop.example\"\nca = \"{}\"\n{more}\n",
+            self.port(name),
+            self.dir.path().join("cert.pem").display()
+        )
     }
 }
 
@@ -77,7 +102,11 @@ async fn an_incident_is_one_thread_of_mails_that_a_mail_client_reads() {
     };
     let feed = ScriptServer::of(&[]).await;
     let login = "username = \"watch\"\npassword = \"keychain:mail\"";
-    let home = TestConsole::new(&format!("[feed.shop]\nurl = \"{}\"\nmap = [\"security-event\"]\n{PEOPLE}{}[digest]\nat = \"00:00\"\ntime_zone = \"Europe/Berlin\"\nchannel = \"tls\"\nto = [\"ann\"]\n", feed.url(), server.channel("tls", "tls", login)));
+    let home = TestConsole::new(&format!(
+        "[feed.shop]\nurl = \"{}\"\nmap = [\"security-event\"]\n{PEOPLE}{}[digest]\nat = \"00:00\"\ntime_zone = \"Europe/Berlin\"\nchannel = \"tls\"\nto = [\"ann\"]\n",
+        feed.url(),
+        server.channel("tls", "tls", login)
+    ));
     home.keychain.set("mail", &"floor".to_owned().into()).unwrap();
     let console = home.start().await;
     console.until_feed("shop", "live", |f| f.state == "live").await;
@@ -85,7 +114,13 @@ async fn an_incident_is_one_thread_of_mails_that_a_mail_client_reads() {
     let hostile = "x\r\nBcc: evil@evil.example\r\n\r\n<script>\u{202e} https://evil.example é日本";
     feed.push(&serde_json::json!({ "type": "SQL Injection", "ip": hostile, "url": "/", "field": "q" }).to_string());
     console.until_incident("it", |i| i.kind == "SQL_INJECTION_ATTEMPT").await;
-    let about = |server: &MailServer| server.mails().into_iter().filter(|m| m["headers"]["subject"].as_str().unwrap().contains("#1")).collect::<Vec<_>>();
+    let about = |server: &MailServer| {
+        server
+            .mails()
+            .into_iter()
+            .filter(|m| m["headers"]["subject"].as_str().unwrap().contains("#1"))
+            .collect::<Vec<_>>()
+    };
     until("asked", || async { (about(&server).len() == 1).then_some(()) }).await;
     console.act("1", Action::Acknowledge { note: None, minutes: None }).await.unwrap();
     until("told", || async { (about(&server).len() == 2).then_some(()) }).await;
@@ -93,25 +128,44 @@ async fn an_incident_is_one_thread_of_mails_that_a_mail_client_reads() {
     until("told of the end", || async { (about(&server).len() == 3).then_some(()) }).await;
     let mails = about(&server);
     for m in &mails {
-        assert_eq!((&m["encrypted"], &m["multipart"], m["type"].as_str(), &m["defects"]), (&true.into(), &false.into(), Some("text/plain"), &serde_json::json!([])), "{m}");
+        assert_eq!(
+            (&m["encrypted"], &m["multipart"], m["type"].as_str(), &m["defects"]),
+            (&true.into(), &false.into(), Some("text/plain"), &serde_json::json!([])),
+            "{m}"
+        );
         assert_eq!(m["to"], serde_json::json!(["ann@shop.example"]));
         assert!(!m["names"].as_array().unwrap().contains(&"bcc".into()), "{m}");
-        assert!(!m["body"].as_str().unwrap().contains("https://evil") && !m["body"].as_str().unwrap().contains('\u{202e}'));
+        assert!(
+            !m["body"].as_str().unwrap().contains("https://evil") && !m["body"].as_str().unwrap().contains('\u{202e}')
+        );
         assert_eq!(m["headers"]["references"], mails[0]["headers"]["references"]);
     }
     let mut ids: Vec<&str> = mails.iter().map(|m| m["headers"]["message-id"].as_str().unwrap()).collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 3);
-    assert!(mails[0]["headers"]["subject"].as_str().unwrap().starts_with("P1 Critical #1: SQL injection"), "{}", mails[0]["headers"]["subject"]);
+    assert!(
+        mails[0]["headers"]["subject"].as_str().unwrap().starts_with("P1 Critical #1: SQL injection"),
+        "{}",
+        mails[0]["headers"]["subject"]
+    );
     // The digest of the day: empty, and still a proof of life; once, however often the console starts.
-    let digests = |server: &MailServer| server.mails().into_iter().filter(|m| m["body"].as_str().unwrap().contains("Nothing of P4 happened")).count();
+    let digests = |server: &MailServer| {
+        server.mails().into_iter().filter(|m| m["body"].as_str().unwrap().contains("Nothing of P4 happened")).count()
+    };
     until("the digest", || async { (digests(&server) == 1).then_some(()) }).await;
     console.stop().await;
     let console = home.start().await;
     console.until_feed("shop", "live again", |f| f.state == "live").await;
     let receipts = console.ask(Request::Notifications { id: "1".into() }).await.unwrap();
-    assert!(receipts.as_array().unwrap().iter().all(|r| r["provider_id"].as_str().is_some_and(|id| id.contains("taken as 4711"))), "{receipts}");
+    assert!(
+        receipts
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|r| r["provider_id"].as_str().is_some_and(|id| id.contains("taken as 4711"))),
+        "{receipts}"
+    );
     assert_eq!(digests(&server), 1);
     console.stop().await;
 }
@@ -125,8 +179,16 @@ async fn mail_goes_over_tls_or_not_at_all() {
     let stranger = tempfile::tempdir().unwrap();
     let trusted = server.channel("starttls", "starttls", "");
     // The same server, and nobody vouches for its certificate.
-    let untrusted: String = trusted.replace("[channel.starttls]", "[channel.stranger]").lines().filter(|l| !l.starts_with("ca =")).map(|l| format!("{l}\n")).collect();
-    let home = TestConsole::at(stranger.path(), &format!("{PEOPLE}{trusted}{untrusted}{}", server.channel("plain", "starttls", "")));
+    let untrusted: String = trusted
+        .replace("[channel.starttls]", "[channel.stranger]")
+        .lines()
+        .filter(|l| !l.starts_with("ca ="))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    let home = TestConsole::at(
+        stranger.path(),
+        &format!("{PEOPLE}{trusted}{untrusted}{}", server.channel("plain", "starttls", "")),
+    );
     let console = home.start().await;
     let test = |name: &'static str| console.ask(Request::ChannelsTest { name: name.into() });
     let receipt = test("starttls").await.unwrap();

@@ -1,5 +1,11 @@
 //! Journeys of the whole product without a window: real sockets, real disk, real processes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on shall stop, and say where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on shall stop, and say where"
+)]
 
 mod cli;
 mod direction;

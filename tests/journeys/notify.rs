@@ -1,4 +1,5 @@
-//! From an event to a message at each provider: told once, told how it goes on, told another way when one fails, and answered from outside.
+//! From an event to a message at each provider: told once, told how it goes on, told another way when one fails, and
+//! answered from outside.
 
 use std::time::Duration;
 
@@ -113,7 +114,12 @@ async fn receipts(console: &RunningConsole, id: &str) -> Vec<ReceiptView> {
     console.controller.receipts(id).await.unwrap()
 }
 
-async fn until_receipts(console: &RunningConsole, id: &str, what: &str, holds: impl Fn(&[ReceiptView]) -> bool) -> Vec<ReceiptView> {
+async fn until_receipts(
+    console: &RunningConsole,
+    id: &str,
+    what: &str,
+    holds: impl Fn(&[ReceiptView]) -> bool,
+) -> Vec<ReceiptView> {
     let holds = &holds;
     until(what, || async move { Some(receipts(console, id).await).filter(|r| holds(r)) }).await
 }
@@ -127,27 +133,60 @@ async fn a_p1_goes_over_every_channel_at_once_each_as_its_provider_wants_it_and_
     let (feed, p, _home, console) = started("").await;
     p1(&feed, "t.meyer");
     let incident = opened(&console, "t.meyer").await;
-    let all = until_receipts(&console, &incident.id, "all delivered", |r| r.iter().filter(|r| r.state == "delivered").count() == CHANNELS.len()).await;
-    assert!(all.iter().all(|r| r.purpose == "trigger" && r.step == Some(1) && r.attempts == 1 && !r.possible_duplicate), "{all:?}");
+    let all = until_receipts(&console, &incident.id, "all delivered", |r| {
+        r.iter().filter(|r| r.state == "delivered").count() == CHANNELS.len()
+    })
+    .await;
+    assert!(
+        all.iter().all(|r| r.purpose == "trigger" && r.step == Some(1) && r.attempts == 1 && !r.possible_duplicate),
+        "{all:?}"
+    );
     assert!(incident.next.as_ref().unwrap().text.contains("Ben by"), "{:?}", incident.next);
     console.act("1", Action::Acknowledge { note: None, minutes: None }).await.unwrap();
-    let all = until_receipts(&console, &incident.id, "five hear of it, and two are left alone", |r| r.iter().filter(|r| r.purpose == "acknowledged" && ["delivered", "cancelled"].contains(&r.state.as_str())).count() == 7).await;
-    assert_eq!(all.iter().filter(|r| r.purpose == "acknowledged" && r.state == "cancelled").map(|r| r.channel.as_str()).collect::<Vec<_>>(), ["sms", "voice"], "a call only wakes");
+    let all = until_receipts(&console, &incident.id, "five hear of it, and two are left alone", |r| {
+        r.iter()
+            .filter(|r| r.purpose == "acknowledged" && ["delivered", "cancelled"].contains(&r.state.as_str()))
+            .count()
+            == 7
+    })
+    .await;
+    assert_eq!(
+        all.iter()
+            .filter(|r| r.purpose == "acknowledged" && r.state == "cancelled")
+            .map(|r| r.channel.as_str())
+            .collect::<Vec<_>>(),
+        ["sms", "voice"],
+        "a call only wakes"
+    );
     console.act("1", Action::Resolve { verdict: "true_positive".into(), note: None }).await.unwrap();
-    until_receipts(&console, &incident.id, "five hear of the end", |r| r.iter().filter(|r| r.purpose == "resolved" && r.state == "delivered").count() == 5).await;
+    until_receipts(&console, &incident.id, "five hear of the end", |r| {
+        r.iter().filter(|r| r.purpose == "resolved" && r.state == "delivered").count() == 5
+    })
+    .await;
 
     let events: Vec<Value> = p.taken("/v2/enqueue").iter().map(|a| a.json()).collect();
-    assert_eq!(events.iter().map(|e| e["event_action"].as_str().unwrap()).collect::<Vec<_>>(), ["trigger", "acknowledge", "resolve"]);
+    assert_eq!(
+        events.iter().map(|e| e["event_action"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["trigger", "acknowledge", "resolve"]
+    );
     assert!(events.iter().all(|e| e["dedup_key"] == incident.id.as_str()));
     let hook = &p.taken("/hook")[0];
-    assert_eq!((hook.json()["type"].as_str(), hook.json()["severity"].as_str()), (Some("SQL_INJECTION_ATTEMPT"), Some("P1")));
+    assert_eq!(
+        (hook.json()["type"].as_str(), hook.json()["severity"].as_str()),
+        (Some("SQL_INJECTION_ATTEMPT"), Some("P1"))
+    );
     // Whoever holds the key can check the signature with standard tools.
     let (t, v) = hook.header("x-watchfloor-signature").unwrap().split_once(',').unwrap();
-    let checked = std::process::Command::new("openssl").args(["dgst", "-sha256", "-hmac", "signing-key", "-r"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().and_then(|mut c| {
-        use std::io::Write as _;
-        c.stdin.take().unwrap().write_all(format!("{}.{}", &t[2..], hook.body).as_bytes())?;
-        c.wait_with_output()
-    });
+    let checked = std::process::Command::new("openssl")
+        .args(["dgst", "-sha256", "-hmac", "signing-key", "-r"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .and_then(|mut c| {
+            use std::io::Write as _;
+            c.stdin.take().unwrap().write_all(format!("{}.{}", &t[2..], hook.body).as_bytes())?;
+            c.wait_with_output()
+        });
     assert!(String::from_utf8_lossy(&checked.unwrap().stdout).starts_with(&v[3..]));
     assert!(p.taken("/2010-04-01/Accounts").iter().any(|a| a.form("Body").is_some_and(|b| b.contains("Reply "))));
     assert!(p.asked().iter().all(|a| a.status < 300), "no provider refused anything");
@@ -158,10 +197,14 @@ async fn a_p1_goes_over_every_channel_at_once_each_as_its_provider_wants_it_and_
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_event_text_is_refused_by_no_provider_and_inert_at_each() {
     let (feed, p, _home, console) = started("").await;
-    let text = "<!channel> @everyone [x](https://evil.example) <script> \u{202e}gnp \r\nBcc: a@b {title} \u{1f525}".repeat(40);
+    let text =
+        "<!channel> @everyone [x](https://evil.example) <script> \u{202e}gnp \r\nBcc: a@b {title} \u{1f525}".repeat(40);
     feed.push(&serde_json::json!({ "type": "SQL Injection", "ip": text, "url": text, "field": "q" }).to_string());
     let incident = console.until_incident("hostile", |i| i.kind == "SQL_INJECTION_ATTEMPT").await;
-    until_receipts(&console, &incident.id, "all delivered", |r| r.iter().filter(|r| r.state == "delivered").count() == CHANNELS.len()).await;
+    until_receipts(&console, &incident.id, "all delivered", |r| {
+        r.iter().filter(|r| r.state == "delivered").count() == CHANNELS.len()
+    })
+    .await;
     for asked in p.asked().iter().filter(|a| a.method == "POST" && !a.path.starts_with("/hook")) {
         assert!(asked.status < 300, "{asked:?}");
         assert!(!asked.body.contains("https://evil") && !asked.body.contains('\u{202e}'), "{}", asked.path);
@@ -177,14 +220,17 @@ async fn a_rate_limit_a_broken_server_and_a_lost_answer_lose_nothing_and_doubt_i
     p.fault(Fault::Refuse, 1);
     p1(&feed, "a");
     let incident = opened(&console, "a").await;
-    let all = until_receipts(&console, &incident.id, "delivered in the end", |r| r.iter().any(|r| r.state == "delivered")).await;
+    let all =
+        until_receipts(&console, &incident.id, "delivered in the end", |r| r.iter().any(|r| r.state == "delivered"))
+            .await;
     assert_eq!((all.len(), all[0].attempts, all[0].possible_duplicate), (1, 4, true), "{all:?}");
     assert_eq!(p.taken("/services").len(), 1);
     // Taken, and the answer lost: it comes again, and says that it may be a repeat.
     p.fault(Fault::LostAnswer, 1);
     p1(&feed, "b");
     let incident = opened(&console, "b").await;
-    let all = until_receipts(&console, &incident.id, "delivered again", |r| r.iter().any(|r| r.state == "delivered")).await;
+    let all =
+        until_receipts(&console, &incident.id, "delivered again", |r| r.iter().any(|r| r.state == "delivered")).await;
     assert!(all[0].possible_duplicate && all[0].attempts == 2);
     assert!(p.taken("/services").last().unwrap().body.contains("Possible duplicate"));
     console.stop().await;
@@ -192,7 +238,8 @@ async fn a_rate_limit_a_broken_server_and_a_lost_answer_lose_nothing_and_doubt_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_wait_for_a_room_that_asked_to_be_spared_become_one_and_a_p1_is_first() {
-    let (feed, p, _home, console) = started("[severity.P1]\nchannels = [\"slack\"]\n[severity.P2]\nchannels = [\"slack\"]").await;
+    let (feed, p, _home, console) =
+        started("[severity.P1]\nchannels = [\"slack\"]\n[severity.P2]\nchannels = [\"slack\"]").await;
     p.fault(Fault::Answer(429, "slow down", Some("2")), 1);
     p1(&feed, "first");
     opened(&console, "first").await;
@@ -202,13 +249,19 @@ async fn messages_that_wait_for_a_room_that_asked_to_be_spared_become_one_and_a_
     }
     let incident = opened(&console, "user5").await;
     until_receipts(&console, &incident.id, "said together", |r| r.iter().any(|r| r.state == "coalesced")).await;
-    let together = until("one message", || async { p.taken("/services").into_iter().find(|a| a.body.contains("incidents need you")) }).await;
+    let together = until("one message", || async {
+        p.taken("/services").into_iter().find(|a| a.body.contains("incidents need you"))
+    })
+    .await;
     for n in 0..6 {
         assert!(together.body.contains(&format!("user{n}")), "{}", together.body);
     }
     // They hear how it goes on.
     console.act(&incident.id, Action::Resolve { verdict: "benign".into(), note: None }).await.unwrap();
-    until_receipts(&console, &incident.id, "the end is told", |r| r.iter().any(|r| r.purpose == "resolved" && r.state == "delivered")).await;
+    until_receipts(&console, &incident.id, "the end is told", |r| {
+        r.iter().any(|r| r.purpose == "resolved" && r.state == "delivered")
+    })
+    .await;
     console.stop().await;
 }
 
@@ -220,13 +273,16 @@ async fn a_dead_channel_is_an_alarm_and_the_person_is_told_another_way_within_se
     let incident = opened(&console, "t.meyer").await;
     let all = until_receipts(&console, &incident.id, "told by voice", |r| r.iter().any(|r| r.channel == "voice")).await;
     assert_eq!(with_state(&all, "failed"), ["sms"]);
-    until("the call was taken", || async { p.asked().iter().any(|a| a.path.ends_with("/Calls.json")).then_some(()) }).await;
+    until("the call was taken", || async { p.asked().iter().any(|a| a.path.ends_with("/Calls.json")).then_some(()) })
+        .await;
     p.fault(Fault::Answer(404, "no_service", None), 1);
     p.fate("delivered");
     drop(console.ask(Request::ChannelsTest { name: "slack".into() }).await.unwrap());
     let broken = console.controller.channels().await.unwrap().into_iter().find(|c| c.name == "slack").unwrap();
     assert!(broken.broken.as_ref().unwrap().contains("no_service"), "{broken:?}");
-    assert!(console.controller.health().await.unwrap().problems.iter().any(|p| p.contains("channel slack does not work")));
+    assert!(
+        console.controller.health().await.unwrap().problems.iter().any(|p| p.contains("channel slack does not work"))
+    );
     // A test that goes through mends it.
     let again = console.ask(Request::ChannelsTest { name: "slack".into() }).await.unwrap();
     assert_eq!(again[0]["state"], "delivered");
@@ -238,7 +294,12 @@ async fn a_dead_channel_is_an_alarm_and_the_person_is_told_another_way_within_se
 async fn an_answer_from_telegram_slack_or_sms_acknowledges_as_the_person_once_and_nobody_elses_does() {
     let (feed, p, _home, console) = started("").await;
     let code_of = |path: &str, n: usize| {
-        let asked = p.taken(path).into_iter().filter(|a| a.path.ends_with(if path.contains("bot") { "sendMessage" } else { "" })).nth(n).unwrap();
+        let asked = p
+            .taken(path)
+            .into_iter()
+            .filter(|a| a.path.ends_with(if path.contains("bot") { "sendMessage" } else { "" }))
+            .nth(n)
+            .unwrap();
         let json = asked.json();
         match path {
             "/bot" => json["reply_markup"]["inline_keyboard"][0][0]["callback_data"].as_str().unwrap()[4..].to_owned(),
@@ -248,18 +309,31 @@ async fn an_answer_from_telegram_slack_or_sms_acknowledges_as_the_person_once_an
     // Telegram.
     p1(&feed, "one");
     let incident = opened(&console, "one").await;
-    until_receipts(&console, &incident.id, "sent", |r| r.iter().filter(|r| r.state == "delivered").count() == CHANNELS.len()).await;
+    until_receipts(&console, &incident.id, "sent", |r| {
+        r.iter().filter(|r| r.state == "delivered").count() == CHANNELS.len()
+    })
+    .await;
     p.telegram_press(999, &code_of("/bot", 0));
     p.telegram_press(4711, "WRONG2");
     p.telegram_press(4711, &code_of("/bot", 0));
     let acked = console.until_incident("acknowledged", |i| i.id == incident.id && i.state == "acknowledged").await;
     assert_eq!(acked.acknowledged_by.as_deref(), Some("Ann"));
     let detail = console.controller.incident(&incident.id).await.unwrap();
-    assert!(detail.timeline.iter().any(|t| t.operator.as_deref() == Some("Ann") && t.channel.as_deref() == Some("telegram")), "{:?}", detail.timeline);
+    assert!(
+        detail
+            .timeline
+            .iter()
+            .any(|t| t.operator.as_deref() == Some("Ann") && t.channel.as_deref() == Some("telegram")),
+        "{:?}",
+        detail.timeline
+    );
     // Slack.
     p1(&feed, "two");
     let incident = opened(&console, "two").await;
-    until_receipts(&console, &incident.id, "sent", |r| r.iter().any(|r| r.channel == "slack" && r.state == "delivered")).await;
+    until_receipts(&console, &incident.id, "sent", |r| {
+        r.iter().any(|r| r.channel == "slack" && r.state == "delivered")
+    })
+    .await;
     let code = code_of("/services", p.taken("/services").len() - 1);
     p.slack_press("USTRANGER", &code);
     p.slack_press("UANN", &code);
@@ -271,7 +345,8 @@ async fn an_answer_from_telegram_slack_or_sms_acknowledges_as_the_person_once_an
     // SMS, from the right telephone only.
     p1(&feed, "three");
     let third = opened(&console, "three").await;
-    until_receipts(&console, &third.id, "sent", |r| r.iter().any(|r| r.channel == "sms" && r.state == "delivered")).await;
+    until_receipts(&console, &third.id, "sent", |r| r.iter().any(|r| r.channel == "sms" && r.state == "delivered"))
+        .await;
     let sms = p.taken("/2010-04-01").into_iter().filter_map(|a| a.form("Body")).find(|b| b.contains("three")).unwrap();
     let code = sms.split("Reply ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     p.sms_reply("+15005559999", &code);
@@ -303,7 +378,10 @@ async fn an_acknowledgement_before_the_message_is_sent_cancels_it_and_nobody_is_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dead_man_is_told_only_while_all_is_well() {
     let (feed, p) = (ScriptServer::of(&[]).await, Providers::start().await);
-    let home = TestConsole::new(&format!("{}\n[dead_man]\nurl = \"keychain:heartbeat\"\nevery = \"1s\"\nallow = [\"127.0.0.1\"]\n", config(&feed, &p, "")));
+    let home = TestConsole::new(&format!(
+        "{}\n[dead_man]\nurl = \"keychain:heartbeat\"\nevery = \"1s\"\nallow = [\"127.0.0.1\"]\n",
+        config(&feed, &p, "")
+    ));
     secrets(&home, &p);
     home.keychain.set("heartbeat", &format!("{}/alive", p.url()).into()).unwrap();
     let console = home.start().await;
@@ -330,11 +408,27 @@ async fn no_secret_of_a_channel_is_on_the_disk_or_in_an_answer() {
     p.fault(Fault::Answer(404, "no", None), 3);
     p1(&feed, "t.meyer");
     let incident = opened(&console, "t.meyer").await;
-    until_receipts(&console, &incident.id, "all have an outcome", |r| r.iter().all(|r| ["delivered", "failed"].contains(&r.state.as_str()))).await;
-    let shown = format!("{:?} {:?} {:?}", console.controller.channels().await.unwrap(), console.controller.health().await.unwrap(), console.controller.incident(&incident.id).await.unwrap());
+    until_receipts(&console, &incident.id, "all have an outcome", |r| {
+        r.iter().all(|r| ["delivered", "failed"].contains(&r.state.as_str()))
+    })
+    .await;
+    let shown = format!(
+        "{:?} {:?} {:?}",
+        console.controller.channels().await.unwrap(),
+        console.controller.health().await.unwrap(),
+        console.controller.incident(&incident.id).await.unwrap()
+    );
     let kept = format!("{}", console.ask(Request::AuditExport).await.unwrap());
     console.stop().await;
-    for secret in ["/services/T0/B0/secret", "/api/webhooks/1/secret", "telegram-token", "twilio-token", "R0000000000000000000000000000000", "signing-key\"", "xapp-token"] {
+    for secret in [
+        "/services/T0/B0/secret",
+        "/api/webhooks/1/secret",
+        "telegram-token",
+        "twilio-token",
+        "R0000000000000000000000000000000",
+        "signing-key\"",
+        "xapp-token",
+    ] {
         assert!(!shown.contains(secret) && !kept.contains(secret), "t8: {secret}");
     }
     drop(home);
@@ -349,7 +443,8 @@ async fn what_was_due_while_nothing_ran_is_sent_once_and_late() {
     console.stop().await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let console = home.start().await;
-    let all = until_receipts(&console, &incident.id, "the second step", |r| with_state(r, "delivered").len() == 2).await;
+    let all =
+        until_receipts(&console, &incident.id, "the second step", |r| with_state(r, "delivered").len() == 2).await;
     assert_eq!(all.iter().map(|r| (r.step, r.attempts)).collect::<Vec<_>>(), [(Some(1), 1), (Some(2), 1)]);
     assert_eq!(p.taken("/services").len(), 2);
     console.assert_sound().await;
@@ -391,14 +486,17 @@ without_asking = true
 "#,
         p.url()
     );
-    let home = TestConsole::new(&format!("[feed.shop]\nurl = \"{}\"\nmap = [\"security-event\"]\n{actions}", feed.url()));
+    let home =
+        TestConsole::new(&format!("[feed.shop]\nurl = \"{}\"\nmap = [\"security-event\"]\n{actions}", feed.url()));
     home.keychain.set("firewall", &"firewall-token".to_owned().into()).unwrap();
     home.keychain.set("crowdsec", &"crowdsec-password".to_owned().into()).unwrap();
     let console = home.start().await;
     console.until_feed("shop", "live", |f| f.state == "live").await;
     p1(&feed, "203.0.113.9");
     let incident = opened(&console, "203.0.113.9").await;
-    let blocks = |method: &str| p.asked().iter().filter(|a| a.path == "/blocks/203.0.113.9" && a.method == method && a.status < 300).count();
+    let blocks = |method: &str| {
+        p.asked().iter().filter(|a| a.path == "/blocks/203.0.113.9" && a.method == method && a.status < 300).count()
+    };
     until("done without asking", || async { (blocks("POST") == 1).then_some(()) }).await;
     let step = |name: &str| incident.checklist.iter().position(|c| c.text == name).unwrap() as u32;
     console.act("1", Action::CarryOut { index: step("block_user") }).await.unwrap();
@@ -406,9 +504,20 @@ without_asking = true
     until("taken back by itself", || async { (blocks("DELETE") == 1).then_some(()) }).await;
     // CrowdSec: the decision has its own end; taking it back deletes it.
     console.act("1", Action::CarryOut { index: step("review_queries") }).await.unwrap();
-    until("the ban", || async { p.asked().iter().any(|a| a.path == "/v1/alerts" && a.status == 201).then_some(()) }).await;
+    until("the ban", || async { p.asked().iter().any(|a| a.path == "/v1/alerts" && a.status == 201).then_some(()) })
+        .await;
     console.act("1", Action::TakeBack { index: step("review_queries") }).await.unwrap();
-    until("the ban is gone", || async { p.asked().iter().any(|a| a.path == "/v1/decisions" && a.query.starts_with("ip=203.0.113.9&scenario=watchfloor") && a.status == 200).then_some(()) }).await;
+    until("the ban is gone", || async {
+        p.asked()
+            .iter()
+            .any(|a| {
+                a.path == "/v1/decisions"
+                    && a.query.starts_with("ip=203.0.113.9&scenario=watchfloor")
+                    && a.status == 200
+            })
+            .then_some(())
+    })
+    .await;
     let no_undo = console.act("1", Action::TakeBack { index: step("check_compromise") }).await.unwrap_err();
     assert!(no_undo.message.contains("cannot be taken back"), "{no_undo:?}");
     let said = until("the timeline says so", || async {
@@ -417,7 +526,13 @@ without_asking = true
         all.contains("Ban with CrowdSec was taken back").then_some(all)
     })
     .await;
-    for line in ["Block at the firewall: 203.0.113.9, for 2 s", "Block at the firewall was done", "Block at the firewall was taken back", "Ban with CrowdSec was done: 203.0.113.9 (alert 7)", "Tell the proxy was done"] {
+    for line in [
+        "Block at the firewall: 203.0.113.9, for 2 s",
+        "Block at the firewall was done",
+        "Block at the firewall was taken back",
+        "Ban with CrowdSec was done: 203.0.113.9 (alert 7)",
+        "Tell the proxy was done",
+    ] {
         assert!(said.contains(line), "{line}: {said}");
     }
     // An attacker who writes events cannot have us block ourselves, or reach another path.
@@ -444,11 +559,17 @@ async fn an_acknowledgement_while_the_message_is_under_way_is_not_followed_by_an
     let incident = opened(&console, "a").await;
     until_receipts(&console, &incident.id, "under way", |r| r.iter().any(|r| r.state == "attempting")).await;
     console.act(&incident.id, Action::Acknowledge { note: None, minutes: None }).await.unwrap();
-    let all = until_receipts(&console, &incident.id, "given up", |r| r.iter().any(|r| r.purpose == "trigger" && r.state == "cancelled")).await;
+    let all = until_receipts(&console, &incident.id, "given up", |r| {
+        r.iter().any(|r| r.purpose == "trigger" && r.state == "cancelled")
+    })
+    .await;
     let trigger = all.iter().find(|r| r.purpose == "trigger").unwrap();
     assert_eq!((trigger.attempts, trigger.possible_duplicate), (1, true), "{all:?}");
     // It may have arrived, so its room hears that somebody is on it.
-    until_receipts(&console, &incident.id, "told", |r| r.iter().any(|r| r.purpose == "acknowledged" && r.state == "delivered")).await;
+    until_receipts(&console, &incident.id, "told", |r| {
+        r.iter().any(|r| r.purpose == "acknowledged" && r.state == "delivered")
+    })
+    .await;
     assert_eq!(p.taken("/services").len(), 1);
     console.stop().await;
 }
@@ -466,7 +587,10 @@ async fn what_was_said_together_and_refused_is_told_another_way_for_each() {
     }
     for n in 0..3 {
         let incident = opened(&console, &format!("user{n}")).await;
-        let all = until_receipts(&console, &incident.id, "told by a call", |r| r.iter().any(|r| r.channel == "voice" && r.state == "delivered")).await;
+        let all = until_receipts(&console, &incident.id, "told by a call", |r| {
+            r.iter().any(|r| r.channel == "voice" && r.state == "delivered")
+        })
+        .await;
         assert_eq!(with_state(&all, "failed"), ["sms"], "{all:?}");
     }
     console.stop().await;
@@ -476,24 +600,38 @@ async fn what_was_said_together_and_refused_is_told_another_way_for_each() {
 async fn when_a_room_is_dead_or_cannot_be_reached_for_half_a_minute_the_people_it_was_for_are_told_by_themselves() {
     let (feed, p) = (ScriptServer::of(&[]).await, Providers::start().await);
     // The room's address lies in a secret that is nowhere.
-    let text = config(&feed, &p, "[severity.P1]\nchannels = [\"slack\"]").replace("keychain:slack\"", "keychain:nowhere\"");
+    let text =
+        config(&feed, &p, "[severity.P1]\nchannels = [\"slack\"]").replace("keychain:slack\"", "keychain:nowhere\"");
     let home = TestConsole::new(&text);
     secrets(&home, &p);
     let console = home.start().await;
     console.until_feed("shop", "live", |f| f.state == "live").await;
     p1(&feed, "a");
     let incident = opened(&console, "a").await;
-    let all = until_receipts(&console, &incident.id, "Ann is told by SMS", |r| r.iter().any(|r| r.channel == "sms" && r.state == "delivered")).await;
-    assert_eq!((all.len(), all.iter().find(|r| r.channel == "sms").unwrap().person.as_deref()), (2, Some("Ann")), "once: {all:?}");
+    let all = until_receipts(&console, &incident.id, "Ann is told by SMS", |r| {
+        r.iter().any(|r| r.channel == "sms" && r.state == "delivered")
+    })
+    .await;
+    assert_eq!(
+        (all.len(), all.iter().find(|r| r.channel == "sms").unwrap().person.as_deref()),
+        (2, Some("Ann")),
+        "once: {all:?}"
+    );
     // The secret is there now: the room hears of it, too.
     home.keychain.set("nowhere", &format!("{}/services/T0/B0/secret", p.url()).into()).unwrap();
-    until_receipts(&console, &incident.id, "the room is told", |r| r.iter().any(|r| r.channel == "slack" && r.state == "delivered")).await;
+    until_receipts(&console, &incident.id, "the room is told", |r| {
+        r.iter().any(|r| r.channel == "slack" && r.state == "delivered")
+    })
+    .await;
     // And a room that is gone: at once.
     until("Slack's socket", || async { (p.slack_sockets() == 1).then_some(()) }).await;
     p.fault(Fault::Answer(404, "channel_not_found", None), 1);
     p1(&feed, "b");
     let incident = opened(&console, "b").await;
-    let all = until_receipts(&console, &incident.id, "Ann is told", |r| r.iter().any(|r| r.channel == "sms" && r.state == "delivered")).await;
+    let all = until_receipts(&console, &incident.id, "Ann is told", |r| {
+        r.iter().any(|r| r.channel == "sms" && r.state == "delivered")
+    })
+    .await;
     assert_eq!(with_state(&all, "failed"), ["slack"]);
     console.stop().await;
 }

@@ -10,7 +10,10 @@ fn failure(n: u32) -> String {
 async fn attacked(n: u32) -> (TestConsole, wf_testkit::RunningConsole, ScriptServer) {
     let frames: Vec<String> = (0..n).map(failure).collect();
     let server = ScriptServer::of(&frames.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let home = TestConsole::new(&format!("[feed.shop]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url()));
+    let home = TestConsole::new(&format!(
+        "[feed.shop]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n",
+        server.url()
+    ));
     let console = home.start().await;
     console.until_stored(u64::from(n)).await;
     (home, console, server)
@@ -26,8 +29,17 @@ async fn a_brute_force_attack_is_one_incident_seen_through_to_its_verdict_over_r
     }
     let grown = console.until_incident("it grows to 12", |i| i.count == 12).await;
     assert_eq!((grown.id.as_str(), console.incidents().await.len()), (incident.id.as_str(), 1));
-    let reasons: Vec<_> = until("told of ten", || async { Some(home.told.0.lock().unwrap().clone()).filter(|t| t.len() == 2) }).await.into_iter().map(|n| n.reason).collect();
-    assert_eq!(reasons, [wf_app::NoticeReason::New, wf_app::NoticeReason::Grew], "told once, and once more on crossing ten");
+    let reasons: Vec<_> =
+        until("told of ten", || async { Some(home.told.0.lock().unwrap().clone()).filter(|t| t.len() == 2) })
+            .await
+            .into_iter()
+            .map(|n| n.reason)
+            .collect();
+    assert_eq!(
+        reasons,
+        [wf_app::NoticeReason::New, wf_app::NoticeReason::Grew],
+        "told once, and once more on crossing ten"
+    );
 
     console.act("1", Action::Acknowledge { note: Some("looking at it".into()), minutes: None }).await.unwrap();
     let refused = console.act("#1", Action::Acknowledge { note: None, minutes: None }).await.unwrap_err();
@@ -36,10 +48,16 @@ async fn a_brute_force_attack_is_one_incident_seen_through_to_its_verdict_over_r
 
     let console = home.start().await;
     let kept = console.incidents().await;
-    assert_eq!((kept.len(), kept[0].state.as_str(), kept[0].acknowledged_by.as_deref(), kept[0].count), (1, "acknowledged", Some("Duty officer"), 12));
+    assert_eq!(
+        (kept.len(), kept[0].state.as_str(), kept[0].acknowledged_by.as_deref(), kept[0].count),
+        (1, "acknowledged", Some("Duty officer"), 12)
+    );
     let invalid = console.act("1", Action::Resolve { verdict: "whatever".into(), note: None }).await.unwrap_err();
     assert_eq!(invalid.code, ErrorCode::Invalid);
-    console.act("1", Action::Resolve { verdict: "true_positive".into(), note: Some("blocked at the firewall".into()) }).await.unwrap();
+    console
+        .act("1", Action::Resolve { verdict: "true_positive".into(), note: Some("blocked at the firewall".into()) })
+        .await
+        .unwrap();
     console.act("1", Action::Reopen { note: None }).await.unwrap();
     console.act("1", Action::Resolve { verdict: "true_positive".into(), note: None }).await.unwrap();
     let detail = console.controller.incident("1").await.unwrap();
@@ -49,8 +67,20 @@ async fn a_brute_force_attack_is_one_incident_seen_through_to_its_verdict_over_r
     assert_eq!(detail.incident.verdict.as_deref(), Some("true_positive"));
 
     let export = console.controller.audit_export().await.unwrap();
-    let actions: Vec<String> = export.leaves.iter().map(|l| serde_json::from_str::<serde_json::Value>(&l.header).unwrap()["action"].as_str().unwrap().to_owned()).collect();
-    for step in ["engine.start", "incident.open", "incident.acknowledge", "engine.stop", "incident.resolve", "incident.reopen", "audit.export"] {
+    let actions: Vec<String> = export
+        .leaves
+        .iter()
+        .map(|l| serde_json::from_str::<serde_json::Value>(&l.header).unwrap()["action"].as_str().unwrap().to_owned())
+        .collect();
+    for step in [
+        "engine.start",
+        "incident.open",
+        "incident.acknowledge",
+        "engine.stop",
+        "incident.resolve",
+        "incident.reopen",
+        "audit.export",
+    ] {
         assert!(actions.iter().any(|a| a == step), "{step} is in the audit log: {actions:?}");
     }
     console.assert_sound().await;
@@ -61,11 +91,18 @@ async fn a_brute_force_attack_is_one_incident_seen_through_to_its_verdict_over_r
 async fn stored_events_are_found_by_word_field_and_text_and_by_their_incident() {
     let (_home, console, _server) = attacked(30).await;
     console.until_incident("brute force", |i| i.count == 30).await;
-    for (query, expected) in [("203.0.113.45", 30), ("event.action=login_failed", 30), ("\"lindqvist@shop\"", 30), ("feed:shop -203.0.113.45", 0), ("nobody", 0)] {
+    for (query, expected) in [
+        ("203.0.113.45", 30),
+        ("event.action=login_failed", 30),
+        ("\"lindqvist@shop\"", 30),
+        ("feed:shop -203.0.113.45", 0),
+        ("nobody", 0),
+    ] {
         let page = console.controller.search(query, None, None, 100, &false.into(), |_| {}).await.unwrap();
         assert_eq!(page.events.len(), expected, "{query}");
     }
-    let tagged = console.controller.search("watchfloor.incident=1", None, None, 100, &false.into(), |_| {}).await.unwrap();
+    let tagged =
+        console.controller.search("watchfloor.incident=1", None, None, 100, &false.into(), |_| {}).await.unwrap();
     assert!(tagged.events.len() >= 5 && tagged.events.iter().all(|e| e.incident == Some(1)));
     let bad = console.controller.search("\"open", None, None, 100, &false.into(), |_| {}).await.unwrap_err();
     assert_eq!(bad.code, ErrorCode::Invalid);
@@ -75,14 +112,20 @@ async fn stored_events_are_found_by_word_field_and_text_and_by_their_incident() 
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_are_taken_up_while_it_runs_and_a_bad_one_is_said_and_spares_the_others() {
     let server = ScriptServer::of(&[]).await;
-    let home = TestConsole::new(&format!("[rules]\npaths = [\"rules\"]\n[feed.own]\nurl = \"{}\"\nmap = \"ecs\"\n", server.url()));
+    let home = TestConsole::new(&format!(
+        "[rules]\npaths = [\"rules\"]\n[feed.own]\nurl = \"{}\"\nmap = \"ecs\"\n",
+        server.url()
+    ));
     std::fs::create_dir(home.dir().join("rules")).unwrap();
     let console = home.start().await;
     console.until_feed("own", "live", |f| f.state == "live").await;
     let rule = "title: Coffee machine offline\nlogsource: {product: watchfloor}\ndetection:\n  a: {event.action: coffee_lost}\n  condition: a\nlevel: critical\nwatchfloor: {type: COFFEE, message: \"No coffee at {host.name}\"}\n";
     std::fs::write(home.dir().join("rules/bad.yml"), "title: torn\n  [").unwrap();
     std::fs::write(home.dir().join("rules/coffee.yml"), rule).unwrap();
-    until("the bad rule is named", || async { console.controller.health().await.ok()?.problems.iter().any(|p| p.contains("bad.yml")).then_some(()) }).await;
+    until("the bad rule is named", || async {
+        console.controller.health().await.ok()?.problems.iter().any(|p| p.contains("bad.yml")).then_some(())
+    })
+    .await;
     server.push(r#"{"event":{"action":"coffee_lost"},"host":{"name":"floor 3"}}"#);
     let incident = console.until_incident("coffee", |i| i.kind == "COFFEE").await;
     assert_eq!((incident.title.as_str(), incident.severity.as_str()), ("No coffee at floor 3", "P1"));
@@ -101,7 +144,10 @@ async fn the_config_is_taken_up_while_it_runs_and_a_wrong_one_leaves_the_old_in_
     assert!(text.contains("# an officer's comment") && text.contains("[feed.shop]"), "{text}");
     assert!(console.controller.add_feed("bad", "http://example.com", "ecs").await.is_err());
     std::fs::write(&home.paths.config, format!("{text}\n[nonsense]\n")).unwrap();
-    until("the mistake is named", || async { console.controller.health().await.ok()?.problems.iter().any(|p| p.contains("nonsense")).then_some(()) }).await;
+    until("the mistake is named", || async {
+        console.controller.health().await.ok()?.problems.iter().any(|p| p.contains("nonsense")).then_some(())
+    })
+    .await;
     assert_eq!(console.feed("shop").await.state, "live");
     std::fs::write(&home.paths.config, "").unwrap();
     console.until_feed("shop", "removed", |f| f.state == "removed").await;

@@ -11,7 +11,8 @@ use wf_testkit::until;
 use wf_tests::program;
 
 /// Starts and unlocks a keyring inside the window's session.
-pub const KEYRING: &str = "printf pw | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1; sleep 0.3;";
+pub const KEYRING: &str =
+    "printf pw | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1; sleep 0.3;";
 
 const STUCK: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -24,7 +25,8 @@ pub struct Home {
 impl Home {
     pub fn new(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("watchfloor.toml"), format!("[operator]\nname = \"Duty officer\"\n{config}")).unwrap();
+        std::fs::write(dir.path().join("watchfloor.toml"), format!("[operator]\nname = \"Duty officer\"\n{config}"))
+            .unwrap();
         Self { dir, server_key: false }
     }
 
@@ -73,7 +75,10 @@ impl Window {
             .stdout(out.try_clone().unwrap())
             .stderr(out)
             .stdin(Stdio::null());
-        if let Ok(path) = std::env::var("CARGO_HOME").map(|h| format!("{h}/bin")).or_else(|_| std::env::var("HOME").map(|h| format!("{h}/.cargo/bin"))) {
+        if let Ok(path) = std::env::var("CARGO_HOME")
+            .map(|h| format!("{h}/bin"))
+            .or_else(|_| std::env::var("HOME").map(|h| format!("{h}/.cargo/bin")))
+        {
             command.env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap_or_default()));
         }
         if home.server_key {
@@ -162,7 +167,8 @@ impl Window {
     }
 
     pub async fn click(&self, selector: &str) {
-        let script = format!("const e = document.querySelector({}); e?.click(); return e !== null", Value::from(selector));
+        let script =
+            format!("const e = document.querySelector({}); e?.click(); return e !== null", Value::from(selector));
         self.waits(selector, &script).await;
     }
 
@@ -172,7 +178,9 @@ impl Window {
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
             let Ok(status) = std::fs::read_to_string(entry.path().join("status")) else { continue };
             let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).map(str::trim);
-            let Some(name) = field("Name:").filter(|n| *n == "watchfloor" || n.starts_with("WebKitWebProces")) else { continue };
+            let Some(name) = field("Name:").filter(|n| *n == "watchfloor" || n.starts_with("WebKitWebProces")) else {
+                continue;
+            };
             let kb = field("VmRSS:").and_then(|v| v.split(' ').next()).and_then(|v| v.parse::<u64>().ok());
             found.push((name.to_owned(), kb.unwrap_or(0) / 1024));
         }

@@ -1,5 +1,12 @@
-//! The real native window, driven through WebDriver. `cargo xtask window` gives it a display and runs one test at a time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on shall stop, and say where")]
+//! The real native window, driven through WebDriver. `cargo xtask window` gives it a display and runs one test at a
+//! time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on shall stop, and say where"
+)]
 
 mod driver;
 mod privacy;
@@ -11,16 +18,20 @@ use wf_tests::ctl;
 use wf_tests::sshd::Sshd;
 
 fn failure(n: u32, ip: &str) -> String {
-    format!(r#"{{"id":"{ip}-{n}","event":"login_failed","username":"s.lindqvist","ip":"{ip}","reason":"bad password"}}"#)
+    format!(
+        r#"{{"id":"{ip}-{n}","event":"login_failed","username":"s.lindqvist","ip":"{ip}","reason":"bad password"}}"#
+    )
 }
 
 /// A server with two attacks in it, and the config that subscribes to it.
 async fn attacked() -> (ScriptServer, String) {
     let mut frames: Vec<String> = (0..12).map(|n| failure(n, "203.0.113.45")).collect();
     frames.extend((0..6).map(|n| failure(n, "198.51.100.9")));
-    frames.push(r#"{"id":"p","event":"privilege_escalation_attempt","username":"t.meyer","ip":"10.2.6.52"}"#.to_owned());
+    frames
+        .push(r#"{"id":"p","event":"privilege_escalation_attempt","username":"t.meyer","ip":"10.2.6.52"}"#.to_owned());
     let server = ScriptServer::of(&frames.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let config = format!("[feed.shop-auth]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url());
+    let config =
+        format!("[feed.shop-auth]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url());
     (server, config)
 }
 
@@ -33,8 +44,12 @@ async fn the_first_run_offers_the_demo_and_within_seconds_there_are_incidents() 
     window.picture("first-run").await;
     window.click("[data-testid=demo]").await;
     window.see("1 feed live").await;
-    window.until("an incident in the rail", "return document.querySelector('[data-room=incidents] .badge') !== null").await;
-    window.until("a full screen of events", "return document.querySelectorAll('[data-testid=live] .row').length > 10").await;
+    window
+        .until("an incident in the rail", "return document.querySelector('[data-room=incidents] .badge') !== null")
+        .await;
+    window
+        .until("a full screen of events", "return document.querySelectorAll('[data-testid=live] .row').length > 10")
+        .await;
     window.until("the chart has bars", "return document.querySelectorAll('.chart rect.all').length > 30").await;
     window.picture("watch").await;
     window.click("[data-room=incidents]").await;
@@ -104,16 +119,28 @@ async fn the_live_feed_pauses_filters_and_searches_what_is_stored() {
     assert_eq!(window.text("[data-testid=live]").await, before, "a paused feed does not move");
     window.picture("paused").await;
     window.press(" ").await;
-    window.until("it runs again", "return document.querySelector('[data-testid=live]').textContent.includes('192.0.2.77')").await;
+    window
+        .until(
+            "it runs again",
+            "return document.querySelector('[data-testid=live]').textContent.includes('192.0.2.77')",
+        )
+        .await;
     window.press("/").await;
     window.press("198.51.100.9").await;
-    window.until("the filter leaves six", "return document.querySelectorAll('[data-testid=live] .strong').length === 6").await;
+    window
+        .until("the filter leaves six", "return document.querySelectorAll('[data-testid=live] .strong').length === 6")
+        .await;
     window.key(Key::Enter).await;
     window.see("6 events found").await;
     window.run("document.activeElement.blur()").await;
     window.press("j").await;
     window.see("As it came in").await;
-    window.until("the whole event", "return document.querySelector('[data-testid=raw]')?.textContent.includes('198.51.100.9')").await;
+    window
+        .until(
+            "the whole event",
+            "return document.querySelector('[data-testid=raw]')?.textContent.includes('198.51.100.9')",
+        )
+        .await;
     window.picture("search").await;
     window.key(Key::Escape).await;
     window.until("back to live", "return document.querySelector('[data-testid=found]') === null").await;
@@ -148,12 +175,16 @@ fn attacks(canary: &str) -> Vec<String> {
 async fn t1_hostile_event_text_stays_text_in_every_view() {
     let server = ScriptServer::of(&[]).await;
     let canary = format!("http://{}/canary", server.address);
-    let home = Home::with_server_key(&format!("[feed.evil]\nurl = \"{}\"\nmap = [\"auth-event\", \"security-event\", \"audit-line\"]\n", server.url()));
+    let home = Home::with_server_key(&format!(
+        "[feed.evil]\nurl = \"{}\"\nmap = [\"auth-event\", \"security-event\", \"audit-line\"]\n",
+        server.url()
+    ));
     let window = Window::open(&home, "").await;
     window.see("1 feed live").await;
     let texts = attacks(&canary);
     for text in &texts {
-        // In every place that is shown: the user, the address, the action, the raw text, an incident's title, the quarantine.
+        // In every place that is shown: the user, the address, the action, the raw text, an incident's title, the
+        // quarantine.
         let quoted = serde_json::Value::from(text.as_str());
         server.push(&format!(r#"{{"event":"account_locked","username":{quoted},"ip":{quoted},"reason":{quoted}}}"#));
         server.push(&format!(r#"{{"type":"SQL Injection","ip":{quoted},"url":{quoted},"field":{quoted}}}"#));
@@ -161,7 +192,9 @@ async fn t1_hostile_event_text_stays_text_in_every_view() {
         server.push(&format!("unreadable {text}"));
     }
     let clean = "return window.__canary === undefined && document.querySelectorAll('iframe, script:not([type=module]), img, link[rel=stylesheet][href^=http], meta[http-equiv]').length === 0 && location.protocol === 'tauri:'";
-    window.until("the events are shown", "return document.querySelectorAll('[data-testid=live] .strong').length >= 10").await;
+    window
+        .until("the events are shown", "return document.querySelectorAll('[data-testid=live] .strong').length >= 10")
+        .await;
     window.until("clean: watch", clean).await;
     window.press("j").await;
     window.until("an event is open", "return document.querySelector('[data-testid=raw]') !== null").await;
@@ -173,7 +206,9 @@ async fn t1_hostile_event_text_stays_text_in_every_view() {
         window.until("clean: incident", clean).await;
     }
     window.press("3").await;
-    window.run("[...document.querySelectorAll('[role=tab]')].find((t) => t.textContent.startsWith('Quarantine')).click()").await;
+    window
+        .run("[...document.querySelectorAll('[role=tab]')].find((t) => t.textContent.startsWith('Quarantine')).click()")
+        .await;
     window.see("unreadable").await;
     window.until("clean: quarantine", clean).await;
     window.until("t4: what reorders text is shown as an escape", "return document.body.textContent.includes('\\\\u{202e}gnp.exe') && !document.body.textContent.includes('\\u202e')").await;
@@ -189,11 +224,14 @@ async fn a_locked_keychain_is_a_screen_and_unlocking_it_goes_on() {
     window.see("Welcome to Watchfloor").await;
     window.close().await;
     // The daemon runs; nobody unlocked it.
-    let window = Window::open(&home, "gnome-keyring-daemon --start --components=secrets >/dev/null 2>&1; sleep 0.3;").await;
+    let window =
+        Window::open(&home, "gnome-keyring-daemon --start --components=secrets >/dev/null 2>&1; sleep 0.3;").await;
     window.see("The keychain is locked").await;
     window.see("recovery key").await;
     window.picture("keychain-locked").await;
-    window.run("const k = document.querySelector('#key'); k.value = 'AAAA-BBBB'; k.dispatchEvent(new Event('input'))").await;
+    window
+        .run("const k = document.querySelector('#key'); k.value = 'AAAA-BBBB'; k.dispatchEvent(new Event('input'))")
+        .await;
     window.run("document.querySelector('form button').click()").await;
     window.see("not a recovery key").await;
     window.close().await;
@@ -209,7 +247,9 @@ async fn a_lost_key_is_recovered_with_the_recovery_key() {
     window.see("Welcome to Watchfloor").await;
     window.close().await;
     // The keychain forgets; what was on paper is what the key would have printed.
-    let lose = format!("{KEYRING} secret-tool lookup service watchfloor username \"database-key:$(realpath $WATCHFLOOR_DATA_DIR)\" > $HOME/paper; secret-tool clear service watchfloor;");
+    let lose = format!(
+        "{KEYRING} secret-tool lookup service watchfloor username \"database-key:$(realpath $WATCHFLOOR_DATA_DIR)\" > $HOME/paper; secret-tool clear service watchfloor;"
+    );
     let window = Window::open(&home, &lose).await;
     window.see("The keychain is locked").await;
     let hex = std::fs::read_to_string(home.path().join("paper")).unwrap();
@@ -312,9 +352,19 @@ async fn escalation_is_seen_counting_down_and_is_steered_by_keyboard() {
     window.press("2").await;
     window.until("five incidents", "return document.querySelectorAll('[data-incident]').length === 5").await;
     // The countdown runs, and says who is next.
-    window.until("a countdown", "return /^\\d\\d:\\d\\d$/.test(document.querySelector('[data-testid=countdown]')?.textContent ?? '')").await;
+    window
+        .until(
+            "a countdown",
+            "return /^\\d\\d:\\d\\d$/.test(document.querySelector('[data-testid=countdown]')?.textContent ?? '')",
+        )
+        .await;
     let before = window.text("[data-testid=countdown]").await;
-    window.until("it runs", &format!("return document.querySelector('[data-testid=countdown]').textContent !== '{before}'")).await;
+    window
+        .until(
+            "it runs",
+            &format!("return document.querySelector('[data-testid=countdown]').textContent !== '{before}'"),
+        )
+        .await;
     window.see("Ben Ode by ops, sms").await;
     window.until("what was sent is shown", "const t = document.querySelector('[data-testid=receipts]')?.textContent ?? ''; return t.includes('delivered') && t.includes('failed')").await;
     window.picture("escalation").await;
@@ -385,14 +435,21 @@ async fn readiness_says_who_could_not_be_reached_a_silence_shows_what_it_hides_a
     window.press("c").await;
     window.run("document.querySelector('[data-testid=entity]').focus()").await;
     window.press("203.0.113.*").await;
-    window.until("the preview counts", "return document.querySelector('[data-testid=preview]').textContent.includes('1 live incident fits')").await;
+    window
+        .until(
+            "the preview counts",
+            "return document.querySelector('[data-testid=preview]').textContent.includes('1 live incident fits')",
+        )
+        .await;
     window.run("document.querySelector('[data-testid=reason]').focus()").await;
     window.press("penetration test by the auditors").await;
     window.picture("silence").await;
     window.click("[data-testid=save]").await;
     window.see("penetration test by the auditors").await;
     feed.push(r#"{"type":"SQL Injection","ip":"203.0.113.8","url":"/login","field":"q"}"#);
-    window.until("it hides what is new", "return document.querySelector('[data-silence] .num').textContent === '1'").await;
+    window
+        .until("it hides what is new", "return document.querySelector('[data-silence] .num').textContent === '1'")
+        .await;
     window.press("7").await;
     window.until("the numbers", "return document.querySelector('[data-testid=metrics]') !== null").await;
     window.picture("numbers").await;
@@ -410,19 +467,44 @@ async fn the_os_tells_of_a_p1_with_a_sound_again_until_somebody_looks_and_the_co
         said.display(),
         said.display()
     );
-    let heard = || std::fs::read_to_string(&said).unwrap_or_default().lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).collect::<Vec<_>>();
+    let heard = || {
+        std::fs::read_to_string(&said)
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
+            .collect::<Vec<_>>()
+    };
     let window = Window::open(&home, &mock).await;
     window.see("1 feed live").await;
-    wf_testkit::until("kept awake", || async { heard().iter().any(|h| h["inhibit"] == "idle" && h["who"] == "Watchfloor" && h["mode"] == "block").then_some(()) }).await;
+    wf_testkit::until("kept awake", || async {
+        heard().iter().any(|h| h["inhibit"] == "idle" && h["who"] == "Watchfloor" && h["mode"] == "block").then_some(())
+    })
+    .await;
     // Nobody looks: the window is closed to the tray.
     window.run("window.__TAURI_INTERNALS__.invoke('hide_window')").await;
-    wf_testkit::until("the window is hidden", || async { (window.js("return document.visibilityState").await == "hidden").then_some(()) }).await;
+    wf_testkit::until("the window is hidden", || async {
+        (window.js("return document.visibilityState").await == "hidden").then_some(())
+    })
+    .await;
     feed.push(r#"{"type":"SQL Injection","ip":"<b>203.0.113.7</b>","url":"/login","field":"q"}"#);
-    let told = wf_testkit::until("told", || async { heard().into_iter().find(|h| h["notify"] == "P1 Critical: sql injection attempt") }).await;
-    assert_eq!((told["body"].as_str(), told["hints"]["sound-name"].as_str()), (Some("Incident #1, new, count 1"), Some("alarm-clock-elapsed")), "t12: a fixed template, no event text: {told}");
-    wf_testkit::until("told again", || async { (heard().iter().filter(|h| h["notify"] == "P1 Critical: still waiting").count() >= 2).then_some(()) }).await;
+    let told = wf_testkit::until("told", || async {
+        heard().into_iter().find(|h| h["notify"] == "P1 Critical: sql injection attempt")
+    })
+    .await;
+    assert_eq!(
+        (told["body"].as_str(), told["hints"]["sound-name"].as_str()),
+        (Some("Incident #1, new, count 1"), Some("alarm-clock-elapsed")),
+        "t12: a fixed template, no event text: {told}"
+    );
+    wf_testkit::until("told again", || async {
+        (heard().iter().filter(|h| h["notify"] == "P1 Critical: still waiting").count() >= 2).then_some(())
+    })
+    .await;
     // Resolved elsewhere: nothing is left to tell of.
-    let resolved = ctl(&home.path().join("data"), &home.path().join("watchfloor.toml")).args(["incidents", "resolve", "1", "--verdict", "benign"]).output().unwrap();
+    let resolved = ctl(&home.path().join("data"), &home.path().join("watchfloor.toml"))
+        .args(["incidents", "resolve", "1", "--verdict", "benign"])
+        .output()
+        .unwrap();
     assert!(resolved.status.success(), "{resolved:?}");
     wf_testkit::until("quiet", || async {
         let before = heard().len();
@@ -454,7 +536,12 @@ async fn the_attack_on_a_real_sshd_is_seen_in_the_window_with_the_right_addresse
     window.press("2").await;
     window.see("7 failed logins from 127.0.0.2").await;
     window.see("5 failed logins from 127.0.0.3").await;
-    window.until("and nothing about the one with four failures", "return document.querySelectorAll('[data-incident]').length === 2").await;
+    window
+        .until(
+            "and nothing about the one with four failures",
+            "return document.querySelectorAll('[data-incident]').length === 2",
+        )
+        .await;
     window.run("for (const r of document.querySelectorAll('[data-incident]')) if (r.textContent.includes('127.0.0.2')) r.click()").await;
     window.until("the evidence is sshd's own lines", "return document.querySelector('[data-testid=title]').textContent.startsWith('7 failed') && document.body.innerText.includes('nobody-here')").await;
     window.picture("sshd").await;
@@ -477,7 +564,12 @@ async fn while_five_thousand_events_a_second_arrive_the_page_does_not_grow_and_k
             every.tick().await;
             for _ in 0..50 {
                 n += 1;
-                busy.push(&format!(r#"{{"event":"token_refresh","username":"user{}","ip":"10.2.{}.{}"}}"#, n % 900, n % 8, n % 250));
+                busy.push(&format!(
+                    r#"{{"event":"token_refresh","username":"user{}","ip":"10.2.{}.{}"}}"#,
+                    n % 900,
+                    n % 8,
+                    n % 250
+                ));
             }
         }
     });

@@ -65,9 +65,13 @@ async fn a_request_is_registered_verified_looked_at_approved_by_a_second_person_
     fill(&window, "note", "called back under the number on file").await;
     confirm(&window).await;
     window.see("An erasure takes two persons").await;
-    window.until("it cannot be executed yet", "return document.querySelector('[data-do=execute]')?.disabled === true").await;
+    window
+        .until("it cannot be executed yet", "return document.querySelector('[data-do=execute]')?.disabled === true")
+        .await;
     window.click("[data-do=look]").await;
-    window.until("what is held", "return document.querySelector('[data-testid=found]')?.textContent.includes('6 events')").await;
+    window
+        .until("what is held", "return document.querySelector('[data-testid=found]')?.textContent.includes('6 events')")
+        .await;
     window.picture("privacy-request").await;
     window.click("[data-do=approve]").await;
     fill(&window, "code", "000000").await;
@@ -78,7 +82,12 @@ async fn a_request_is_registered_verified_looked_at_approved_by_a_second_person_
     window.until("it can be executed", "return document.querySelector('[data-do=execute]')?.disabled === false").await;
     window.click("[data-do=execute]").await;
     window.see("Executed, answer owed").await;
-    window.until("what was done", "return document.querySelector('[data-testid=outcome]')?.textContent.includes('events')").await;
+    window
+        .until(
+            "what was done",
+            "return document.querySelector('[data-testid=outcome]')?.textContent.includes('events')",
+        )
+        .await;
     window.picture("privacy-erased").await;
     window.click("[data-do=complete]").await;
     fill(&window, "note", "by mail").await;
@@ -107,10 +116,24 @@ async fn an_incident_becomes_a_breach_whose_clock_is_everywhere_until_the_author
     window.click("[data-do=aware]").await;
     fill(&window, "why", "the export was opened from outside").await;
     confirm(&window).await;
-    window.until("the clock runs", "return /^71:59:/.test(document.querySelector('[data-testid=clock] b')?.textContent ?? '')").await;
-    window.until("in the status bar, too", "return document.querySelector('[data-testid=breach-clock]') !== null").await;
+    window
+        .until(
+            "the clock runs",
+            "return /^71:59:/.test(document.querySelector('[data-testid=clock] b')?.textContent ?? '')",
+        )
+        .await;
+    window
+        .until("in the status bar, too", "return document.querySelector('[data-testid=breach-clock]') !== null")
+        .await;
     window.until("what the incident says is filled in", "return document.querySelector('[data-field=nature]').value.includes('12 failed logins') && document.querySelector('[data-field=contact]').value.includes('Dana Frey')").await;
-    for (field, text) in [("subject_categories", "customers"), ("subjects", "1,200"), ("record_categories", "names, postal addresses"), ("records", "1200"), ("consequences", "phishing in the name of the shop"), ("measures", "the account was locked; its sessions were ended")] {
+    for (field, text) in [
+        ("subject_categories", "customers"),
+        ("subjects", "1,200"),
+        ("record_categories", "names, postal addresses"),
+        ("records", "1200"),
+        ("consequences", "phishing in the name of the shop"),
+        ("measures", "the account was locked; its sessions were ended"),
+    ] {
         fill(&window, field, text).await;
     }
     window.click("[data-do=save]").await;
@@ -152,7 +175,13 @@ async fn consents_processing_holds_and_retention_are_kept_in_one_room() {
     window.see("1 valid").await;
     window.click("[data-tab=activities]").await;
     window.click("[data-do=add]").await;
-    for (field, text) in [("name", "Security monitoring"), ("controller", "Shop GmbH"), ("purposes", "finding attacks (Art. 32)"), ("subject_categories", "customers, staff"), ("data_categories", "addresses, account names")] {
+    for (field, text) in [
+        ("name", "Security monitoring"),
+        ("controller", "Shop GmbH"),
+        ("purposes", "finding attacks (Art. 32)"),
+        ("subject_categories", "customers, staff"),
+        ("data_categories", "addresses, account names"),
+    ] {
         fill(&window, field, text).await;
     }
     confirm(&window).await;
@@ -189,11 +218,23 @@ async fn a_report_is_looked_at_page_by_page_made_and_kept_and_the_log_proves_it(
     window.run("document.querySelectorAll('[data-testid=pages] img')[1].scrollIntoView()").await;
     window.picture("reports").await;
     window.click("[data-do=make]").await;
-    window.until("it is kept", "return document.querySelector('[data-testid=made]')?.textContent.includes('SOC 2 evidence')").await;
-    let pack = std::fs::read_dir(home.path().join("data/exports")).unwrap().flatten().map(|e| e.path()).find(|p| p.extension().is_some_and(|e| e == "zip")).unwrap();
+    window
+        .until(
+            "it is kept",
+            "return document.querySelector('[data-testid=made]')?.textContent.includes('SOC 2 evidence')",
+        )
+        .await;
+    let pack = std::fs::read_dir(home.path().join("data/exports"))
+        .unwrap()
+        .flatten()
+        .map(|e| e.path())
+        .find(|p| p.extension().is_some_and(|e| e == "zip"))
+        .unwrap();
     assert!(wf_app::reports::verify_pack(&pack, None).unwrap().good);
     window.press("0").await;
-    window.until("the log says so", "return document.querySelector('[data-leaf]')?.textContent.includes('report.make')").await;
+    window
+        .until("the log says so", "return document.querySelector('[data-leaf]')?.textContent.includes('report.make')")
+        .await;
     window.see("leads to the signed root").await;
     window.press("v").await;
     window.see("intact:").await;

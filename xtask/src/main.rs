@@ -1,4 +1,5 @@
-//! `cargo xtask`: everything one does with this repository. No dependencies, so that it builds on a machine with nothing but Rust.
+//! `cargo xtask`: everything one does with this repository. No dependencies, so that it builds on a machine with
+//! nothing but Rust.
 
 mod setup;
 
@@ -9,7 +10,7 @@ const HELP: &str = "cargo xtask COMMAND
 
   run        set everything up, build, and open the window on the demo feed
   test       what CI runs: set up, lint, build, every test, the real window among them
-  lint       formatting of nothing but errors: clippy, direction of crates, svelte-check, eslint
+  lint       rustfmt, clippy, direction of crates, svelte-check, eslint
   bindings   write the page's view of the commands anew (ui/src/host/bindings.ts)
   queries    check the SQL against the migrations anew (.sqlx)
   reference  write docs/configuration.md anew
@@ -67,11 +68,15 @@ fn command(command: &mut Command, program: &str, arguments: &[&str]) -> Outcome 
     }
 }
 
-/// The workspace's own cargo: queries are checked against the committed `.sqlx`, never against a database that happens to
-/// be configured.
+/// The workspace's own cargo: queries are checked against the committed `.sqlx`, never against a database that happens
+/// to be configured.
 fn cargo(arguments: &[&str]) -> Outcome {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    command(Command::new(&cargo).args(arguments).current_dir(root()).env("SQLX_OFFLINE", "true").env_remove("DATABASE_URL"), "cargo", arguments)
+    command(
+        Command::new(&cargo).args(arguments).current_dir(root()).env("SQLX_OFFLINE", "true").env_remove("DATABASE_URL"),
+        "cargo",
+        arguments,
+    )
 }
 
 fn page() -> Outcome {
@@ -86,7 +91,8 @@ fn run() -> Outcome {
     page()?;
     step("the console (the first build takes some minutes)");
     cargo(&["build", "-p", "watchfloor"])?;
-    // The demo begins anew each time, with a key that lives as long as it: it needs no keychain, and leaves no secret behind.
+    // The demo begins anew each time, with a key that lives as long as it: it needs no keychain, and leaves no secret
+    // behind.
     let home = root().join("target/demo");
     if let Err(e) = std::fs::remove_dir_all(&home)
         && e.kind() != std::io::ErrorKind::NotFound
@@ -97,7 +103,13 @@ fn run() -> Outcome {
     let key = passing_key();
     let store = if key.is_some() { "[store]\nkey = \"env:WATCHFLOOR_DEMO_KEY\"\n" } else { "" };
     let config = home.join("watchfloor.toml");
-    std::fs::write(&config, format!("# The demo's own settings; your console keeps its settings elsewhere.\n{store}[demo]\nenabled = true\n")).map_err(|e| e.to_string())?;
+    std::fs::write(
+        &config,
+        format!(
+            "# The demo's own settings; your console keeps its settings elsewhere.\n{store}[demo]\nenabled = true\n"
+        ),
+    )
+    .map_err(|e| e.to_string())?;
     step("the window");
     let mut program = Command::new(root().join("target/debug/watchfloor"));
     program.env("WATCHFLOOR_DATA_DIR", home.join("data")).env("WATCHFLOOR_CONFIG", config);
@@ -125,7 +137,16 @@ fn test() -> Outcome {
     step("build");
     cargo(&["build", "--workspace", "--features", "watchfloor/webdriver"])?;
     step("tests");
-    cargo(&["nextest", "run", "--workspace", "--features", "watchfloor/webdriver", "--no-fail-fast", "-E", "not binary(window)"])?;
+    cargo(&[
+        "nextest",
+        "run",
+        "--workspace",
+        "--features",
+        "watchfloor/webdriver",
+        "--no-fail-fast",
+        "-E",
+        "not binary(window)",
+    ])?;
     window(&[])?;
     println!("\nall of it took {} min {} s", began.elapsed().as_secs() / 60, began.elapsed().as_secs() % 60);
     Ok(())
@@ -143,6 +164,7 @@ fn lint_after_page() -> Outcome {
     let ui = root().join("ui");
     sh(&ui, "npm", &["run", "-s", "check"])?;
     sh(&ui, "npx", &["--no-install", "eslint", "."])?;
+    cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--features", "watchfloor/webdriver", "--", "-D", "warnings"])?;
     // Of every platform, because deny looks at all of them.
     cargo(&["fetch", "--locked"])?;
@@ -153,7 +175,11 @@ fn lint_after_page() -> Outcome {
 fn bindings() -> Outcome {
     setup::to_build()?;
     command(
-        Command::new("cargo").args(["test", "-q", "-p", "watchfloor", "bindings"]).current_dir(root()).env("SQLX_OFFLINE", "true").env("WATCHFLOOR_WRITE_BINDINGS", "1"),
+        Command::new("cargo")
+            .args(["test", "-q", "-p", "watchfloor", "bindings"])
+            .current_dir(root())
+            .env("SQLX_OFFLINE", "true")
+            .env("WATCHFLOOR_WRITE_BINDINGS", "1"),
         "cargo",
         &["test -p watchfloor bindings"],
     )
@@ -161,7 +187,11 @@ fn bindings() -> Outcome {
 
 fn reference() -> Outcome {
     command(
-        Command::new("cargo").args(["test", "-q", "-p", "wf-app", "config_reference"]).current_dir(root()).env("SQLX_OFFLINE", "true").env("WATCHFLOOR_WRITE_REFERENCE", "1"),
+        Command::new("cargo")
+            .args(["test", "-q", "-p", "wf-app", "config_reference"])
+            .current_dir(root())
+            .env("SQLX_OFFLINE", "true")
+            .env("WATCHFLOOR_WRITE_REFERENCE", "1"),
         "cargo",
         &["test -p wf-app config_reference"],
     )
@@ -181,7 +211,8 @@ fn queries() -> Outcome {
     }
     std::fs::create_dir_all(&sqlx).map_err(|e| e.to_string())?;
     std::fs::create_dir_all(root().join("target")).map_err(|e| e.to_string())?;
-    let mut migrations: Vec<_> = std::fs::read_dir(root().join("migrations")).map_err(|e| e.to_string())?.flatten().map(|e| e.path()).collect();
+    let mut migrations: Vec<_> =
+        std::fs::read_dir(root().join("migrations")).map_err(|e| e.to_string())?.flatten().map(|e| e.path()).collect();
     migrations.sort();
     for migration in migrations {
         let read = format!(".read {}", migration.display());
@@ -192,7 +223,11 @@ fn queries() -> Outcome {
     // Written anew, unchanged, so that the crate is compiled again and every query asked.
     std::fs::write(&lib, text).map_err(|e| e.to_string())?;
     command(
-        Command::new("cargo").args(["check", "-p", "wf-store"]).current_dir(root()).env("DATABASE_URL", format!("sqlite://{}", database.display())).env("SQLX_OFFLINE_DIR", &sqlx),
+        Command::new("cargo")
+            .args(["check", "-p", "wf-store"])
+            .current_dir(root())
+            .env("DATABASE_URL", format!("sqlite://{}", database.display()))
+            .env("SQLX_OFFLINE_DIR", &sqlx),
         "cargo",
         &["check -p wf-store"],
     )
@@ -209,17 +244,31 @@ fn bench(arguments: &[String]) -> Outcome {
     command(Command::new(program).args(arguments).current_dir(root()), "watchfloor-bench", &[])
 }
 
-/// Frame times of an optimised window under load. A release build has no WebDriver, so this one is a release build in all but the one
-/// check of the shell's own crate that sees to that.
+/// Frame times of an optimised window under load. A release build has no WebDriver, so this one is a release build in
+/// all but the one check of the shell's own crate that sees to that.
 fn frames(minutes: &str) -> Outcome {
     setup::everything()?;
     page()?;
-    cargo(&["build", "--release", "-p", "watchfloor", "--features", "watchfloor/webdriver", "--config", "profile.release.package.watchfloor.debug-assertions=true"])?;
+    cargo(&[
+        "build",
+        "--release",
+        "-p",
+        "watchfloor",
+        "--features",
+        "watchfloor/webdriver",
+        "--config",
+        "profile.release.package.watchfloor.debug-assertions=true",
+    ])?;
     let programs = root().join("target/release");
     // The programs stay apart from what is shipped.
     let program = programs.join("measured");
-    std::fs::create_dir_all(&program).and_then(|()| std::fs::rename(programs.join("watchfloor"), program.join("watchfloor"))).map_err(|e| e.to_string())?;
-    drive("-P frames -E 'binary(window) and test(while_five_thousand)' --no-capture", &[("WATCHFLOOR_PROGRAMS", &program.to_string_lossy()), ("WATCHFLOOR_FRAME_MINUTES", minutes)])
+    std::fs::create_dir_all(&program)
+        .and_then(|()| std::fs::rename(programs.join("watchfloor"), program.join("watchfloor")))
+        .map_err(|e| e.to_string())?;
+    drive(
+        "-P frames -E 'binary(window) and test(while_five_thousand)' --no-capture",
+        &[("WATCHFLOOR_PROGRAMS", &program.to_string_lossy()), ("WATCHFLOOR_FRAME_MINUTES", minutes)],
+    )
 }
 
 /// The window needs a display, a session bus and a keychain of its own: all three are made here and end with the tests.
@@ -236,7 +285,8 @@ fn window(arguments: &[String]) -> Outcome {
 }
 
 fn drive(which: &str, environment: &[(&str, &str)]) -> Outcome {
-    let inner = format!("exec cargo nextest run --workspace --features watchfloor/webdriver --no-fail-fast -j 1 {which}");
+    let inner =
+        format!("exec cargo nextest run --workspace --features watchfloor/webdriver --no-fail-fast -j 1 {which}");
     let mut run = Command::new("dbus-run-session");
     run.args(["--", "xvfb-run", "-a", "-s", "-screen 0 1440x900x24", "bash", "-c", &inner])
         .current_dir(root())

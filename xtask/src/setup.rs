@@ -37,7 +37,11 @@ const TEST: &[&str] = &[
     "fonts-dejavu-core",
 ];
 
-const TOOLS: &[(&str, &str, &str)] = &[("cargo-nextest", "0.9.143", "cargo-nextest"), ("cargo-deny", "0.20.2", "cargo-deny"), ("tauri-driver", "2.1.0", "tauri-driver")];
+const TOOLS: &[(&str, &str, &str)] = &[
+    ("cargo-nextest", "0.9.143", "cargo-nextest"),
+    ("cargo-deny", "0.20.2", "cargo-deny"),
+    ("tauri-driver", "2.1.0", "tauri-driver"),
+];
 
 pub fn to_build() -> Outcome {
     packages(BUILD)
@@ -80,11 +84,19 @@ fn installed(package: &str) -> bool {
     if !have("dpkg-query") {
         return false;
     }
-    Command::new("dpkg-query").args(["-W", "-f=${Status}", package]).stderr(Stdio::null()).output().is_ok_and(|o| o.stdout == b"install ok installed")
+    Command::new("dpkg-query")
+        .args(["-W", "-f=${Status}", package])
+        .stderr(Stdio::null())
+        .output()
+        .is_ok_and(|o| o.stdout == b"install ok installed")
 }
 
 fn have(program: &str) -> bool {
-    Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status().is_ok_and(|s| s.success())
+    Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
 }
 
 /// Programs from crates.io, each at one version.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use wf_channels::ChannelConfig;
 use wf_feeds::{FeedConfig, Mapping};
 use wf_model::SecretRef;
-use wf_channels::ChannelConfig;
 use wf_model::channel::ChannelStanding;
 use wf_model::{FeedName, Severity};
 use wf_response::Plan;
@@ -58,7 +58,6 @@ pub struct Operator {
     pub name: String,
 }
 
-
 impl Operator {
     pub fn display_name(&self) -> String {
         if !self.name.is_empty() {
@@ -96,7 +95,10 @@ impl TryFrom<String> for KeySource {
         match text.split_once(':') {
             Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
             // It may be the key itself, so it is not repeated.
-            _ => Err("store.key is either \"keychain\" or \"env:NAME\"; the key itself never stands in a file".to_owned()),
+            _ => {
+                Err("store.key is either \"keychain\" or \"env:NAME\"; the key itself never stands in a file"
+                    .to_owned())
+            }
         }
     }
 }
@@ -106,7 +108,8 @@ impl TryFrom<String> for KeySource {
 pub struct Rules {
     /// The rules that ship with Watchfloor.
     pub built_in: bool,
-    /// More rule files (`.yml`, `.yaml`) or directories of them. A rule with the id of a built-in one replaces it. Changes are taken up within seconds.
+    /// More rule files (`.yml`, `.yaml`) or directories of them. A rule with the id of a built-in one replaces it.
+    /// Changes are taken up within seconds.
     pub paths: Vec<PathBuf>,
 }
 
@@ -193,7 +196,10 @@ impl Config {
                 Some(n) => error(format!("line {n}: [feed.{name}]: {reason}")),
                 None => error(format!("[feed.{name}]: {reason}")),
             };
-            if name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+            if name.is_empty()
+                || name.len() > 64
+                || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            {
                 return Err(at("a feed's name is made of letters, digits, - and _, at most 64".into()));
             }
             feed.check().map_err(at)?;
@@ -248,7 +254,13 @@ impl Config {
         let user = os_user();
         let person = self.person.iter().find(|(_, p)| !p.os_user.is_empty() && Some(&p.os_user) == user.as_ref());
         match person {
-            Some((id, p)) if self.operator.name.is_empty() => if p.name.is_empty() { id.clone() } else { p.name.clone() },
+            Some((id, p)) if self.operator.name.is_empty() => {
+                if p.name.is_empty() {
+                    id.clone()
+                } else {
+                    p.name.clone()
+                }
+            }
             _ => self.operator.display_name(),
         }
     }
@@ -258,7 +270,9 @@ impl Config {
         let own = self.own_mappings()?;
         self.feed
             .iter()
-            .map(|(name, feed)| Ok((FeedName::new(name), mappings(feed.map.names(), &own).map_err(|e| format!("[feed.{name}]: {e}"))?)))
+            .map(|(name, feed)| {
+                Ok((FeedName::new(name), mappings(feed.map.names(), &own).map_err(|e| format!("[feed.{name}]: {e}"))?))
+            })
             .collect()
     }
 
@@ -290,12 +304,22 @@ impl Config {
                 contact: match channel {
                     ChannelConfig::Email(_) => Contact::Email,
                     ChannelConfig::Sms(_) | ChannelConfig::Voice(_) => Contact::Phone,
-                    ChannelConfig::Slack(_) | ChannelConfig::Pagerduty(_) | ChannelConfig::Discord(_) | ChannelConfig::Telegram(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => Contact::Place,
+                    ChannelConfig::Slack(_)
+                    | ChannelConfig::Pagerduty(_)
+                    | ChannelConfig::Discord(_)
+                    | ChannelConfig::Telegram(_)
+                    | ChannelConfig::Webhook(_)
+                    | ChannelConfig::Action(_) => Contact::Place,
                 },
                 loudness: match channel {
                     ChannelConfig::Sms(_) | ChannelConfig::Voice(_) => Loudness::Wakes,
                     ChannelConfig::Email(_) => Loudness::Mail,
-                    ChannelConfig::Slack(_) | ChannelConfig::Pagerduty(_) | ChannelConfig::Discord(_) | ChannelConfig::Telegram(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => Loudness::Chat,
+                    ChannelConfig::Slack(_)
+                    | ChannelConfig::Pagerduty(_)
+                    | ChannelConfig::Discord(_)
+                    | ChannelConfig::Telegram(_)
+                    | ChannelConfig::Webhook(_)
+                    | ChannelConfig::Action(_) => Loudness::Chat,
                 },
                 worked_at: standing.and_then(|s| s.worked_at),
                 broken: standing.and_then(|s| s.broken.clone()),
@@ -347,9 +371,19 @@ impl Config {
                 };
                 Some((format!("[feed.{name}]"), secret))
             })
-            .chain(self.channel.iter().flat_map(|(name, c)| c.secrets().into_iter().map(move |s| (format!("[channel.{name}]"), s))))
-            .chain(self.action.iter().flat_map(|(name, a)| a.secret.iter().map(move |s| (format!("[action.{name}]"), s))))
-            .chain(self.connector.iter().flat_map(|(name, c)| c.secret.iter().map(move |s| (format!("[connector.{name}]"), s))))
+            .chain(
+                self.channel
+                    .iter()
+                    .flat_map(|(name, c)| c.secrets().into_iter().map(move |s| (format!("[channel.{name}]"), s))),
+            )
+            .chain(
+                self.action.iter().flat_map(|(name, a)| a.secret.iter().map(move |s| (format!("[action.{name}]"), s))),
+            )
+            .chain(
+                self.connector
+                    .iter()
+                    .flat_map(|(name, c)| c.secret.iter().map(move |s| (format!("[connector.{name}]"), s))),
+            )
             .chain(self.person.iter().flat_map(|(id, p)| p.approver.iter().map(move |s| (format!("[person.{id}]"), s))))
             .chain(self.dead_man.iter().map(|d| ("[dead_man]".to_owned(), &d.url)))
             .collect()
@@ -378,7 +412,8 @@ fn mappings(names: &[String], own: &BTreeMap<String, Mapping>) -> Result<Arc<[Ma
         .iter()
         .map(|name| {
             own.get(name).cloned().or_else(|| Mapping::built_in(name)).ok_or_else(|| {
-                let known: Vec<_> = wf_feeds::mapping::BUILT_IN.iter().map(|(n, _)| *n).chain(own.keys().map(String::as_str)).collect();
+                let known: Vec<_> =
+                    wf_feeds::mapping::BUILT_IN.iter().map(|(n, _)| *n).chain(own.keys().map(String::as_str)).collect();
                 format!("there is no mapping '{name}'; there are {}", known.join(", "))
             })
         })
@@ -389,10 +424,11 @@ fn line_of(text: &str, feed: &str) -> Option<usize> {
     text.lines().position(|l| l.trim() == format!("[feed.{feed}]")).map(|n| n + 1)
 }
 
-/// Adds or replaces `[feed.NAME]`, keeping everything else as it stands, comments included. The text that results is checked before it is
-/// returned.
+/// Adds or replaces `[feed.NAME]`, keeping everything else as it stands, comments included. The text that results is
+/// checked before it is returned.
 pub fn with_feed(text: &str, path: &Path, name: &str, feed: &str) -> Result<String, ConfigError> {
-    let error = |e: toml_edit::TomlError| ConfigError { path: path.display().to_string(), reason: e.message().to_owned() };
+    let error =
+        |e: toml_edit::TomlError| ConfigError { path: path.display().to_string(), reason: e.message().to_owned() };
     let mut document: toml_edit::DocumentMut = text.parse().map_err(error)?;
     let table: toml_edit::DocumentMut = feed.parse().map_err(error)?;
     let feeds = document.entry("feed").or_insert_with(|| {
@@ -408,10 +444,22 @@ pub fn with_feed(text: &str, path: &Path, name: &str, feed: &str) -> Result<Stri
 }
 
 /// Adds an override to `[schedule.NAME]`, keeping everything else as it stands.
-pub fn with_override(text: &str, path: &Path, schedule: &str, person: &str, from: &str, to: &str) -> Result<String, ConfigError> {
+pub fn with_override(
+    text: &str,
+    path: &Path,
+    schedule: &str,
+    person: &str,
+    from: &str,
+    to: &str,
+) -> Result<String, ConfigError> {
     let error = |reason: String| ConfigError { path: path.display().to_string(), reason };
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| error(e.message().to_owned()))?;
-    let table = document.get_mut("schedule").and_then(|s| s.get_mut(schedule)).and_then(toml_edit::Item::as_table_like_mut).ok_or_else(|| error(format!("there is no [schedule.{schedule}]")))?;
+    let mut document: toml_edit::DocumentMut =
+        text.parse().map_err(|e: toml_edit::TomlError| error(e.message().to_owned()))?;
+    let table = document
+        .get_mut("schedule")
+        .and_then(|s| s.get_mut(schedule))
+        .and_then(toml_edit::Item::as_table_like_mut)
+        .ok_or_else(|| error(format!("there is no [schedule.{schedule}]")))?;
     let mut new = toml_edit::InlineTable::new();
     for (key, value) in [("person", person), ("from", from), ("to", to)] {
         new.insert(key, value.into());
@@ -434,8 +482,13 @@ pub fn with_override(text: &str, path: &Path, schedule: &str, person: &str, from
 /// Gives `[person.ID]` a reference to their authenticator's secret, keeping everything else as it stands.
 pub fn with_approver(text: &str, path: &Path, person: &str, reference: &str) -> Result<String, ConfigError> {
     let error = |reason: String| ConfigError { path: path.display().to_string(), reason };
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| error(e.message().to_owned()))?;
-    let table = document.get_mut("person").and_then(|s| s.get_mut(person)).and_then(toml_edit::Item::as_table_like_mut).ok_or_else(|| error(format!("there is no [person.{person}]")))?;
+    let mut document: toml_edit::DocumentMut =
+        text.parse().map_err(|e: toml_edit::TomlError| error(e.message().to_owned()))?;
+    let table = document
+        .get_mut("person")
+        .and_then(|s| s.get_mut(person))
+        .and_then(toml_edit::Item::as_table_like_mut)
+        .ok_or_else(|| error(format!("there is no [person.{person}]")))?;
     table.insert("approver", toml_edit::value(reference));
     let text = document.to_string();
     Config::parse(&text, path)?;
@@ -444,8 +497,10 @@ pub fn with_approver(text: &str, path: &Path, person: &str, reference: &str) -> 
 
 /// Switches the demo feed on or off, keeping everything else as it stands.
 pub fn with_demo(text: &str, path: &Path, enabled: bool) -> Result<String, ConfigError> {
-    let mut document: toml_edit::DocumentMut =
-        text.parse().map_err(|e: toml_edit::TomlError| ConfigError { path: path.display().to_string(), reason: e.message().to_owned() })?;
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| ConfigError {
+        path: path.display().to_string(),
+        reason: e.message().to_owned(),
+    })?;
     document["demo"]["enabled"] = toml_edit::value(enabled);
     if let Some(t) = document["demo"].as_inline_table().cloned() {
         document["demo"] = toml_edit::Item::Table(t.into_table());
@@ -492,7 +547,10 @@ mod tests {
     fn what_is_wrong_is_said_with_its_line_and_without_its_text() {
         for (text, expected) in [
             ("\n\n[sotre]\n", "line 3: unknown field `sotre`"),
-            ("[store]\nkey = \"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\"", "line 2: store.key"),
+            (
+                "[store]\nkey = \"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\"",
+                "line 2: store.key",
+            ),
             ("# hello\n[feed.shop]\nurl = \"http://x\"", "line 2: [feed.shop]: url"),
             ("[feed.shop]\nurl = \"wss://x\"\nmap = \"nope\"", "there is no mapping 'nope'"),
             ("[feed.\"a b\"]\nurl = \"wss://x\"", "letters"),

@@ -1,4 +1,5 @@
-//! `docs/configuration.md`, made from the very types that read the config: their fields, their comments, their defaults.
+//! `docs/configuration.md`, made from the very types that read the config: their fields, their comments, their
+//! defaults.
 //!
 //! `cargo xtask reference` writes it; a test holds the committed page against it.
 
@@ -73,7 +74,8 @@ pub fn markdown() -> String {
     }
     out.push_str("\n## Mappings that ship with Watchfloor\n\n");
     for (name, text) in wf_feeds::mapping::BUILT_IN {
-        let about: Vec<&str> = text.lines().take_while(|l| l.starts_with('#')).map(|l| l.trim_start_matches(['#', ' '])).collect();
+        let about: Vec<&str> =
+            text.lines().take_while(|l| l.starts_with('#')).map(|l| l.trim_start_matches(['#', ' '])).collect();
         let _written = writeln!(out, "- `{name}`: {}", about.join(" ").replace('|', "\\|")).is_ok();
     }
     out
@@ -85,13 +87,20 @@ fn table(name: &str, source: &str) -> String {
     let defaults = defaults(name, source);
     let mut out = if about.is_empty() { String::new() } else { format!("{about}\n\n") };
     let is_enum = source.contains(&format!("pub enum {name} {{"));
-    out.push_str(if is_enum { "| value | meaning |\n|---|---|\n" } else { "| key | default | meaning |\n|---|---|---|\n" });
+    out.push_str(if is_enum {
+        "| value | meaning |\n|---|---|\n"
+    } else {
+        "| key | default | meaning |\n|---|---|---|\n"
+    });
     let optional = optional(name, source);
     for (field, kind, text) in fields {
         let line = if is_enum {
             format!("| `{field}` | {text} |\n")
         } else {
-            let default = defaults.iter().find(|(f, _)| *f == field).map_or_else(|| implied(&kind, optional.contains(&field)), |(_, d)| as_written(d));
+            let default = defaults
+                .iter()
+                .find(|(f, _)| *f == field)
+                .map_or_else(|| implied(&kind, optional.contains(&field)), |(_, d)| as_written(d));
             // Written in the file as serde reads it.
             let field = if field == "overrides" { "override" } else { &field };
             format!("| `{field}` | {default} | {text} |\n")
@@ -107,11 +116,14 @@ fn as_written(default: &str) -> String {
         "`Law::Eu`" => "`eu`".into(),
         "`Country::None`" => "`NONE`".into(),
         "`Tz::UTC`" => "`UTC`".into(),
-        other => other.replace("Period::Days(", "").replace("Period::Months(", "mo:").strip_suffix(")`").map_or_else(|| other.to_owned(), |d| match d.trim_start_matches('`').strip_prefix("mo:") {
-            Some(n) => format!("`{n}mo`"),
-            None if other.contains("Period::Days(") => format!("`{}d`", d.trim_start_matches('`')),
-            None => other.to_owned(),
-        }),
+        other => other.replace("Period::Days(", "").replace("Period::Months(", "mo:").strip_suffix(")`").map_or_else(
+            || other.to_owned(),
+            |d| match d.trim_start_matches('`').strip_prefix("mo:") {
+                Some(n) => format!("`{n}mo`"),
+                None if other.contains("Period::Days(") => format!("`{}d`", d.trim_start_matches('`')),
+                None => other.to_owned(),
+            },
+        ),
     }
 }
 
@@ -123,7 +135,9 @@ fn implied(kind: &str, optional: bool) -> String {
         k if k.starts_with("Option<") => "none".into(),
         "bool" => "`false`".into(),
         k if k.starts_with("Vec<") || k.starts_with("BTreeMap<") => "empty".into(),
-        "String" | "SecretRef" | "PathBuf" | "Duration" | "NaiveTime" | "NaiveDateTime" | "Hours" | "Tz" => "required".into(),
+        "String" | "SecretRef" | "PathBuf" | "Duration" | "NaiveTime" | "NaiveDateTime" | "Hours" | "Tz" => {
+            "required".into()
+        }
         "MailSecurity" => "`tls`".into(),
         "Does" => "`http`".into(),
         "u32" => "`0`".into(),
@@ -139,7 +153,11 @@ fn implied(kind: &str, optional: bool) -> String {
 fn optional(name: &str, source: &str) -> Vec<String> {
     let head = format!("pub struct {name} {{");
     let (Some(at), Some(body)) = (source.find(&head), body_of(source, &head)) else { return Vec::new() };
-    let whole = source[..at].lines().rev().take_while(|l| l.starts_with("///") || l.starts_with("#[")).any(|l| l.starts_with("#[serde(") && l.contains("default"));
+    let whole = source[..at]
+        .lines()
+        .rev()
+        .take_while(|l| l.starts_with("///") || l.starts_with("#["))
+        .any(|l| l.starts_with("#[serde(") && l.contains("default"));
     let (mut out, mut marked) = (Vec::new(), false);
     for line in body.lines().map(str::trim) {
         if line.starts_with("#[serde(") {
@@ -155,27 +173,45 @@ fn optional(name: &str, source: &str) -> Vec<String> {
 }
 
 fn documentation_before(source: &str, what: &str) -> String {
-    let Some(at) = source.find(&format!("pub struct{what}")).or_else(|| source.find(&format!("pub enum{what}"))) else { return String::new() };
-    let mut lines: Vec<&str> = source[..at].lines().rev().take_while(|l| l.starts_with("///") || l.starts_with("#[")).collect();
+    let Some(at) = source.find(&format!("pub struct{what}")).or_else(|| source.find(&format!("pub enum{what}"))) else {
+        return String::new();
+    };
+    let mut lines: Vec<&str> =
+        source[..at].lines().rev().take_while(|l| l.starts_with("///") || l.starts_with("#[")).collect();
     lines.reverse();
     lines.iter().filter_map(|l| l.strip_prefix("///")).map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// Name, type and comment of each public field, or of each variant.
 fn fields(name: &str, source: &str) -> Vec<(String, String, String)> {
-    let Some(body) = body_of(source, &format!("pub struct {name} {{")).or_else(|| body_of(source, &format!("pub enum {name} {{"))) else { return Vec::new() };
+    let Some(body) =
+        body_of(source, &format!("pub struct {name} {{")).or_else(|| body_of(source, &format!("pub enum {name} {{")))
+    else {
+        return Vec::new();
+    };
     let is_enum = source.contains(&format!("pub enum {name} {{"));
     let (mut out, mut comment) = (Vec::new(), Vec::new());
     for line in body.lines() {
         let line = line.trim();
         if let Some(text) = line.strip_prefix("///") {
             comment.push(text.trim().replace('|', "\\|"));
-        } else if let Some((field, kind)) = line.strip_prefix("pub ").and_then(|l| l.trim_end_matches(',').split_once(": ")) {
+        } else if let Some((field, kind)) =
+            line.strip_prefix("pub ").and_then(|l| l.trim_end_matches(',').split_once(": "))
+        {
             out.push((field.to_owned(), kind.to_owned(), comment.join(" ")));
             comment.clear();
         } else if is_enum && line.starts_with(char::is_uppercase) {
             let variant: String = line.chars().take_while(|c| c.is_alphanumeric()).collect();
-            let holds: Vec<&str> = line.split_once('{').map(|(_, f)| f.trim_end_matches([',', ' ', '}']).split(',').filter_map(|f| f.split(':').next()).map(str::trim).collect()).unwrap_or_default();
+            let holds: Vec<&str> = line
+                .split_once('{')
+                .map(|(_, f)| {
+                    f.trim_end_matches([',', ' ', '}'])
+                        .split(',')
+                        .filter_map(|f| f.split(':').next())
+                        .map(str::trim)
+                        .collect()
+                })
+                .unwrap_or_default();
             let with = if holds.is_empty() { String::new() } else { format!(" With `{}`.", holds.join("`, `")) };
             out.push((kebab(&variant), String::new(), format!("{}{with}", comment.join(" "))));
             comment.clear();
@@ -196,8 +232,17 @@ fn defaults(name: &str, source: &str) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = Vec::new();
     // Defaults named on the field itself.
     for (function, value) in [
-        ("yes", "`true`"), ("idle", "`90s`"), ("five_seconds", "`5s`"), ("minute", "`1m`"), ("post", "`POST`"), ("delete", "`DELETE`"), ("smtp_port", "`465`"), ("slack_url", "`https://slack.com`"), ("pagerduty_url", "`https://events.pagerduty.com`"),
-        ("twilio_url", "`https://api.twilio.com`"), ("telegram_url", "`https://api.telegram.org`"),
+        ("yes", "`true`"),
+        ("idle", "`90s`"),
+        ("five_seconds", "`5s`"),
+        ("minute", "`1m`"),
+        ("post", "`POST`"),
+        ("delete", "`DELETE`"),
+        ("smtp_port", "`465`"),
+        ("slack_url", "`https://slack.com`"),
+        ("pagerduty_url", "`https://events.pagerduty.com`"),
+        ("twilio_url", "`https://api.twilio.com`"),
+        ("telegram_url", "`https://api.telegram.org`"),
     ] {
         if let Some(body) = body_of(source, &format!("pub struct {name} {{")) {
             let mark = format!("default = \"{function}\"");
@@ -209,7 +254,9 @@ fn defaults(name: &str, source: &str) -> Vec<(String, String)> {
         }
     }
     let Some(body) = body_of(source, &format!("impl Default for {name} {{")) else { return out };
-    let Some((_, inner)) = body.split_once("Self {").and_then(|(_, rest)| rest.split_once("Self {")) else { return out };
+    let Some((_, inner)) = body.split_once("Self {").and_then(|(_, rest)| rest.split_once("Self {")) else {
+        return out;
+    };
     for part in inner.split(", ").flat_map(|p| p.split('\n')) {
         if let Some((field, value)) = part.split_once(": ") {
             out.push((field.trim().to_owned(), said(value.trim().trim_end_matches([' ', '}', ',']))));
@@ -264,7 +311,10 @@ mod tests {
         if std::env::var_os("WATCHFLOOR_WRITE_REFERENCE").is_some() {
             std::fs::write(&path, markdown()).unwrap();
         }
-        assert!(std::fs::read_to_string(&path).unwrap_or_default() == markdown(), "run `cargo xtask reference` and commit the result");
+        assert!(
+            std::fs::read_to_string(&path).unwrap_or_default() == markdown(),
+            "run `cargo xtask reference` and commit the result"
+        );
         assert!(!markdown().contains("|  |"), "every key has a comment");
     }
 

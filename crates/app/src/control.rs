@@ -16,7 +16,11 @@ use crate::platform::{self, ControlListener, ControlStream};
 const REQUEST_LIMIT: u64 = 1 << 20;
 
 /// Answers until told to stop.
-pub async fn serve(controller: Arc<Controller>, mut listener: ControlListener, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+pub async fn serve(
+    controller: Arc<Controller>,
+    mut listener: ControlListener,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), String> {
     let mut clients = tokio::task::JoinSet::new();
     loop {
         tokio::select! {

@@ -78,9 +78,13 @@ impl Controller {
         match request {
             Request::FeedsList => value(self.feeds().await?.feeds),
             Request::FeedsTest { name } => value(self.feeds_test(&name).await?),
-            Request::EventsList { query, since, limit, after } => value(self.events_for_cli(&query, since.as_deref(), limit, after.as_deref()).await?),
+            Request::EventsList { query, since, limit, after } => {
+                value(self.events_for_cli(&query, since.as_deref(), limit, after.as_deref()).await?)
+            }
             Request::EventsCount => Ok(json!({ "events": self.store().count_events().await? })),
-            Request::IncidentsList { state, severity, limit } => value(self.incidents(state.as_deref(), severity.as_deref(), limit).await?),
+            Request::IncidentsList { state, severity, limit } => {
+                value(self.incidents(state.as_deref(), severity.as_deref(), limit).await?)
+            }
             Request::IncidentsShow { id } => value(self.incident(&id).await?),
             Request::IncidentsAct { ids, action } => {
                 let mut acted = self.act(&ids, &action).await?;
@@ -90,7 +94,9 @@ impl Controller {
             Request::IncidentsFolded { id } => value(self.incident(&id).await?.folded),
             Request::SilencesList => value(self.silences().await?),
             Request::SilencesPreview { matcher } => value(self.silence_preview(&matcher).await?),
-            Request::SilencesAdd { matcher, reason, length } => value(self.silence_add(&matcher, &reason, &length).await?),
+            Request::SilencesAdd { matcher, reason, length } => {
+                value(self.silence_add(&matcher, &reason, &length).await?)
+            }
             Request::SilencesEnd { id } => value(self.silence_end(&id).await?),
             Request::OnCall { at } => value(self.on_call_at(at.as_deref())?),
             Request::Readiness => value(self.readiness().await?),
@@ -104,11 +110,15 @@ impl Controller {
             Request::PrivacyRequests => value(self.requests().await?),
             Request::PrivacyRequest { number } => value(self.request(number).await?),
             Request::PrivacyBreach { number } => value(self.breach(number).await?),
-            Request::SubjectFind { identifiers } => value(self.find_subject(&identifiers, 200, &mut |_| {}, &AtomicBool::new(false)).await?),
+            Request::SubjectFind { identifiers } => {
+                value(self.find_subject(&identifiers, 200, &mut |_| {}, &AtomicBool::new(false)).await?)
+            }
             Request::ConsentsExport => value(self.consents_csv().await?),
             Request::ActivitiesExport => value(self.activities_csv().await?),
             Request::Retention => value(self.retention().await?),
-            Request::EnrolApprover { person, voucher, code } => value(self.enrol_approver(&person, voucher.as_deref(), code.as_deref()).await?),
+            Request::EnrolApprover { person, voucher, code } => {
+                value(self.enrol_approver(&person, voucher.as_deref(), code.as_deref()).await?)
+            }
             Request::Report { wanted } => value(self.report(&wanted).await?),
             Request::Reports => value(self.reports().await?),
             Request::Backup { to } => value(self.backup(&to).await?),
@@ -119,18 +129,33 @@ impl Controller {
     }
 
     /// Live and lately resolved incidents: live first, the gravest first, the newest first.
-    pub async fn incidents(&self, state: Option<&str>, severity: Option<&str>, limit: u32) -> Result<Vec<IncidentView>, ApiError> {
+    pub async fn incidents(
+        &self,
+        state: Option<&str>,
+        severity: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<IncidentView>, ApiError> {
         let plan = self.plan();
         let filter = IncidentFilter {
             live: state == Some("live"),
-            state: state.filter(|s| *s != "live").map(str::parse::<IncidentState>).transpose().map_err(ApiError::invalid)?,
+            state: state
+                .filter(|s| *s != "live")
+                .map(str::parse::<IncidentState>)
+                .transpose()
+                .map_err(ApiError::invalid)?,
             severity: severity.map(str::parse::<Severity>).transpose().map_err(ApiError::invalid)?,
         };
-        Ok(self.store().incidents(&filter, limit.clamp(1, 100_000)).await?.iter().map(|i| IncidentView::of(i, &plan)).collect())
+        Ok(self
+            .store()
+            .incidents(&filter, limit.clamp(1, 100_000))
+            .await?
+            .iter()
+            .map(|i| IncidentView::of(i, &plan))
+            .collect())
     }
 
-    /// The queue as the window shows it: the gravest first, then the newest, and how many fit in all. Live ones are in memory, so ten thousand
-    /// of them cost no reading.
+    /// The queue as the window shows it: the gravest first, then the newest, and how many fit in all. Live ones are in
+    /// memory, so ten thousand of them cost no reading.
     pub async fn queue(&self, tab: &str, text: &str, limit: u32) -> Result<IncidentList, ApiError> {
         let (plan, me, limit) = (self.plan(), self.config().operator_name(), limit.clamp(1, 5000) as usize);
         let words: Vec<String> = text.to_lowercase().split_whitespace().map(str::to_owned).collect();
@@ -139,7 +164,10 @@ impl Controller {
             "live" | "mine" => {
                 self.ledger
                     .look(|book| {
-                        let mut fit: Vec<&Incident> = book.live().filter(|i| (tab == "live" || mine(i)) && words.iter().all(|w| fits(i, w))).collect();
+                        let mut fit: Vec<&Incident> = book
+                            .live()
+                            .filter(|i| (tab == "live" || mine(i)) && words.iter().all(|w| fits(i, w)))
+                            .collect();
                         let total = fit.len();
                         fit.sort_unstable_by_key(|i| (std::cmp::Reverse(i.severity), std::cmp::Reverse(i.number)));
                         fit.truncate(limit);
@@ -149,7 +177,13 @@ impl Controller {
             }
             "resolved" => {
                 let filter = IncidentFilter { state: Some(IncidentState::Resolved), ..IncidentFilter::default() };
-                let mut rows: Vec<Incident> = self.store().incidents(&filter, 5000).await?.into_iter().filter(|i| words.iter().all(|w| fits(i, w))).collect();
+                let mut rows: Vec<Incident> = self
+                    .store()
+                    .incidents(&filter, 5000)
+                    .await?
+                    .into_iter()
+                    .filter(|i| words.iter().all(|w| fits(i, w)))
+                    .collect();
                 let total = rows.len();
                 rows.truncate(limit);
                 (rows, total)
@@ -161,7 +195,10 @@ impl Controller {
 
     pub async fn incident(&self, id: &str) -> Result<IncidentDetail, ApiError> {
         let (store, plan) = (self.store(), self.plan());
-        let incident = store.incident(id).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no incident '{id}'")))?;
+        let incident = store
+            .incident(id)
+            .await?
+            .ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no incident '{id}'")))?;
         let seqs: Vec<Seq> = incident.first_events.iter().chain(&incident.last_events).copied().collect();
         let related = store.about_the_same(&incident, RELATED).await?;
         let rule_author = self.authors.lock().unwrap_or_else(PoisonError::into_inner).get(&incident.rule).cloned();
@@ -180,31 +217,68 @@ impl Controller {
     /// One event, whole.
     pub async fn event(&self, seq: f64) -> Result<EventDetail, ApiError> {
         let found = self.store().events_by_seq(&[Seq(seq.max(0.0) as u64)]).await?;
-        found.first().map(EventDetail::from).ok_or_else(|| ApiError::new(ErrorCode::NotFound, "this event is not stored any more"))
+        found
+            .first()
+            .map(EventDetail::from)
+            .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "this event is not stored any more"))
     }
 
     /// The newest events after `after` that fit `query`; at most a screenful.
     pub fn pull(&self, after: f64, limit: u32, query: &str) -> Result<LiveView, ApiError> {
         let query = Query::parse(query).map_err(ApiError::invalid)?;
         let pulled = self.live.pull(after.max(0.0) as u64, limit.min(500) as usize, &query);
-        Ok(LiveView { rows: pulled.events.iter().map(EventView::from).collect(), newest: pulled.newest, fresh: pulled.fresh })
+        Ok(LiveView {
+            rows: pulled.events.iter().map(EventView::from).collect(),
+            newest: pulled.newest,
+            fresh: pulled.fresh,
+        })
     }
 
     /// Stored events, newest first.
-    pub async fn search(&self, query: &str, since: Option<f64>, after: Option<&str>, limit: u32, cancel: &AtomicBool, progress: impl FnMut(SearchProgress) + Send) -> Result<EventPage, ApiError> {
+    pub async fn search(
+        &self,
+        query: &str,
+        since: Option<f64>,
+        after: Option<&str>,
+        limit: u32,
+        cancel: &AtomicBool,
+        progress: impl FnMut(SearchProgress) + Send,
+    ) -> Result<EventPage, ApiError> {
         let mut query = Query::parse(query).map_err(ApiError::invalid)?;
         query.since = since.map(|ms| Timestamp::from_millis(ms as i64));
         let found = self.find(&query, after, limit, cancel, progress).await?;
-        Ok(EventPage { events: found.events.iter().map(EventView::from).collect(), next: found.next.map(|s| s.0.to_string()), cancelled: found.cancelled })
+        Ok(EventPage {
+            events: found.events.iter().map(EventView::from).collect(),
+            next: found.next.map(|s| s.0.to_string()),
+            cancelled: found.cancelled,
+        })
     }
 
-    async fn find(&self, query: &Query, after: Option<&str>, limit: u32, cancel: &AtomicBool, mut progress: impl FnMut(SearchProgress) + Send) -> Result<wf_store::events::Found, ApiError> {
-        let before = after.map(|a| a.parse().map(Seq).map_err(|_| ApiError::invalid(format!("'{a}' is not a cursor of an earlier page")))).transpose()?;
-        let told = |p: Progress| progress(SearchProgress { looked_at: p.looked_at, total: p.total, hits: p.hits as u64 });
+    async fn find(
+        &self,
+        query: &Query,
+        after: Option<&str>,
+        limit: u32,
+        cancel: &AtomicBool,
+        mut progress: impl FnMut(SearchProgress) + Send,
+    ) -> Result<wf_store::events::Found, ApiError> {
+        let before = after
+            .map(|a| {
+                a.parse().map(Seq).map_err(|_| ApiError::invalid(format!("'{a}' is not a cursor of an earlier page")))
+            })
+            .transpose()?;
+        let told =
+            |p: Progress| progress(SearchProgress { looked_at: p.looked_at, total: p.total, hits: p.hits as u64 });
         Ok(self.store().search(query, before, limit.clamp(1, 100_000) as usize, cancel, told).await?)
     }
 
-    async fn events_for_cli(&self, query: &str, since: Option<&str>, limit: u32, after: Option<&str>) -> Result<serde_json::Value, ApiError> {
+    async fn events_for_cli(
+        &self,
+        query: &str,
+        since: Option<&str>,
+        limit: u32,
+        after: Option<&str>,
+    ) -> Result<serde_json::Value, ApiError> {
         let mut query = Query::parse(query).map_err(ApiError::invalid)?;
         query.since = since.map(since_when).transpose()?;
         let found = self.find(&query, after, limit, &AtomicBool::new(false), |_| {}).await?;
@@ -247,10 +321,17 @@ impl Controller {
     async fn feed_views(&self, gaps: &[wf_model::Gap]) -> Result<Vec<FeedView>, ApiError> {
         let config = self.config();
         let stored = self.store().feeds().await?;
-        let statuses: BTreeMap<FeedName, (FeedStatus, Arc<wf_feeds::FeedConfig>)> = self.running.as_ref().map(|r| r.feeds.statuses()).unwrap_or_default();
-        let tallies = self.running.as_ref().map(|r| r.outlets.tallies.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default();
+        let statuses: BTreeMap<FeedName, (FeedStatus, Arc<wf_feeds::FeedConfig>)> =
+            self.running.as_ref().map(|r| r.feeds.statuses()).unwrap_or_default();
+        let tallies = self
+            .running
+            .as_ref()
+            .map(|r| r.outlets.tallies.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .unwrap_or_default();
         // What runs is counted where it happens; what does not run is what is committed.
-        let numbers = |name: &FeedName, committed: FeedCounts| tallies.get(name).cloned().unwrap_or_else(|| Tally::since(committed)).numbers();
+        let numbers = |name: &FeedName, committed: FeedCounts| {
+            tallies.get(name).cloned().unwrap_or_else(|| Tally::since(committed)).numbers()
+        };
         let mut names: Vec<FeedName> = stored.iter().map(|f| f.name.clone()).collect();
         names.extend(config.feed.keys().map(|n| FeedName::new(n)));
         names.extend(statuses.keys().cloned());
@@ -291,9 +372,16 @@ impl Controller {
     pub async fn feeds_test(&self, name: &str) -> Result<wf_feeds::probe::Probe, ApiError> {
         let config = self.config();
         let demo = self.running.as_ref().and_then(|r| r.feeds.statuses().remove(&FeedName::new(name)).map(|(_, c)| c));
-        let feed = config.feed.get(name).cloned().map(Arc::new).or(demo).ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no [feed.{name}]")))?;
+        let feed = config
+            .feed
+            .get(name)
+            .cloned()
+            .map(Arc::new)
+            .or(demo)
+            .ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no [feed.{name}]")))?;
         let mappings = config.mappings_of(&feed).map_err(ApiError::invalid)?;
-        Ok(wf_feeds::probe::probe(feed, mappings, Arc::new(Secrets(self.keychain.clone())), Duration::from_secs(10)).await)
+        Ok(wf_feeds::probe::probe(feed, mappings, Arc::new(Secrets(self.keychain.clone())), Duration::from_secs(10))
+            .await)
     }
 
     /// Starts a feed again that stopped.
@@ -315,7 +403,10 @@ impl Controller {
             [one] => toml_edit::value(*one),
             several => toml_edit::value(several.iter().copied().collect::<toml_edit::Array>()),
         };
-        self.edit_config(format!("add feed {name}"), |text, path| crate::config::with_feed(text, path, name, &table.to_string())).await
+        self.edit_config(format!("add feed {name}"), |text, path| {
+            crate::config::with_feed(text, path, name, &table.to_string())
+        })
+        .await
     }
 
     /// Switches the demo feed on.
@@ -323,7 +414,11 @@ impl Controller {
         self.edit_config("demo on".into(), |text, path| crate::config::with_demo(text, path, true)).await
     }
 
-    pub(crate) async fn edit_config(&self, what: String, edit: impl FnOnce(&str, &std::path::Path) -> Result<String, crate::config::ConfigError>) -> Result<(), ApiError> {
+    pub(crate) async fn edit_config(
+        &self,
+        what: String,
+        edit: impl FnOnce(&str, &std::path::Path) -> Result<String, crate::config::ConfigError>,
+    ) -> Result<(), ApiError> {
         self.may_change()?;
         let text = match std::fs::read_to_string(&self.config_path) {
             Ok(text) => text,
@@ -331,8 +426,15 @@ impl Controller {
             Err(e) => return Err(ApiError::failed(format!("{}: {e}", self.config_path.display()))),
         };
         let edited = edit(&text, &self.config_path).map_err(|e| ApiError::invalid(e.reason))?;
-        crate::config::write(&self.config_path, &edited).map_err(|e| ApiError::failed(format!("{}: {e}", self.config_path.display())))?;
-        let action = AuditAction { at: Timestamp::now(), actor: self.operator(), action: "config.edit".into(), subject: "config".into(), payload: json!({ "what": what }) };
+        crate::config::write(&self.config_path, &edited)
+            .map_err(|e| ApiError::failed(format!("{}: {e}", self.config_path.display())))?;
+        let action = AuditAction {
+            at: Timestamp::now(),
+            actor: self.operator(),
+            action: "config.edit".into(),
+            subject: "config".into(),
+            payload: json!({ "what": what }),
+        };
         Ok(self.ledger.record(vec![action]).await?)
     }
 
@@ -369,11 +471,23 @@ impl Controller {
                 }
                 let mut most_active: Vec<_> = active.into_iter().collect();
                 most_active.sort_unstable_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(b.0)));
-                let most_active: Vec<TopView> = most_active.into_iter().take(5).map(|(name, (count, s))| TopView { name: name.to_owned(), count, severity: s.as_str().to_owned() }).collect();
-                let mut open: Vec<&Incident> = book.live().filter(|i| i.state == IncidentState::Open && i.handling.snoozed_until.is_none()).collect();
+                let most_active: Vec<TopView> = most_active
+                    .into_iter()
+                    .take(5)
+                    .map(|(name, (count, s))| TopView { name: name.to_owned(), count, severity: s.as_str().to_owned() })
+                    .collect();
+                let mut open: Vec<&Incident> = book
+                    .live()
+                    .filter(|i| i.state == IncidentState::Open && i.handling.snoozed_until.is_none())
+                    .collect();
                 open.sort_unstable_by_key(|i| (std::cmp::Reverse(i.severity), std::cmp::Reverse(i.number)));
-                let needs_you: Vec<IncidentView> = open.into_iter().take(6).map(|i| IncidentView::of(i, &plan)).collect();
-                let next = book.live().filter(|i| i.due_at().is_some()).min_by_key(|i| i.due_at()).and_then(|i| NextStep::of(i, &plan));
+                let needs_you: Vec<IncidentView> =
+                    open.into_iter().take(6).map(|i| IncidentView::of(i, &plan)).collect();
+                let next = book
+                    .live()
+                    .filter(|i| i.due_at().is_some())
+                    .min_by_key(|i| i.due_at())
+                    .and_then(|i| NextStep::of(i, &plan));
                 (threat, counts, most_active, needs_you, next)
             })
             .await;
@@ -385,7 +499,12 @@ impl Controller {
         let config = self.config();
         Ok(OverviewView {
             operator: config.operator_name(),
-            threat: ThreatView { level: threat.level.to_owned(), score: threat.score, reasons: threat.reasons, formula: threat::FORMULA.to_owned() },
+            threat: ThreatView {
+                level: threat.level.to_owned(),
+                score: threat.score,
+                reasons: threat.reasons,
+                formula: threat::FORMULA.to_owned(),
+            },
             needs_you,
             live: counts,
             most_active,
@@ -408,7 +527,12 @@ impl Controller {
     }
 
     fn all_problems(&self) -> Vec<String> {
-        let broken = self.plan().channels.iter().filter_map(|c| c.broken.as_ref().map(|why| format!("channel {} does not work: {why}", c.name))).collect::<Vec<_>>();
+        let broken = self
+            .plan()
+            .channels
+            .iter()
+            .filter_map(|c| c.broken.as_ref().map(|why| format!("channel {} does not work: {why}", c.name)))
+            .collect::<Vec<_>>();
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().chain(broken).collect()
     }
 
@@ -425,7 +549,9 @@ impl Controller {
         }
         let feeds = self.feed_views(&store.gaps(SHOWN_GAPS).await?).await?;
         let mut problems = self.all_problems();
-        problems.extend(feeds.iter().filter(|f| !f.counts.holds()).map(|f| format!("feed {}: what came in is not what is accounted for; keep the log and report this", f.name)));
+        problems.extend(feeds.iter().filter(|f| !f.counts.holds()).map(|f| {
+            format!("feed {}: what came in is not what is accounted for; keep the log and report this", f.name)
+        }));
         Ok(HealthView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             running: self.running.is_some(),
@@ -434,7 +560,12 @@ impl Controller {
                 .running
                 .iter()
                 .flat_map(|r| r.supervisor.health())
-                .map(|t| TaskView { name: t.name, running: t.running, restarts: t.restarts, last_failure: t.last_failure })
+                .map(|t| TaskView {
+                    name: t.name,
+                    running: t.running,
+                    restarts: t.restarts,
+                    last_failure: t.last_failure,
+                })
                 .collect(),
             store: StoreView {
                 path: store.path().display().to_string(),
@@ -479,12 +610,16 @@ impl Controller {
         Ok(AuditVerdict {
             good: verdicts.good(),
             integrity: match &verdicts.integrity {
-                Integrity::Intact { leaves, checkpoints, erased } => format!("intact: {leaves} entries under {checkpoints} signed checkpoints, {erased} with their details erased"),
+                Integrity::Intact { leaves, checkpoints, erased } => format!(
+                    "intact: {leaves} entries under {checkpoints} signed checkpoints, {erased} with their details erased"
+                ),
                 Integrity::Broken { reason } => format!("BROKEN: {reason}"),
             },
             completeness: match &verdicts.completeness {
                 Completeness::Anchored { size } => format!("complete up to the anchor kept outside ({size} entries)"),
-                Completeness::OwnWordOnly { size } => format!("complete by its own word only ({size} entries): no anchor from outside was given, so a rewrite with the stolen key would not show"),
+                Completeness::OwnWordOnly { size } => format!(
+                    "complete by its own word only ({size} entries): no anchor from outside was given, so a rewrite with the stolen key would not show"
+                ),
                 Completeness::Incomplete { reason } => format!("INCOMPLETE: {reason}"),
             },
             leaves: leaves.len() as u64,
@@ -510,17 +645,34 @@ impl Controller {
         let mut hashes = self.store().audit_hashes().await?;
         hashes.truncate(checkpoint.size as usize);
         let at = index.max(0.0) as usize;
-        let leaf = *hashes.get(at).ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("the log has no entry {at}")))?;
-        let path = tokio::task::spawn_blocking(move || Tree::new(hashes).inclusion_proof(at)).await.map_err(ApiError::failed)?;
+        let leaf =
+            *hashes.get(at).ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("the log has no entry {at}")))?;
+        let path = tokio::task::spawn_blocking(move || Tree::new(hashes).inclusion_proof(at))
+            .await
+            .map_err(ApiError::failed)?;
         let holds = root_from_proof(leaf, at as u64, checkpoint.size, &path) == Some(checkpoint.root);
         let hex = wf_evidence::report::pack::hex;
-        Ok(ProofView { index: at as u64, size: checkpoint.size, root: hex(&checkpoint.root), leaf_hash: hex(&leaf), path: path.iter().map(|h| hex(h)).collect(), checkpoint: checkpoint.note, holds })
+        Ok(ProofView {
+            index: at as u64,
+            size: checkpoint.size,
+            root: hex(&checkpoint.root),
+            leaf_hash: hex(&leaf),
+            path: path.iter().map(|h| hex(h)).collect(),
+            checkpoint: checkpoint.note,
+            holds,
+        })
     }
 
     /// What an auditor checks without us. The export is itself an entry of the log.
     pub async fn audit_export(&self) -> Result<Export, ApiError> {
         self.ledger
-            .record(vec![AuditAction { at: Timestamp::now(), actor: self.operator(), action: "audit.export".into(), subject: "audit".into(), payload: json!({}) }])
+            .record(vec![AuditAction {
+                at: Timestamp::now(),
+                actor: self.operator(),
+                action: "audit.export".into(),
+                subject: "audit".into(),
+                payload: json!({}),
+            }])
             .await?;
         let log = self.ledger.log().await;
         let checkpoint = log.checkpoint(Timestamp::now());
@@ -530,7 +682,8 @@ impl Controller {
     }
 }
 
-/// Whether an incident fits a word of the filter: `severity:p1`, `entity:…`, `type:…`, or any text in it. The word is in lower case.
+/// Whether an incident fits a word of the filter: `severity:p1`, `entity:…`, `type:…`, or any text in it. The word is
+/// in lower case.
 fn fits(i: &Incident, word: &str) -> bool {
     let entity = || i.entity.as_ref().map(|e| e.value.to_lowercase()).unwrap_or_default();
     match word.split_once([':', '=']) {
@@ -538,15 +691,29 @@ fn fits(i: &Incident, word: &str) -> bool {
         Some(("entity", value)) => entity().contains(value),
         Some(("type", value)) => i.kind.to_lowercase().contains(value),
         Some(("owner", value)) => i.handling.owner.as_ref().is_some_and(|o| o.to_lowercase().contains(value)),
-        _ => format!("#{} {} {} {} {} {}", i.number, i.title(), i.entity.as_ref().map_or("", |e| &e.value), i.kind, i.rule_title, i.state).to_lowercase().contains(word),
+        _ => format!(
+            "#{} {} {} {} {} {}",
+            i.number,
+            i.title(),
+            i.entity.as_ref().map_or("", |e| &e.value),
+            i.kind,
+            i.rule_title,
+            i.state
+        )
+        .to_lowercase()
+        .contains(word),
     }
 }
 
 /// The checkpoint in an anchor: the note itself, or an export that holds one.
 fn anchor_note(text: &str) -> Result<String, ApiError> {
     if text.trim_start().starts_with('{') {
-        let export: serde_json::Value = serde_json::from_str(text).map_err(|e| ApiError::invalid(format!("the anchor: {e}")))?;
-        return export["checkpoint"].as_str().map(str::to_owned).ok_or_else(|| ApiError::invalid("the anchor: there is no checkpoint in it"));
+        let export: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| ApiError::invalid(format!("the anchor: {e}")))?;
+        return export["checkpoint"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| ApiError::invalid("the anchor: there is no checkpoint in it"));
     }
     Ok(text.to_owned())
 }
@@ -556,13 +723,46 @@ pub(crate) fn since_when(text: &str) -> Result<Timestamp, ApiError> {
     if let Ok(span) = wf_model::span::parse_span(text) {
         return Ok(Timestamp::now() - span);
     }
-    Timestamp::parse(text).ok_or_else(|| ApiError::invalid(format!("'{text}' is neither a moment (2026-02-22T22:00:00Z) nor a span (15m, 24h, 7d)")))
+    Timestamp::parse(text).ok_or_else(|| {
+        ApiError::invalid(format!("'{text}' is neither a moment (2026-02-22T22:00:00Z) nor a span (15m, 24h, 7d)"))
+    })
 }
 
 /// The page counts in milliseconds; scripts get RFC 3339.
 fn for_tools(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
-    const TIMES: &[&str] = &["first_seen", "last_seen", "detected_at", "acknowledged_at", "resolved_at", "at", "received_at", "since", "last_event", "last_match", "from", "to", "until", "created_at", "due_at", "delivered_at", "attempted_at", "worked_at", "failed_at", "acknowledged_until", "snoozed_until", "reminded_at", "done_at", "registered_at", "closed_at", "cutoff", "oldest", "made_at", "due", "breach_due"];
+    const TIMES: &[&str] = &[
+        "first_seen",
+        "last_seen",
+        "detected_at",
+        "acknowledged_at",
+        "resolved_at",
+        "at",
+        "received_at",
+        "since",
+        "last_event",
+        "last_match",
+        "from",
+        "to",
+        "until",
+        "created_at",
+        "due_at",
+        "delivered_at",
+        "attempted_at",
+        "worked_at",
+        "failed_at",
+        "acknowledged_until",
+        "snoozed_until",
+        "reminded_at",
+        "done_at",
+        "registered_at",
+        "closed_at",
+        "cutoff",
+        "oldest",
+        "made_at",
+        "due",
+        "breach_due",
+    ];
     match value {
         Value::Object(map) => Value::Object(
             map.into_iter()

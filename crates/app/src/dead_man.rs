@@ -1,4 +1,5 @@
-//! Somebody outside notices a dead console: an address is asked for as long as the engine finds nothing wrong with itself, and no longer.
+//! Somebody outside notices a dead console: an address is asked for as long as the engine finds nothing wrong with
+//! itself, and no longer.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +13,8 @@ use wf_model::{SecretRef, Timestamp};
 use crate::controller::Controller;
 use crate::outbox::Pulse;
 
-/// An address outside that is asked for while all is well: a heartbeat monitor there raises the alarm when nothing comes any more.
+/// An address outside that is asked for while all is well: a heartbeat monitor there raises the alarm when nothing
+/// comes any more.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeadMan {
@@ -34,7 +36,11 @@ const fn minute() -> Duration {
 const STUCK: Duration = Duration::from_secs(120);
 
 /// Runs until told to stop.
-pub async fn run(controller: Arc<Controller>, pulse: Arc<Pulse>, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+pub async fn run(
+    controller: Arc<Controller>,
+    pulse: Arc<Pulse>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), String> {
     loop {
         let settings = controller.config().dead_man.clone();
         let wait = settings.as_ref().map_or(minute(), |s| s.every.max(Duration::from_secs(1)));
@@ -55,21 +61,29 @@ pub async fn run(controller: Arc<Controller>, pulse: Arc<Pulse>, mut stop: watch
     }
 }
 
-/// What the engine finds wrong with itself: a feed that is down, a step that should have run, an outbox that does not move, a disk that
-/// takes nothing.
+/// What the engine finds wrong with itself: a feed that is down, a step that should have run, an outbox that does not
+/// move, a disk that takes nothing.
 pub async fn wrong(controller: &Controller, pulse: &Pulse) -> Vec<String> {
     let now = Timestamp::now();
     let mut wrong = Vec::new();
     if let Some(running) = &controller.running {
         for (name, (status, _)) in running.feeds.statuses() {
-            if !matches!(status.state, FeedState::Live | FeedState::Disabled) && now.since(status.since) > Duration::from_secs(300) {
-                wrong.push(format!("feed {name} has been down for {}", wf_model::span::spoken(now.since(status.since))));
+            if !matches!(status.state, FeedState::Live | FeedState::Disabled)
+                && now.since(status.since) > Duration::from_secs(300)
+            {
+                wrong
+                    .push(format!("feed {name} has been down for {}", wf_model::span::spoken(now.since(status.since))));
             }
         }
         let down = running.supervisor.health().into_iter().filter(|t| !t.running && t.last_failure.is_some());
         wrong.extend(down.map(|t| format!("the task '{}' is down", t.name)));
     }
-    let overdue = controller.ledger.look(|book| book.live().filter(|i| i.due_at().is_some_and(|d| d + wf_response::escalate::OVERDUE < now)).count()).await;
+    let overdue = controller
+        .ledger
+        .look(|book| {
+            book.live().filter(|i| i.due_at().is_some_and(|d| d + wf_response::escalate::OVERDUE < now)).count()
+        })
+        .await;
     if overdue > 0 {
         wrong.push(format!("{overdue} incidents wait for a step that should have run"));
     }

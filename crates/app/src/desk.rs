@@ -1,4 +1,5 @@
-//! The officer's desk: what is done about incidents, alone or in bulk, and everything around it: silences, who is on call, channels, numbers.
+//! The officer's desk: what is done about incidents, alone or in bulk, and everything around it: silences, who is on
+//! call, channels, numbers.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -24,7 +25,8 @@ const MOST_AT_ONCE: usize = 10_000;
 const SHOWN_DAYS: u64 = 28;
 
 /// What an officer's action makes of one incident.
-type Single = dyn Fn(Timestamp, &Actor, &wf_model::Incident, &Plan) -> Result<Changes, lifecycle::Refusal> + Send + Sync;
+type Single =
+    dyn Fn(Timestamp, &Actor, &wf_model::Incident, &Plan) -> Result<Changes, lifecycle::Refusal> + Send + Sync;
 
 /// One that could not be done is an error when it was the only one.
 fn acted(id: &str, of: usize, outcome: Result<IncidentView, ApiError>) -> Result<Acted, ApiError> {
@@ -50,7 +52,13 @@ impl Controller {
         if let Some(single) = single {
             let (changes, each) = self.ledger.act_on_many(ids, |i, _| single(now, &who, i, &plan)).await?;
             self.tell(changes);
-            return ids.iter().zip(each).map(|(id, outcome)| acted(id, ids.len(), outcome.map(|i| IncidentView::of(&i, &plan)).map_err(ApiError::from))).collect();
+            return ids
+                .iter()
+                .zip(each)
+                .map(|(id, outcome)| {
+                    acted(id, ids.len(), outcome.map(|i| IncidentView::of(&i, &plan)).map_err(ApiError::from))
+                })
+                .collect();
         }
         let mut done = Vec::with_capacity(ids.len());
         for id in ids {
@@ -71,21 +79,33 @@ impl Controller {
                 let verdict: Verdict = verdict.parse().map_err(ApiError::invalid)?;
                 Box::new(move |now, who, i, plan| lifecycle::resolve(now, who, i, verdict, note.as_deref(), plan))
             }
-            Action::Reopen { note } => Box::new(move |now, who, i, plan| lifecycle::reopen(now, who, i, note.as_deref(), plan)),
+            Action::Reopen { note } => {
+                Box::new(move |now, who, i, plan| lifecycle::reopen(now, who, i, note.as_deref(), plan))
+            }
             Action::Note { text } => Box::new(move |now, who, i, plan| lifecycle::note(now, who, i, &text, plan)),
             Action::Snooze { minutes, note } => {
                 let length = Duration::from_secs(u64::from(minutes) * 60);
-                Box::new(move |now, who, i, plan| lifecycle::snooze(now, who, i, now + length, note.as_deref(), plan.zone()))
+                Box::new(move |now, who, i, plan| {
+                    lifecycle::snooze(now, who, i, now + length, note.as_deref(), plan.zone())
+                })
             }
             Action::Escalate { stage } => Box::new(move |now, who, i, plan| escalate::now(now, who, i, plan, stage)),
             Action::Assign { owner, note } => {
                 let owner = self.owner(&owner)?;
                 Box::new(move |now, who, i, plan| lifecycle::assign(now, who, i, &owner, note.as_deref(), plan))
             }
-            Action::Check { index, done } => Box::new(move |now, who, i, plan| lifecycle::check(now, who, i, index as usize, done, plan)),
-            Action::CarryOut { index } => Box::new(move |now, who, i, plan| act::carry_out(now, who, i, index as usize, plan)),
-            Action::TakeBack { index } => Box::new(move |now, who, i, plan| act::take_back(now, who, i, index as usize, plan)),
-            Action::Merge { .. } | Action::Unmerge | Action::Split { .. } => return Err(ApiError::invalid("this is about several incidents")),
+            Action::Check { index, done } => {
+                Box::new(move |now, who, i, plan| lifecycle::check(now, who, i, index as usize, done, plan))
+            }
+            Action::CarryOut { index } => {
+                Box::new(move |now, who, i, plan| act::carry_out(now, who, i, index as usize, plan))
+            }
+            Action::TakeBack { index } => {
+                Box::new(move |now, who, i, plan| act::take_back(now, who, i, index as usize, plan))
+            }
+            Action::Merge { .. } | Action::Unmerge | Action::Split { .. } => {
+                return Err(ApiError::invalid("this is about several incidents"));
+            }
         })
     }
 
@@ -93,14 +113,26 @@ impl Controller {
     async fn act_on_several(&self, id: &str, action: &Action) -> Result<IncidentView, ApiError> {
         let (now, who, plan, ledger) = (Timestamp::now(), self.operator(), self.plan(), &self.ledger);
         let changes = match action {
-            Action::Merge { into } => ledger.act_on_two(into, id, |into, part, _| merge::merge(now, &who, into, part, &plan)).await?,
+            Action::Merge { into } => {
+                ledger.act_on_two(into, id, |into, part, _| merge::merge(now, &who, into, part, &plan)).await?
+            }
             Action::Unmerge => {
                 let part = self.known(id).await?;
-                let into = part.handling.merged_into.ok_or_else(|| ApiError::new(ErrorCode::Refused, format!("incident #{} is part of no other", part.number)))?;
-                ledger.act_on_two(&into.to_string(), id, |into, part, _| merge::unmerge(now, &who, into, part, &plan)).await?
+                let into = part.handling.merged_into.ok_or_else(|| {
+                    ApiError::new(ErrorCode::Refused, format!("incident #{} is part of no other", part.number))
+                })?;
+                ledger
+                    .act_on_two(&into.to_string(), id, |into, part, _| merge::unmerge(now, &who, into, part, &plan))
+                    .await?
             }
             Action::Split { versions } => {
-                let chosen: Vec<Folded> = self.store().folded(&self.known(id).await?.id).await?.into_iter().filter(|f| versions.contains(&(f.version as u32))).collect();
+                let chosen: Vec<Folded> = self
+                    .store()
+                    .folded(&self.known(id).await?.id)
+                    .await?
+                    .into_iter()
+                    .filter(|f| versions.contains(&(f.version as u32)))
+                    .collect();
                 ledger.act(id, |i, book| merge::split(now, &who, i, book.next_number(), &chosen, &plan)).await?
             }
             other => return Err(ApiError::invalid(format!("{other:?} is about one incident"))),
@@ -108,7 +140,11 @@ impl Controller {
         // Of two that changed, the one that was asked about; of a split, the new one.
         let view = match action {
             Action::Split { .. } => changes.incidents.last(),
-            _ => changes.incidents.iter().find(|i| i.id.0 == id || i.number.to_string() == id.trim_start_matches('#')).or(changes.incidents.first()),
+            _ => changes
+                .incidents
+                .iter()
+                .find(|i| i.id.0 == id || i.number.to_string() == id.trim_start_matches('#'))
+                .or(changes.incidents.first()),
         }
         .map(|i| IncidentView::of(i, &plan));
         self.tell(changes);
@@ -136,8 +172,17 @@ impl Controller {
     pub(crate) fn may_change(&self) -> Result<(), ApiError> {
         let config = self.config();
         let me = config.operator_name();
-        let auditor = config.person.iter().any(|(id, p)| (p.name == me || (p.name.is_empty() && *id == me)) && p.roles.iter().any(|r| r == "auditor"));
-        if auditor { Err(ApiError::new(ErrorCode::Refused, format!("{me} is an auditor here: auditors look, and change nothing"))) } else { Ok(()) }
+        let auditor = config.person.iter().any(|(id, p)| {
+            (p.name == me || (p.name.is_empty() && *id == me)) && p.roles.iter().any(|r| r == "auditor")
+        });
+        if auditor {
+            Err(ApiError::new(
+                ErrorCode::Refused,
+                format!("{me} is an auditor here: auditors look, and change nothing"),
+            ))
+        } else {
+            Ok(())
+        }
     }
 
     /// A person by id or by name.
@@ -197,20 +242,35 @@ impl Controller {
                 hidden
             })
             .await;
-        Ok(self.store().silences(500).await?.iter().map(|s| SilenceView::of(s, now, hidden.get(&s.id).copied().unwrap_or(0))).collect())
+        Ok(self
+            .store()
+            .silences(500)
+            .await?
+            .iter()
+            .map(|s| SilenceView::of(s, now, hidden.get(&s.id).copied().unwrap_or(0)))
+            .collect())
     }
 
     /// Live incidents a silence would fit, so that nobody hides more than they mean.
     pub async fn silence_preview(&self, matcher: &MatcherView) -> Result<Vec<IncidentView>, ApiError> {
         let (matcher, plan) = (Matcher::try_from(matcher).map_err(ApiError::invalid)?, self.plan());
-        let mut hit = self.ledger.look(|book| book.live().filter(|i| !matcher.is_empty() && matcher.fits(i)).cloned().collect::<Vec<_>>()).await;
+        let mut hit = self
+            .ledger
+            .look(|book| book.live().filter(|i| !matcher.is_empty() && matcher.fits(i)).cloned().collect::<Vec<_>>())
+            .await;
         hit.sort_by_key(|i| std::cmp::Reverse(i.number));
         Ok(hit.iter().take(500).map(|i| IncidentView::of(i, &plan)).collect())
     }
 
-    pub async fn silence_add(&self, matcher: &MatcherView, reason: &str, length: &str) -> Result<Vec<SilenceView>, ApiError> {
+    pub async fn silence_add(
+        &self,
+        matcher: &MatcherView,
+        reason: &str,
+        length: &str,
+    ) -> Result<Vec<SilenceView>, ApiError> {
         self.may_change()?;
-        let (now, who, matcher) = (Timestamp::now(), self.operator(), Matcher::try_from(matcher).map_err(ApiError::invalid)?);
+        let (now, who, matcher) =
+            (Timestamp::now(), self.operator(), Matcher::try_from(matcher).map_err(ApiError::invalid)?);
         let length = parse_span(length).map_err(ApiError::invalid)?;
         let mut bytes = [0u8; 4];
         getrandom::fill(&mut bytes).map_err(ApiError::failed)?;
@@ -233,11 +293,16 @@ impl Controller {
     /// Who is on call in every rota at a moment.
     pub fn on_call_at(&self, at: Option<&str>) -> Result<Vec<OnCallView>, ApiError> {
         let at = match at {
-            Some(text) => Timestamp::parse(text).ok_or_else(|| ApiError::invalid(format!("'{text}' is no moment: write 2026-02-22T22:00:00Z")))?,
+            Some(text) => Timestamp::parse(text)
+                .ok_or_else(|| ApiError::invalid(format!("'{text}' is no moment: write 2026-02-22T22:00:00Z")))?,
             None => Timestamp::now(),
         };
         let plan = self.plan();
-        Ok(plan.schedules.iter().map(|(name, s)| OnCallView::of(name, s, &plan, at, Duration::from_secs(SHOWN_DAYS * 86_400))).collect())
+        Ok(plan
+            .schedules
+            .iter()
+            .map(|(name, s)| OnCallView::of(name, s, &plan, at, Duration::from_secs(SHOWN_DAYS * 86_400)))
+            .collect())
     }
 
     /// Who could not be reached, in sentences, and the hours behind them.
@@ -250,7 +315,14 @@ impl Controller {
                 sentences: readiness::sentences(&plan, now),
                 spans: readiness::look_ahead(&plan, now)
                     .into_iter()
-                    .map(|f| ReadinessSpan { severity: f.severity.to_string(), person: f.person.map(|p| plan.name(&p).to_owned()), from: millis(f.from), to: millis(f.to), reachable: f.reachable.as_str().to_owned(), reason: f.reason })
+                    .map(|f| ReadinessSpan {
+                        severity: f.severity.to_string(),
+                        person: f.person.map(|p| plan.name(&p).to_owned()),
+                        from: millis(f.from),
+                        to: millis(f.to),
+                        reachable: f.reachable.as_str().to_owned(),
+                        reason: f.reason,
+                    })
                     .collect(),
                 policies: Severity::ALL.into_iter().map(|s| PolicyView::of(s, &plan, now)).collect(),
                 people: plan.people.keys().map(|id| PersonView::of(id, &plan)).collect(),
@@ -264,13 +336,21 @@ impl Controller {
     pub async fn override_add(&self, name: &str, person: &str, from: f64, to: f64) -> Result<(), ApiError> {
         self.may_change()?;
         let plan = self.plan();
-        let rota = plan.schedules.get(name).ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no [schedule.{name}]")))?;
+        let rota = plan
+            .schedules
+            .get(name)
+            .ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no [schedule.{name}]")))?;
         if !plan.people.contains_key(person) {
             return Err(ApiError::invalid(format!("there is no [person.{person}]")));
         }
-        let local = |ms: f64| schedule::wall(rota.time_zone, Timestamp::from_millis(ms as i64)).format("%Y-%m-%dT%H:%M").to_string();
+        let local = |ms: f64| {
+            schedule::wall(rota.time_zone, Timestamp::from_millis(ms as i64)).format("%Y-%m-%dT%H:%M").to_string()
+        };
         let (from, to) = (local(from), local(to));
-        self.edit_config(format!("override of {name} by {person} from {from} to {to}"), |text, path| crate::config::with_override(text, path, name, person, &from, &to)).await
+        self.edit_config(format!("override of {name} by {person} from {from} to {to}"), |text, path| {
+            crate::config::with_override(text, path, name, person, &from, &to)
+        })
+        .await
     }
 
     // ---- channels and what went over them
@@ -292,7 +372,11 @@ impl Controller {
                 ChannelView {
                     name: name.clone(),
                     kind: c.kind().to_owned(),
-                    severities: Severity::ALL.into_iter().filter(|s| plan.channels_for(*s).contains(name)).map(|s| s.to_string()).collect(),
+                    severities: Severity::ALL
+                        .into_iter()
+                        .filter(|s| plan.channels_for(*s).contains(name))
+                        .map(|s| s.to_string())
+                        .collect(),
                     worked_at: s.and_then(|s| s.worked_at).map(millis),
                     failed_at: s.and_then(|s| s.failed_at).map(millis),
                     broken: s.and_then(|s| s.broken.clone()),
@@ -312,32 +396,58 @@ impl Controller {
 
     async fn owe_test(&self, name: &str, who: Actor) -> Result<Vec<String>, ApiError> {
         let plan = self.plan();
-        let info = plan.channel(name).ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no [channel.{name}]")))?;
+        let info = plan
+            .channel(name)
+            .ok_or_else(|| ApiError::new(ErrorCode::NotFound, format!("there is no [channel.{name}]")))?;
         let now = Timestamp::now();
         let to: Vec<Destination> = match info.contact {
             Contact::Place => vec![Destination { channel: name.to_owned(), address: String::new(), person: None }],
             contact => plan
                 .people
                 .iter()
-                .map(|(id, p)| Destination { channel: name.to_owned(), address: if contact == Contact::Email { p.email.clone() } else { p.phone.clone() }, person: Some(id.clone()) })
+                .map(|(id, p)| Destination {
+                    channel: name.to_owned(),
+                    address: if contact == Contact::Email { p.email.clone() } else { p.phone.clone() },
+                    person: Some(id.clone()),
+                })
                 .filter(|d| !d.address.is_empty())
                 .collect(),
         };
         if to.is_empty() {
-            return Err(ApiError::new(ErrorCode::Refused, format!("nobody has an address for {name}: give a person an email or a phone")));
+            return Err(ApiError::new(
+                ErrorCode::Refused,
+                format!("nobody has an address for {name}: give a person an email or a phone"),
+            ));
         }
         let notifications: Vec<_> = to
             .into_iter()
             .enumerate()
-            .map(|(n, d)| about_itself(format!("test.{}.{n}.{name}", now.millis()), Purpose::Test, Severity::P4, d, now, format!("Test of {name}: nothing has happened"), vec![format!("{who} tests this channel")]))
+            .map(|(n, d)| {
+                about_itself(
+                    format!("test.{}.{n}.{name}", now.millis()),
+                    Purpose::Test,
+                    Severity::P4,
+                    d,
+                    now,
+                    format!("Test of {name}: nothing has happened"),
+                    vec![format!("{who} tests this channel")],
+                )
+            })
             .collect();
         let keys: Vec<String> = notifications.iter().map(|n| n.key.clone()).collect();
-        let audit = vec![AuditAction { at: now, actor: who, action: "channel.test".into(), subject: format!("channel:{name}"), payload: serde_json::json!({ "messages": keys.len() }) }];
+        let audit = vec![AuditAction {
+            at: now,
+            actor: who,
+            action: "channel.test".into(),
+            subject: format!("channel:{name}"),
+            payload: serde_json::json!({ "messages": keys.len() }),
+        }];
         self.ledger.settle(Vec::new(), Vec::new(), Changes { notifications, audit, ..Changes::default() }).await?;
         Ok(keys)
     }
 
-    /// Channels that were not heard of for as long as the config says are tested; those that wake people never by themselves.
+    /// Channels that were not heard of for as long as the config says are tested; those that wake people never by
+    /// themselves.
     async fn scheduled_drill(&self, now: Timestamp) -> Result<(), StoreError> {
         let plan = self.plan();
         let Some(every) = plan.escalation.drill_every else { return Ok(()) };
@@ -375,7 +485,10 @@ impl Controller {
         let (plan, deadline) = (self.plan(), tokio::time::Instant::now() + Duration::from_secs(60));
         if self.running.is_none() {
             // No engine runs: nothing is sent until one does.
-            return Err(ApiError::new(ErrorCode::Refused, "no engine runs, so nothing is sent: start the window or `watchfloorctl run`, then test again"));
+            return Err(ApiError::new(
+                ErrorCode::Refused,
+                "no engine runs, so nothing is sent: start the window or `watchfloorctl run`, then test again",
+            ));
         }
         loop {
             let mut found = Vec::new();
@@ -383,7 +496,8 @@ impl Controller {
                 found.extend(self.store().notification(key).await?);
             }
             // A failed try that will be made again is an answer, too.
-            let settled = |n: &wf_model::Notification| n.attempts > 0 && n.state != wf_model::NotificationState::Attempting;
+            let settled =
+                |n: &wf_model::Notification| n.attempts > 0 && n.state != wf_model::NotificationState::Attempting;
             if found.iter().all(settled) || tokio::time::Instant::now() > deadline {
                 return Ok(found.iter().map(|n| ReceiptView::of(n, &plan)).collect());
             }
@@ -411,11 +525,23 @@ impl Controller {
         let ledger = &self.ledger;
         let (due, ended) = ledger.look(|book| (book.due_at().is_some_and(|d| d <= now), silence::due(now, book))).await;
         if due {
-            // In the order they became due, each in a commit of its own: one that cannot be written holds nobody else up.
-            let mut ids: Vec<_> = ledger.look(|book| book.live().filter_map(|i| Some((i.due_at().filter(|d| *d <= now)?, i.id.clone()))).collect()).await;
+            // In the order they became due, each in a commit of its own: one that cannot be written holds nobody else
+            // up.
+            let mut ids: Vec<_> = ledger
+                .look(|book| {
+                    book.live().filter_map(|i| Some((i.due_at().filter(|d| *d <= now)?, i.id.clone()))).collect()
+                })
+                .await;
             ids.sort();
             for (_, id) in ids {
-                let changes = ledger.commit(|book| (Default::default(), book.get(&id).and_then(|i| escalate::on_due(now, i, book.plan())).unwrap_or_default())).await?;
+                let changes = ledger
+                    .commit(|book| {
+                        (
+                            Default::default(),
+                            book.get(&id).and_then(|i| escalate::on_due(now, i, book.plan())).unwrap_or_default(),
+                        )
+                    })
+                    .await?;
                 self.tell(changes);
             }
         }
@@ -431,9 +557,19 @@ impl Controller {
 
     /// Every minute: escalation is looked after, a storm may be over, a digest may be due.
     pub(crate) async fn minute_passes(&self, now: Timestamp) -> Result<(), StoreError> {
-        let changes = self.ledger.commit(|book| (Default::default(), escalate::watch(now, book.plan(), book.live()))).await?;
+        let changes =
+            self.ledger.commit(|book| (Default::default(), escalate::watch(now, book.plan(), book.live()))).await?;
         self.tell(changes);
-        let calm = self.ledger.commit(|book| (Default::default(), book.calm(now).unwrap_or_else(|| if book.in_storm() { Changes::default() } else { book.after_storm(now) }))).await?;
+        let calm = self
+            .ledger
+            .commit(|book| {
+                (
+                    Default::default(),
+                    book.calm(now)
+                        .unwrap_or_else(|| if book.in_storm() { Changes::default() } else { book.after_storm(now) }),
+                )
+            })
+            .await?;
         self.tell(calm);
         self.scheduled_drill(now).await?;
         self.privacy_minute(now).await?;

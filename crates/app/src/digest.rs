@@ -1,5 +1,5 @@
-//! The daily mail about P4. The key is date and recipient, so no day is sent twice; what it covers begins where the last one that arrived ended,
-//! so a missed day is in the next. An empty day is one line, as proof of life.
+//! The daily mail about P4. The key is date and recipient, so no day is sent twice; what it covers begins where the
+//! last one that arrived ended, so a missed day is in the next. An empty day is one line, as proof of life.
 
 use wf_model::{Destination, Purpose, Severity, Timestamp};
 use wf_response::{Changes, about_itself, schedule};
@@ -26,12 +26,20 @@ pub async fn due(controller: &Controller, now: Timestamp) -> Result<(), StoreErr
             continue;
         }
         // Before the first: one day.
-        let since = controller.store().last_digest(&address).await?.unwrap_or(now - std::time::Duration::from_secs(86_400));
-        let found: Vec<_> = controller.store().incidents_since(since).await?.into_iter().filter(|i| i.severity == Severity::P4 && i.detected_at <= now).collect();
+        let since =
+            controller.store().last_digest(&address).await?.unwrap_or(now - std::time::Duration::from_secs(86_400));
+        let found: Vec<_> = controller
+            .store()
+            .incidents_since(since)
+            .await?
+            .into_iter()
+            .filter(|i| i.severity == Severity::P4 && i.detected_at <= now)
+            .collect();
         let days = now.since(since).as_secs_f64() / 86_400.0;
         let covers = if days > 1.5 { format!(" (covers {} days)", days.round()) } else { String::new() };
         let title = format!("{} P4 incidents on {date}{covers}", found.len());
-        let mut remarks: Vec<String> = found.iter().take(NAMED).map(|i| format!("#{} {} ({})", i.number, i.title(), i.state)).collect();
+        let mut remarks: Vec<String> =
+            found.iter().take(NAMED).map(|i| format!("#{} {} ({})", i.number, i.title(), i.state)).collect();
         match found.len() {
             0 => remarks.push("Nothing of P4 happened. The console is alive".into()),
             n if n > NAMED => remarks.push(format!("and {} more", n - NAMED)),
@@ -39,10 +47,17 @@ pub async fn due(controller: &Controller, now: Timestamp) -> Result<(), StoreErr
         }
         // Whoever keeps the mail keeps an anchor of the audit log.
         let checkpoint = controller.ledger.log().await.checkpoint(now);
-        remarks.push(format!("Audit log: {} entries, root {}", checkpoint.size, checkpoint.note.lines().nth(2).unwrap_or_default()));
+        remarks.push(format!(
+            "Audit log: {} entries, root {}",
+            checkpoint.size,
+            checkpoint.note.lines().nth(2).unwrap_or_default()
+        ));
         let to = Destination { channel: d.channel.clone(), address, person: Some(id.clone()) };
         let notification = about_itself(key, Purpose::Digest, Severity::P4, to, now, title, remarks);
-        controller.ledger.settle(Vec::new(), Vec::new(), Changes { notifications: vec![notification], ..Changes::default() }).await?;
+        controller
+            .ledger
+            .settle(Vec::new(), Vec::new(), Changes { notifications: vec![notification], ..Changes::default() })
+            .await?;
     }
     Ok(())
 }

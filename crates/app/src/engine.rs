@@ -110,7 +110,9 @@ async fn open_all(paths: &Paths, keychain: &Arc<dyn Keychain>) -> Result<Opened,
     let config = Config::load(&paths.config)?;
     let data_dir = |source| StartError::DataDir { path: paths.data_dir.clone(), source };
     paths.prepare().map_err(data_dir)?;
-    let lock = DataDirLock::take(&paths.lock()).map_err(data_dir)?.ok_or_else(|| StartError::AlreadyRunning(paths.data_dir.clone()))?;
+    let lock = DataDirLock::take(&paths.lock())
+        .map_err(data_dir)?
+        .ok_or_else(|| StartError::AlreadyRunning(paths.data_dir.clone()))?;
     let keys = keys::open(&config.store.key, keychain.clone(), paths).await?;
     let store = Store::open(&paths.database(), &keys.database).await?;
     let hashes = store.audit_hashes().await?;
@@ -175,7 +177,12 @@ impl Engine {
             problems: Mutex::new(BTreeMap::from([("rules", sentences(&problems))])),
             authors: Mutex::new(authors),
             config_path: paths.config.clone(),
-            running: Some(Running { supervisor: supervisor.clone(), signals: signals.clone(), outlets: outlets.clone(), feeds: feeds.clone() }),
+            running: Some(Running {
+                supervisor: supervisor.clone(),
+                signals: signals.clone(),
+                outlets: outlets.clone(),
+                feeds: feeds.clone(),
+            }),
             plan: Mutex::new(plan),
             code_key,
             privacy: Default::default(),
@@ -193,8 +200,9 @@ impl Engine {
         let next = store.next_seq().await;
         let pipeline = Pipeline::new(ledger.clone(), outlets.clone(), deliveries, signals_out, detector, next);
         let never = feeds.never();
-        // One pipeline for the engine's life: its memory is the batch it holds. A failure in it is retried inside; what kills it
-        // (a panic in a rule) is seen in the health panel, and the supervisor begins again with the same channels.
+        // One pipeline for the engine's life: its memory is the batch it holds. A failure in it is retried inside; what
+        // kills it (a panic in a rule) is seen in the health panel, and the supervisor begins again with the same
+        // channels.
         let pipeline = Arc::new(tokio::sync::Mutex::new(pipeline));
         let stop = supervisor.stopping();
         supervisor.spawn("pipeline", never.clone(), move || {
@@ -221,12 +229,14 @@ impl Engine {
         }
         let notices_out = Arc::new(tokio::sync::Mutex::new(notices_out));
         let stop = supervisor.stopping();
-        supervisor.spawn("notifications", never.clone(), move || tell(notices_out.clone(), notifier.clone(), stop.clone()));
+        supervisor
+            .spawn("notifications", never.clone(), move || tell(notices_out.clone(), notifier.clone(), stop.clone()));
         let pulse = Arc::new(outbox::Pulse::default());
         let (sending, beat, stop) = (controller.clone(), pulse.clone(), supervisor.stopping());
         supervisor.spawn("outbox", never.clone(), move || outbox::run(sending.clone(), beat.clone(), stop.clone()));
         let (watching, stop) = (controller.clone(), supervisor.stopping());
-        supervisor.spawn("dead man", never.clone(), move || dead_man::run(watching.clone(), pulse.clone(), stop.clone()));
+        supervisor
+            .spawn("dead man", never.clone(), move || dead_man::run(watching.clone(), pulse.clone(), stop.clone()));
         let (hearing, stop) = (controller.clone(), supervisor.stopping());
         supervisor.spawn("replies", never.clone(), move || replies::run(hearing.clone(), stop.clone()));
         let (timed, stop, config_path) = (controller.clone(), supervisor.stopping(), paths.config.clone());
@@ -260,14 +270,24 @@ impl Engine {
             }
         };
         let ledger = &self.controller.ledger;
-        let end = AuditAction { at: Timestamp::now(), actor: Actor::Engine, action: "engine.stop".into(), subject: "engine".into(), payload: json!({ "orderly": orderly }) };
+        let end = AuditAction {
+            at: Timestamp::now(),
+            actor: Actor::Engine,
+            action: "engine.stop".into(),
+            subject: "engine".into(),
+            payload: json!({ "orderly": orderly }),
+        };
         let recorded = ledger.record(vec![end]).await;
         ledger.store().close().await;
         recorded
     }
 }
 
-async fn tell(notices: Arc<tokio::sync::Mutex<mpsc::Receiver<Notice>>>, notifier: Arc<dyn Notifier>, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+async fn tell(
+    notices: Arc<tokio::sync::Mutex<mpsc::Receiver<Notice>>>,
+    notifier: Arc<dyn Notifier>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), String> {
     let mut notices = notices.lock().await;
     loop {
         tokio::select! {
@@ -344,7 +364,10 @@ pub fn read_rules(path: &std::path::Path) -> std::io::Result<Vec<RuleSource>> {
             }
         }
     } else {
-        found.push(RuleSource { path: path.display().to_string(), text: String::from_utf8_lossy(&std::fs::read(path)?).into_owned() });
+        found.push(RuleSource {
+            path: path.display().to_string(),
+            text: String::from_utf8_lossy(&std::fs::read(path)?).into_owned(),
+        });
     }
     Ok(found)
 }
@@ -399,7 +422,11 @@ impl Feeds {
         let wanted: BTreeMap<FeedName, &FeedConfig> = config.feed.iter().map(|(n, f)| (FeedName::new(n), f)).collect();
         let gone: Vec<_> = {
             let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            running.iter().filter(|(n, f)| n.as_str() != DEMO && wanted.get(n).is_none_or(|w| format!("{w:?}") != f.definition)).map(|(n, _)| n.clone()).collect()
+            running
+                .iter()
+                .filter(|(n, f)| n.as_str() != DEMO && wanted.get(n).is_none_or(|w| format!("{w:?}") != f.definition))
+                .map(|(n, _)| n.clone())
+                .collect()
         };
         for name in gone {
             self.stop(&name);
@@ -427,7 +454,8 @@ impl Feeds {
     /// Plays the demo feed on a free port of this machine and subscribes to it.
     async fn start_demo(&self, config: &Config) -> std::io::Result<DemoServer> {
         let scenario = Scenario { seed: config.demo.seed, per_minute: config.demo.per_minute, ..Scenario::default() };
-        let server = DemoServer::start(([127, 0, 0, 1], 0).into(), DemoOptions { scenario, ..DemoOptions::default() }).await?;
+        let server =
+            DemoServer::start(([127, 0, 0, 1], 0).into(), DemoOptions { scenario, ..DemoOptions::default() }).await?;
         let feed = demo_config(&server.url()).map_err(std::io::Error::other)?;
         let mappings = config.mappings_of(&feed).map_err(std::io::Error::other)?;
         self.start(FeedName::new(DEMO), Arc::new(feed), mappings);
@@ -450,7 +478,13 @@ impl Feeds {
         let status = watch::Sender::new(FeedStatus::new(state));
         let (stop, stopped) = watch::channel(false);
         let committed = watch::Sender::new(None);
-        let entry = RunningFeed { definition: format!("{config:?}"), config: config.clone(), mappings: mappings.clone(), status: status.clone(), stop };
+        let entry = RunningFeed {
+            definition: format!("{config:?}"),
+            config: config.clone(),
+            mappings: mappings.clone(),
+            status: status.clone(),
+            stop,
+        };
         self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), entry);
         if !config.enabled {
             return;
@@ -458,7 +492,14 @@ impl Feeds {
         self.outlets.committed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), committed.clone());
         let secrets: Arc<dyn wf_model::SecretSource> = Arc::new(Secrets(self.keychain.clone()));
         let (store, out, live) = (self.store.clone(), self.deliveries.clone(), self.outlets.live.clone());
-        let tally = self.outlets.tallies.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
+        let tally = self
+            .outlets
+            .tallies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name.clone())
+            .or_default()
+            .clone();
         let mut changes = status.subscribe();
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
@@ -469,7 +510,8 @@ impl Feeds {
         self.supervisor.spawn(&format!("feed {name}"), until, move || {
             let (store, name, config, mappings) = (store.clone(), name.clone(), config.clone(), mappings.clone());
             let tally = tally.clone();
-            let (secrets, out, status, committed, stop) = (secrets.clone(), out.clone(), status.clone(), committed.subscribe(), stopped.clone());
+            let (secrets, out, status, committed, stop) =
+                (secrets.clone(), out.clone(), status.clone(), committed.subscribe(), stopped.clone());
             async move {
                 let seed = seed(&store, &name, &config, tally).await.map_err(|e| e.to_string())?;
                 Subscription { name, config, mappings, secrets, seed, out, status, committed, stop }.run().await;
@@ -494,7 +536,9 @@ impl Feeds {
 
 /// What was committed of a feed before.
 async fn seed(store: &Store, name: &FeedName, config: &FeedConfig, tally: Tally) -> Result<Seed, StoreError> {
-    let Some(held) = store.feeds().await?.into_iter().find(|f| f.name == *name) else { return Ok(Seed { tally, ..Seed::default() }) };
+    let Some(held) = store.feeds().await?.into_iter().find(|f| f.name == *name) else {
+        return Ok(Seed { tally, ..Seed::default() });
+    };
     let mut recent = Vec::new();
     if config.dedup.id.is_some() {
         let since = Timestamp::now() - config.dedup.window;

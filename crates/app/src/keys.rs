@@ -96,11 +96,15 @@ pub struct Keys {
 /// Why there are no keys. Each has a screen of its own.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    #[error("no keychain: Watchfloor keeps the key of its database in the keychain of this session, and there is none. Start one (gnome-keyring, KWallet), or for a server set [store] key = \"env:NAME\"")]
+    #[error(
+        "no keychain: Watchfloor keeps the key of its database in the keychain of this session, and there is none. Start one (gnome-keyring, KWallet), or for a server set [store] key = \"env:NAME\""
+    )]
     NoKeychain,
     #[error("the keychain is locked: unlock it and try again")]
     Locked,
-    #[error("the keychain holds no key for the database that lies here: the keychain is locked, or the key is lost. Unlock it and try again, or enter the recovery key")]
+    #[error(
+        "the keychain holds no key for the database that lies here: the keychain is locked, or the key is lost. Unlock it and try again, or enter the recovery key"
+    )]
     NoKeyForDatabase,
     #[error("the keychain did not answer: {0}")]
     Failed(String),
@@ -164,7 +168,9 @@ pub async fn open(source: &KeySource, keychain: Arc<dyn Keychain>, paths: &Paths
             let text = std::env::var(name).map_err(|_| KeyError::NoVariable(name.clone()))?;
             let database = DatabaseKey::from_hex(&text).map_err(|_| KeyError::BadVariable(name.clone()))?;
             // A server has one secret; the signing key is derived from it, under a name of its own.
-            let seed = wf_evidence::tree::leaf_hash(format!("watchfloor audit signing key\n{}", database.expose_hex()).as_bytes());
+            let seed = wf_evidence::tree::leaf_hash(
+                format!("watchfloor audit signing key\n{}", database.expose_hex()).as_bytes(),
+            );
             Ok(Keys { database, audit: AuditKey::from_seed(&seed), fresh: false })
         }
         KeySource::Keychain => {
@@ -198,7 +204,8 @@ fn from_keychain(keychain: &dyn Keychain, database_exists: bool, account: &str) 
             seed
         }
     };
-    let database = DatabaseKey::from_hex(database.expose_secret()).map_err(|_| KeyError::Failed("the key in it is damaged".into()))?;
+    let database = DatabaseKey::from_hex(database.expose_secret())
+        .map_err(|_| KeyError::Failed("the key in it is damaged".into()))?;
     Ok(Keys { database, audit: AuditKey::from_seed(&audit), fresh })
 }
 
@@ -206,7 +213,8 @@ fn from_keychain(keychain: &dyn Keychain, database_exists: bool, account: &str) 
 pub async fn recover(text: &str, keychain: Arc<dyn Keychain>, paths: &Paths) -> Result<DatabaseKey, KeyError> {
     let key = read_recovery_key(text)?;
     let (account, stored) = (paths.keychain_account(), key.clone());
-    patient(move || Ok(keychain.set(&format!("{DATABASE}:{account}"), &stored.expose_hex().to_owned().into())?)).await?;
+    patient(move || Ok(keychain.set(&format!("{DATABASE}:{account}"), &stored.expose_hex().to_owned().into())?))
+        .await?;
     Ok(key)
 }
 
@@ -226,7 +234,8 @@ pub fn recovery_key(key: &DatabaseKey) -> SecretString {
     let bytes = unhex(key.expose_hex()).unwrap_or_default();
     let mut digits = to_digits(&bytes);
     digits.extend(check(&bytes));
-    let groups: Vec<String> = digits.chunks(4).map(|g| g.iter().map(|d| char::from(DIGITS[usize::from(*d)])).collect()).collect();
+    let groups: Vec<String> =
+        digits.chunks(4).map(|g| g.iter().map(|d| char::from(DIGITS[usize::from(*d)])).collect()).collect();
     groups.join("-").into()
 }
 
@@ -238,7 +247,10 @@ fn read_recovery_key(text: &str) -> Result<DatabaseKey, KeyError> {
             'I' | 'L' => '1',
             other => other,
         };
-        let digit = DIGITS.iter().position(|d| char::from(*d) == c).ok_or(KeyError::BadRecoveryKey("it holds a character that does not occur in one"))?;
+        let digit = DIGITS
+            .iter()
+            .position(|d| char::from(*d) == c)
+            .ok_or(KeyError::BadRecoveryKey("it holds a character that does not occur in one"))?;
         digits.push(digit as u8);
     }
     if digits.len() != 56 {
@@ -257,7 +269,13 @@ fn read_recovery_key(text: &str) -> Result<DatabaseKey, KeyError> {
 }
 
 fn to_digits(bytes: &[u8; 32]) -> Vec<u8> {
-    (0..52).map(|i| (0..5).fold(0, |d, b| (d << 1) | bytes.get((i * 5 + b) / 8).map_or(0, |byte| (byte >> (7 - (i * 5 + b) % 8)) & 1))).collect()
+    (0..52)
+        .map(|i| {
+            (0..5).fold(0, |d, b| {
+                (d << 1) | bytes.get((i * 5 + b) / 8).map_or(0, |byte| (byte >> (7 - (i * 5 + b) % 8)) & 1)
+            })
+        })
+        .collect()
 }
 
 fn check(bytes: &[u8; 32]) -> [u8; 4] {
@@ -271,7 +289,9 @@ pub struct Secrets(pub Arc<dyn Keychain>);
 impl SecretSource for Secrets {
     fn get(&self, reference: &SecretRef) -> Result<SecretString, String> {
         match reference {
-            SecretRef::Env(name) => std::env::var(name).map(Into::into).map_err(|_| format!("the environment variable {name} is not set")),
+            SecretRef::Env(name) => {
+                std::env::var(name).map(Into::into).map_err(|_| format!("the environment variable {name} is not set"))
+            }
             SecretRef::Keychain(name) => match self.0.get(name) {
                 Ok(Some(secret)) => Ok(secret),
                 Ok(None) => Err(format!("the keychain has no entry '{name}' of service '{SERVICE}', or it is locked")),

@@ -1,4 +1,5 @@
-//! The one door to the disk: whoever changes something changes it here, one after the other, and its audit leaf goes with it.
+//! The one door to the disk: whoever changes something changes it here, one after the other, and its audit leaf goes
+//! with it.
 
 use std::sync::Arc;
 
@@ -68,7 +69,11 @@ impl Ledger {
     }
 
     /// An officer's action on the incident as it is now.
-    pub async fn act(&self, id: &str, action: impl FnOnce(&Incident, &Book) -> Result<Changes, Refusal>) -> Result<Changes, ActError> {
+    pub async fn act(
+        &self,
+        id: &str,
+        action: impl FnOnce(&Incident, &Book) -> Result<Changes, Refusal>,
+    ) -> Result<Changes, ActError> {
         let mut state = self.state.lock().await;
         let incident = self.incident(id).await?;
         let changes = action(&incident, &state.book)?;
@@ -76,13 +81,20 @@ impl Ledger {
     }
 
     /// The same action on many, in one commit: as quick as on one. Each says for itself why it was refused.
-    pub async fn act_on_many(&self, ids: &[String], action: impl Fn(&Incident, &Book) -> Result<Changes, Refusal>) -> Result<(Changes, Vec<Result<Incident, ActError>>), StoreError> {
+    pub async fn act_on_many(
+        &self,
+        ids: &[String],
+        action: impl Fn(&Incident, &Book) -> Result<Changes, Refusal>,
+    ) -> Result<(Changes, Vec<Result<Incident, ActError>>), StoreError> {
         let mut state = self.state.lock().await;
-        let (mut all, mut each, mut seen) = (Changes::default(), Vec::with_capacity(ids.len()), std::collections::HashSet::new());
+        let (mut all, mut each, mut seen) =
+            (Changes::default(), Vec::with_capacity(ids.len()), std::collections::HashSet::new());
         for id in ids {
             let outcome = match self.incident(id).await {
                 // Named twice: the second time it is no longer as it was.
-                Ok(incident) if !seen.insert(incident.id.clone()) => Err(Refusal::Stale { number: incident.number }.into()),
+                Ok(incident) if !seen.insert(incident.id.clone()) => {
+                    Err(Refusal::Stale { number: incident.number }.into())
+                }
                 Ok(incident) => action(&incident, &state.book).map_err(ActError::from),
                 Err(e) => Err(e),
             };
@@ -97,7 +109,12 @@ impl Ledger {
     }
 
     /// An officer's action on two incidents as they are now.
-    pub async fn act_on_two(&self, one: &str, other: &str, action: impl FnOnce(&Incident, &Incident, &Book) -> Result<Changes, Refusal>) -> Result<Changes, ActError> {
+    pub async fn act_on_two(
+        &self,
+        one: &str,
+        other: &str,
+        action: impl FnOnce(&Incident, &Incident, &Book) -> Result<Changes, Refusal>,
+    ) -> Result<Changes, ActError> {
         let mut state = self.state.lock().await;
         let (one, other) = (self.incident(one).await?, self.incident(other).await?);
         let changes = action(&one, &other, &state.book)?;
@@ -111,8 +128,8 @@ impl Ledger {
         Ok(self.write(&mut state, Commit::default(), changes).await?)
     }
 
-    /// The intent to send, on the disk before anything is sent. `None`: it is no longer owed. An acknowledgement takes the same door, so it
-    /// comes before or after this, never between.
+    /// The intent to send, on the disk before anything is sent. `None`: it is no longer owed. An acknowledgement takes
+    /// the same door, so it comes before or after this, never between.
     pub async fn claim(&self, key: &str, now: Timestamp) -> Result<Option<Notification>, StoreError> {
         let mut state = self.state.lock().await;
         let Some(mut n) = self.store.notification(key).await? else { return Ok(None) };
@@ -128,11 +145,20 @@ impl Ledger {
         Ok(Some(n))
     }
 
-    /// What asks over one place is joined into one message, if there are so many; under the lock, so that nothing answered is asked again.
-    pub async fn join_waiting(&self, to: &Destination, now: Timestamp, least: usize) -> Result<Option<Notification>, StoreError> {
+    /// What asks over one place is joined into one message, if there are so many; under the lock, so that nothing
+    /// answered is asked again.
+    pub async fn join_waiting(
+        &self,
+        to: &Destination,
+        now: Timestamp,
+        least: usize,
+    ) -> Result<Option<Notification>, StoreError> {
         let mut state = self.state.lock().await;
         let owed = self.store.owed_to(to, now).await?;
-        let waiting: Vec<&Notification> = owed.iter().filter(|n| matches!(n.purpose, Purpose::Trigger | Purpose::Grew) && n.incident.is_some()).collect();
+        let waiting: Vec<&Notification> = owed
+            .iter()
+            .filter(|n| matches!(n.purpose, Purpose::Trigger | Purpose::Grew) && n.incident.is_some())
+            .collect();
         if waiting.len() < least {
             return Ok(None);
         }
@@ -154,7 +180,12 @@ impl Ledger {
     }
 
     /// What became of attempts, and what is known of their channels now.
-    pub async fn settle(&self, receipts: Vec<Notification>, channels: Vec<ChannelStanding>, changes: Changes) -> Result<(), StoreError> {
+    pub async fn settle(
+        &self,
+        receipts: Vec<Notification>,
+        channels: Vec<ChannelStanding>,
+        changes: Changes,
+    ) -> Result<(), StoreError> {
         self.commit(|_| (Commit { receipts, channels, ..Commit::default() }, changes)).await.map(|_| ())
     }
 

@@ -1,14 +1,15 @@
 //! The rooms joined: everything that runs, and nothing that shows.
 //!
 //! Three ways lead through here.
-//! - An event comes in: [`pipeline`] takes deliveries from feeds, has `detect` and `response` say what they mean, and commits all of
-//!   it at once.
+//! - An event comes in: [`pipeline`] takes deliveries from feeds, has `detect` and `response` say what they mean, and
+//!   commits all of it at once.
 //! - An officer acts: [`controller`] is what the window, the CLI and the control socket call.
 //! - Time passes: [`timers`] looks at what is due; [`outbox`] delivers what is owed; `replies` hears who answers.
 //!
-//! [`ledger`] is the one door to the disk for all three, so that the audit log and the incidents are written in one order.
-//! [`engine`] starts and stops it all; [`supervisor`] restarts what fails. A new action goes into [`api`] and [`controller`]; a new
-//! picture of the state into [`views`]; what is done about incidents is in `desk`, for data subjects in [`privacy`], for auditors in [`reports`]; a new setting into [`config`].
+//! [`ledger`] is the one door to the disk for all three, so that the audit log and the incidents are written in one
+//! order. [`engine`] starts and stops it all; [`supervisor`] restarts what fails. A new action goes into [`api`] and
+//! [`controller`]; a new picture of the state into [`views`]; what is done about incidents is in `desk`, for data
+//! subjects in [`privacy`], for auditors in [`reports`]; a new setting into [`config`].
 
 pub mod api;
 pub mod config;
@@ -24,9 +25,9 @@ pub mod ledger;
 pub mod live;
 mod memory;
 pub mod offline;
+pub mod outbox;
 pub mod paths;
 pub mod pipeline;
-pub mod outbox;
 mod platform;
 pub mod privacy;
 mod replies;

@@ -39,7 +39,13 @@ struct Ring {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { ring: Mutex::default(), tick: watch::Sender::new(Tick::default()), events: AtomicU64::new(0), lag: AtomicU64::new(0), rate: AtomicU64::new(0) }
+        Self {
+            ring: Mutex::default(),
+            tick: watch::Sender::new(Tick::default()),
+            events: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
+        }
     }
 }
 
@@ -92,8 +98,10 @@ impl Live {
 
     /// At most `limit` of the newest events after `after` that match, newest first.
     pub fn pull(&self, after: u64, limit: usize, query: &Query) -> Pulled {
-        let batches: Vec<_> = self.ring.lock().unwrap_or_else(PoisonError::into_inner).batches.iter().cloned().collect();
-        let mut pulled = Pulled { newest: batches.last().and_then(|b| b.last()).map_or(0, |e| e.seq.0), ..Pulled::default() };
+        let batches: Vec<_> =
+            self.ring.lock().unwrap_or_else(PoisonError::into_inner).batches.iter().cloned().collect();
+        let mut pulled =
+            Pulled { newest: batches.last().and_then(|b| b.last()).map_or(0, |e| e.seq.0), ..Pulled::default() };
         for event in batches.iter().rev().flat_map(|b| b.iter().rev()).take(KEPT).take_while(|e| e.seq.0 > after) {
             if query.is_everything() {
                 if pulled.events.len() < limit {

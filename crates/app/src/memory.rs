@@ -1,5 +1,5 @@
-//! What detection remembers, on its way to the disk and back: streamed through compression, because at a high rate it is a hundred
-//! megabytes as text.
+//! What detection remembers, on its way to the disk and back: streamed through compression, because at a high rate it
+//! is a hundred megabytes as text.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

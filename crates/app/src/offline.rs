@@ -60,8 +60,12 @@ pub async fn ask(paths: &Paths, keychain: Arc<dyn Keychain>, request: Request) -
                 offline.controller.ledger.store().close().await;
                 return answer;
             }
-            Err(StartError::AlreadyRunning(_)) if tokio::time::Instant::now() < until => tokio::time::sleep(Duration::from_millis(50)).await,
-            Err(e @ StartError::AlreadyRunning(_)) => return Err(ApiError::new(ErrorCode::Refused, format!("{e}, and it does not answer"))),
+            Err(StartError::AlreadyRunning(_)) if tokio::time::Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
+            Err(e @ StartError::AlreadyRunning(_)) => {
+                return Err(ApiError::new(ErrorCode::Refused, format!("{e}, and it does not answer")));
+            }
             Err(e @ StartError::Config(_)) => return Err(ApiError::invalid(e)),
             Err(e) => return Err(ApiError::failed(e)),
         }
@@ -80,9 +84,14 @@ pub struct Firing {
     pub count: u64,
 }
 
-/// Runs rules over recorded events, a line each, with the time of the events as the clock. Lines that cannot be read are returned
-/// with their number.
-pub fn rules_test(rules: RuleSet, mappings: Arc<[Mapping]>, lines: impl Iterator<Item = String>, mut fired: impl FnMut(Firing)) -> Result<Vec<String>, ApiError> {
+/// Runs rules over recorded events, a line each, with the time of the events as the clock. Lines that cannot be read
+/// are returned with their number.
+pub fn rules_test(
+    rules: RuleSet,
+    mappings: Arc<[Mapping]>,
+    lines: impl Iterator<Item = String>,
+    mut fired: impl FnMut(Firing),
+) -> Result<Vec<String>, ApiError> {
     let config: FeedConfig = toml::from_str("url = \"wss://offline\"").map_err(ApiError::failed)?;
     let mut ingest = Ingest::new(FeedName::new("file"), Arc::new(config), mappings, Seed::default());
     let mut detector = Detector::new(rules, Limits::default());
@@ -119,7 +128,8 @@ pub fn rules_test(rules: RuleSet, mappings: Arc<[Mapping]>, lines: impl Iterator
 /// Each file and what is wrong with it; empty: nothing.
 pub fn rules_check(paths: &[std::path::PathBuf]) -> Vec<(String, Vec<wf_detect::RuleProblem>)> {
     let mut out = Vec::new();
-    // A correlation may name rules of other files, of the built-in ones too: all are read together, and each problem goes to its file.
+    // A correlation may name rules of other files, of the built-in ones too: all are read together, and each problem
+    // goes to its file.
     let mut sources = RuleSet::built_in();
     for path in paths {
         match engine::read_rules(path) {
@@ -128,7 +138,8 @@ pub fn rules_check(paths: &[std::path::PathBuf]) -> Vec<(String, Vec<wf_detect::
                 sources.extend(found);
             }
             Err(e) => {
-                let problem = wf_detect::RuleProblem { file: path.display().to_string(), line: 0, reason: e.to_string() };
+                let problem =
+                    wf_detect::RuleProblem { file: path.display().to_string(), line: 0, reason: e.to_string() };
                 out.push((path.display().to_string(), vec![problem]));
             }
         }

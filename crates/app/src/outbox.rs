@@ -1,5 +1,5 @@
-//! What is owed is delivered: the intent is committed before the attempt, the outcome after it. One destination is served one message at a time, the
-//! gravest first, at its provider's pace.
+//! What is owed is delivered: the intent is committed before the attempt, the outcome after it. One destination is
+//! served one message at a time, the gravest first, at its provider's pace.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::controller::Controller;
 /// Attempts that may be under way at once; the last few are kept free for P1 and P2.
 const AT_ONCE: usize = 16;
 const FOR_URGENT: usize = 4;
-/// Tests, digests and growth are given up after this. What asks somebody is tried until it is answered; what tells the end, and what takes an
-/// action back, for ever.
+/// Tests, digests and growth are given up after this. What asks somebody is tried until it is answered; what tells the
+/// end, and what takes an action back, for ever.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// So many waiting for one place that asked us to slow down become one message.
 const COALESCE: usize = 3;
@@ -51,9 +51,13 @@ pub struct Pulse {
 }
 
 /// Runs until told to stop.
-pub async fn run(controller: Arc<Controller>, pulse: Arc<Pulse>, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+pub async fn run(
+    controller: Arc<Controller>,
+    pulse: Arc<Pulse>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), String> {
     recover(&controller).await.map_err(|e| e.to_string())?;
-    let mut outbox = Outbox { controller, busy: HashSet::new(), free_at: HashMap::new(), slowed: HashSet::new(), };
+    let mut outbox = Outbox { controller, busy: HashSet::new(), free_at: HashMap::new(), slowed: HashSet::new() };
     let mut under_way: JoinSet<Attempted> = JoinSet::new();
     loop {
         pulse.looked_at.store(Timestamp::now().millis(), Ordering::Relaxed);
@@ -72,7 +76,10 @@ pub async fn run(controller: Arc<Controller>, pulse: Arc<Pulse>, mut stop: watch
         }
     }
     // What is under way has committed its intent; its outcome is worth a few seconds.
-    let _finished = tokio::time::timeout(Duration::from_secs(5), async { while under_way.join_next().await.is_some() {} }).await.is_ok();
+    let _finished =
+        tokio::time::timeout(Duration::from_secs(5), async { while under_way.join_next().await.is_some() {} })
+            .await
+            .is_ok();
     Ok(())
 }
 
@@ -135,7 +142,9 @@ impl Outbox {
                 self.fail(n.clone(), &format!("there is no [channel.{}] any more", n.to.channel), false).await?;
                 continue;
             };
-            if !channel.config().follows() && matches!(n.purpose, Purpose::Acknowledged | Purpose::Resolved | Purpose::Grew | Purpose::Reopened) {
+            if !channel.config().follows()
+                && matches!(n.purpose, Purpose::Acknowledged | Purpose::Resolved | Purpose::Grew | Purpose::Reopened)
+            {
                 let mut n = n.clone();
                 n.state = NotificationState::Cancelled;
                 n.error = Some("a call or an SMS only wakes".into());
@@ -173,9 +182,14 @@ impl Outbox {
         self.free_at.insert(place, Instant::now() + pause);
     }
 
-    /// A place that asked us to slow down gets what waits for it as one message: nothing is dropped for a limit. Machines tell
-    /// incidents apart by key, so theirs are never joined.
-    async fn coalesce(&mut self, place: &Place, first: &Notification, channel: &Channel) -> Result<Option<Notification>, StoreError> {
+    /// A place that asked us to slow down gets what waits for it as one message: nothing is dropped for a limit.
+    /// Machines tell incidents apart by key, so theirs are never joined.
+    async fn coalesce(
+        &mut self,
+        place: &Place,
+        first: &Notification,
+        channel: &Channel,
+    ) -> Result<Option<Notification>, StoreError> {
         if !self.slowed.remove(place) || matches!(channel.config().kind(), "pagerduty" | "webhook") {
             return Ok(None);
         }
@@ -202,7 +216,12 @@ fn moot(n: &Notification, book: &Book) -> bool {
 async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) -> Result<(), StoreError> {
     let (now, ledger) = (Timestamp::now(), &controller.ledger);
     let store = ledger.store();
-    let before = store.channels().await?.into_iter().find(|c| c.name == n.to.channel).unwrap_or_else(|| ChannelStanding { name: n.to.channel.clone(), ..ChannelStanding::default() });
+    let before = store
+        .channels()
+        .await?
+        .into_iter()
+        .find(|c| c.name == n.to.channel)
+        .unwrap_or_else(|| ChannelStanding { name: n.to.channel.clone(), ..ChannelStanding::default() });
     let mut standing = before.clone();
     let (mut refused, mut held_up) = (None, None);
     match outcome {
@@ -216,12 +235,17 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
             let waited = n.due_at.since(n.created_at);
             n.due_at = now + backoff(n.attempts).max(after.unwrap_or_default());
             // Once: when it is put off past the time after which somebody is told another way.
-            if n.purpose == Purpose::Trigger && n.severity >= Severity::P2 && waited <= HELD_UP && n.due_at.since(n.created_at) > HELD_UP {
+            if n.purpose == Purpose::Trigger
+                && n.severity >= Severity::P2
+                && waited <= HELD_UP
+                && n.due_at.since(n.created_at) > HELD_UP
+            {
                 held_up = Some(reason.clone());
             }
             n.error = Some(reason);
             standing.failed_at = Some(now);
-            if matches!(n.purpose, Purpose::Test | Purpose::Digest | Purpose::Grew) && now.since(n.created_at) > GIVE_UP {
+            if matches!(n.purpose, Purpose::Test | Purpose::Digest | Purpose::Grew) && now.since(n.created_at) > GIVE_UP
+            {
                 n.state = NotificationState::Failed;
             }
         }
@@ -237,11 +261,21 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
     // What a refused message said together is refused one by one: each incident's people are told another way.
     let mut failed = Vec::new();
     if let Some(reason) = refused.as_ref().or(held_up.as_ref()) {
-        let members = if n.incident.is_none() && refused.is_some() { store.said_in(&n.key).await? } else { vec![n.clone()] };
+        let members =
+            if n.incident.is_none() && refused.is_some() { store.said_in(&n.key).await? } else { vec![n.clone()] };
         for member in members {
             let Some(id) = &member.incident else { continue };
-            let sent_over: Vec<Destination> = store.notifications_of(id).await?.into_iter().filter(|o| (o.step, o.round) == (member.step, member.round)).map(|o| o.to).collect();
-            failed.push((Notification { state: NotificationState::Failed, error: Some(reason.clone()), ..member }, sent_over));
+            let sent_over: Vec<Destination> = store
+                .notifications_of(id)
+                .await?
+                .into_iter()
+                .filter(|o| (o.step, o.round) == (member.step, member.round))
+                .map(|o| o.to)
+                .collect();
+            failed.push((
+                Notification { state: NotificationState::Failed, error: Some(reason.clone()), ..member },
+                sent_over,
+            ));
         }
     }
     let seen_to_work = before.worked_at.is_none() != standing.worked_at.is_none() || before.broken != standing.broken;
@@ -249,22 +283,39 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
         .commit(|book| {
             let incident = n.incident.as_ref().and_then(|id| book.get(id));
             let mut changes = match incident {
-                Some(incident) if refused.is_none() && n.state == NotificationState::Delivered && matches!(n.purpose, Purpose::Act | Purpose::Undo) => act::done(now, incident, &n, book.plan()),
+                Some(incident)
+                    if refused.is_none()
+                        && n.state == NotificationState::Delivered
+                        && matches!(n.purpose, Purpose::Act | Purpose::Undo) =>
+                {
+                    act::done(now, incident, &n, book.plan())
+                }
                 _ => Changes::default(),
             };
             for (member, sent_over) in &failed {
                 let Some(incident) = member.incident.as_ref().and_then(|id| book.get(id)) else { continue };
                 match (&refused, &held_up) {
-                    (Some(reason), _) => changes.join(delivery::failed(now, incident, member, reason, sent_over, book.plan())),
-                    (None, Some(reason)) if !moot(member, book) => changes.join(delivery::held_up(now, incident, member, reason, sent_over, book.plan())),
+                    (Some(reason), _) => {
+                        changes.join(delivery::failed(now, incident, member, reason, sent_over, book.plan()))
+                    }
+                    (None, Some(reason)) if !moot(member, book) => {
+                        changes.join(delivery::held_up(now, incident, member, reason, sent_over, book.plan()))
+                    }
                     (None, _) => {}
                 }
             }
-            let mut receipts: Vec<Notification> = failed.into_iter().map(|(member, _)| member).filter(|m| m.key != n.key).collect();
+            let mut receipts: Vec<Notification> =
+                failed.into_iter().map(|(member, _)| member).filter(|m| m.key != n.key).collect();
             let mut n = n.clone();
             if matches!(n.state, NotificationState::Queued | NotificationState::Uncertain) {
                 // An action that would only be done after its time is over would never be taken back.
-                let over = n.purpose == Purpose::Act && incident.is_none_or(|i| i.handling.checklist.iter().any(|c| destination_of(&c.text) == n.to.channel && c.lasts_until.is_some_and(|t| t <= now)));
+                let over = n.purpose == Purpose::Act
+                    && incident.is_none_or(|i| {
+                        i.handling
+                            .checklist
+                            .iter()
+                            .any(|c| destination_of(&c.text) == n.to.channel && c.lasts_until.is_some_and(|t| t <= now))
+                    });
                 if over || moot(&n, book) {
                     n.state = NotificationState::Cancelled;
                 }
@@ -284,6 +335,10 @@ async fn settle(controller: &Controller, mut n: Notification, outcome: Outcome) 
 fn backoff(attempts: u32) -> Duration {
     let most = Duration::from_secs(1 << attempts.min(9)).min(SLOWEST);
     let mut bytes = [0; 4];
-    let share = if getrandom::fill(&mut bytes).is_ok() { f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX) } else { 1.0 };
+    let share = if getrandom::fill(&mut bytes).is_ok() {
+        f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+    } else {
+        1.0
+    };
     most.mul_f64(share.max(0.05))
 }

@@ -20,8 +20,8 @@ use crate::memory;
 /// A batch is what waits, up to this; more is the next batch.
 const BATCH_EVENTS: usize = 4096;
 const BATCH_BYTES: usize = 16 << 20;
-/// A commit costs the same for one event as for a hundred: after one, the next waits this long for company. An event that
-/// comes alone is committed at once, and under load nothing waits.
+/// A commit costs the same for one event as for a hundred: after one, the next waits this long for company. An event
+/// that comes alone is committed at once, and under load nothing waits.
 const LINGER: Duration = Duration::from_millis(10);
 /// What detection remembers is kept this often.
 const SNAPSHOT: Duration = Duration::from_secs(60);
@@ -68,8 +68,25 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    pub fn new(ledger: Arc<Ledger>, outlets: Arc<Outlets>, deliveries: mpsc::Receiver<Delivery>, signals: mpsc::Receiver<Signal>, detector: Detector, next: Seq) -> Self {
-        Self { ledger, outlets, deliveries, signals, detector: Some(detector), next, snapshot_at: tokio::time::Instant::now() + SNAPSHOT, sealed_at: tokio::time::Instant::now(), committed_at: tokio::time::Instant::now() }
+    pub fn new(
+        ledger: Arc<Ledger>,
+        outlets: Arc<Outlets>,
+        deliveries: mpsc::Receiver<Delivery>,
+        signals: mpsc::Receiver<Signal>,
+        detector: Detector,
+        next: Seq,
+    ) -> Self {
+        Self {
+            ledger,
+            outlets,
+            deliveries,
+            signals,
+            detector: Some(detector),
+            next,
+            snapshot_at: tokio::time::Instant::now() + SNAPSHOT,
+            sealed_at: tokio::time::Instant::now(),
+            committed_at: tokio::time::Instant::now(),
+        }
     }
 
     /// Runs until told to stop; then commits what was handed over already, and what detection remembers.
@@ -88,7 +105,8 @@ impl Pipeline {
                 },
             }
         }
-        // Whatever a feed handed over counts as received: it is committed, not dropped. Feeds have stopped by now or stop at their next send.
+        // Whatever a feed handed over counts as received: it is committed, not dropped. Feeds have stopped by now or
+        // stop at their next send.
         while let Ok(first) = self.deliveries.try_recv() {
             self.on_deliveries(first).await?;
         }
@@ -145,7 +163,12 @@ impl Pipeline {
     }
 
     /// Commits a batch, however long it takes: what cannot be written now is written later, and meanwhile feeds wait.
-    async fn commit(&mut self, mut batch: Vec<Delivery>, mut matches: Vec<Match>, snapshot: bool) -> Result<(), String> {
+    async fn commit(
+        &mut self,
+        mut batch: Vec<Delivery>,
+        mut matches: Vec<Match>,
+        snapshot: bool,
+    ) -> Result<(), String> {
         let mut events: Vec<Event> = Vec::with_capacity(batch.iter().map(|d| d.events.len()).sum());
         for delivery in &mut batch {
             events.append(&mut delivery.events);
@@ -176,8 +199,8 @@ impl Pipeline {
             seal: snapshot && self.sealed_at.elapsed() > SEAL,
             ..Commit::default()
         };
-        // Which incident an event belongs to is known once folding gave the numbers; an officer's action in between can change
-        // the fold but not who is whose, so tagging once is enough.
+        // Which incident an event belongs to is known once folding gave the numbers; an officer's action in between can
+        // change the fold but not who is whose, so tagging once is enough.
         let tags = self.ledger.look(|book| book.fold(now, &matches)).await;
         tag(&mut events, first, &matches, &tags);
         commit.rates = rates(&events);
@@ -247,7 +270,12 @@ impl Pipeline {
 fn progress(batch: &[Delivery]) -> Vec<FeedProgress> {
     let mut by_feed: BTreeMap<&FeedName, FeedProgress> = BTreeMap::new();
     for d in batch {
-        let entry = by_feed.entry(&d.feed).or_insert_with(|| FeedProgress { feed: d.feed.clone(), position: None, counts: Default::default(), heard_at: d.heard_at });
+        let entry = by_feed.entry(&d.feed).or_insert_with(|| FeedProgress {
+            feed: d.feed.clone(),
+            position: None,
+            counts: Default::default(),
+            heard_at: d.heard_at,
+        });
         entry.counts.add(&d.counts);
         entry.heard_at = entry.heard_at.max(d.heard_at);
         if d.position.is_some() {
@@ -260,11 +288,17 @@ fn progress(batch: &[Delivery]) -> Vec<FeedProgress> {
 /// Writes onto each event of this batch that completed or took part in a match which incident it belongs to.
 fn tag(events: &mut [Event], first: Seq, matches: &[Match], changes: &Changes) {
     for m in matches {
-        let Some(incident) = changes.incidents.iter().find(|i| i.rule == m.rule && i.entity == m.entity) else { continue };
+        let Some(incident) = changes.incidents.iter().find(|i| i.rule == m.rule && i.entity == m.entity) else {
+            continue;
+        };
         for seq in &m.events {
             let Some(event) = seq.0.checked_sub(first.0).and_then(|i| events.get_mut(i as usize)) else { continue };
             // An event in several incidents shows the gravest.
-            let graver = event.fields.get_str("watchfloor.severity").and_then(|s| s.parse::<Severity>().ok()).is_none_or(|s| s < m.severity);
+            let graver = event
+                .fields
+                .get_str("watchfloor.severity")
+                .and_then(|s| s.parse::<Severity>().ok())
+                .is_none_or(|s| s < m.severity);
             if graver {
                 event.fields.set("watchfloor.severity".into(), Value::str(m.severity.as_str()));
                 event.fields.set("watchfloor.incident".into(), Value::Int(incident.number as i64));

@@ -33,7 +33,9 @@ pub async fn run(controller: Arc<Controller>, mut stop: watch::Receiver<bool>) -
             stays
         });
         for (name, known) in &config.channel {
-            let Some(channel) = controller.channel(name).filter(|c| c.listens() && !heard.contains_key(name)) else { continue };
+            let Some(channel) = controller.channel(name).filter(|c| c.listens() && !heard.contains_key(name)) else {
+                continue;
+            };
             let (sender, stopped) = watch::channel(false);
             heard.insert(name.clone(), (known.clone(), sender));
             ears.spawn(listen(controller.clone(), name.clone(), channel, stopped));
@@ -48,7 +50,12 @@ pub async fn run(controller: Arc<Controller>, mut stop: watch::Receiver<bool>) -
 }
 
 /// Listens to one channel until told to stop.
-async fn listen(controller: Arc<Controller>, name: String, channel: Channel, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+async fn listen(
+    controller: Arc<Controller>,
+    name: String,
+    channel: Channel,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), String> {
     let (send, mut answers) = mpsc::channel::<Answer>(16);
     loop {
         let cursor = standing(&controller, &name).await?.cursor;
@@ -77,12 +84,19 @@ async fn listen(controller: Arc<Controller>, name: String, channel: Channel, mut
 
 async fn standing(controller: &Controller, name: &str) -> Result<ChannelStanding, String> {
     let all = controller.ledger.store().channels().await.map_err(|e| e.to_string())?;
-    Ok(all.into_iter().find(|c| c.name == name).unwrap_or_else(|| ChannelStanding { name: name.to_owned(), ..ChannelStanding::default() }))
+    Ok(all
+        .into_iter()
+        .find(|c| c.name == name)
+        .unwrap_or_else(|| ChannelStanding { name: name.to_owned(), ..ChannelStanding::default() }))
 }
 
 async fn take(controller: &Controller, name: &str, config: &ChannelConfig, answer: Answer) -> Result<(), String> {
     let n = controller.ledger.store().notification_by_code(&answer.code, name).await.map_err(|e| e.to_string())?;
-    match n.as_ref().ok_or("there is no such code").and_then(|n| Ok((n, who(controller, name, config, n, &answer.account)?))) {
+    match n
+        .as_ref()
+        .ok_or("there is no such code")
+        .and_then(|n| Ok((n, who(controller, name, config, n, &answer.account)?)))
+    {
         Ok((n, person)) => acknowledge(controller, name, n, person).await,
         // Whoever guesses codes learns nothing; the log keeps that it was tried, not what was written.
         Err(why) => tracing::warn!(channel = name, why, "an answer was not taken"),
@@ -96,7 +110,13 @@ async fn take(controller: &Controller, name: &str, config: &ChannelConfig, answe
 }
 
 /// The person behind an account, if the code is theirs to use.
-fn who(controller: &Controller, name: &str, config: &ChannelConfig, n: &Notification, account: &str) -> Result<String, &'static str> {
+fn who(
+    controller: &Controller,
+    name: &str,
+    config: &ChannelConfig,
+    n: &Notification,
+    account: &str,
+) -> Result<String, &'static str> {
     if n.to.channel != name {
         return Err("the code belongs to another channel");
     }
@@ -105,7 +125,12 @@ fn who(controller: &Controller, name: &str, config: &ChannelConfig, n: &Notifica
         ChannelConfig::Telegram(_) => p.telegram == account,
         ChannelConfig::Slack(_) => p.slack == account,
         ChannelConfig::Sms(_) => p.phone == account,
-        ChannelConfig::Pagerduty(_) | ChannelConfig::Email(_) | ChannelConfig::Voice(_) | ChannelConfig::Discord(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => false,
+        ChannelConfig::Pagerduty(_)
+        | ChannelConfig::Email(_)
+        | ChannelConfig::Voice(_)
+        | ChannelConfig::Discord(_)
+        | ChannelConfig::Webhook(_)
+        | ChannelConfig::Action(_) => false,
     };
     let (id, person) = people.iter().find(|(_, p)| theirs(p)).ok_or("the account belongs to nobody in the config")?;
     if n.to.person.as_ref().is_some_and(|meant| meant != id) {

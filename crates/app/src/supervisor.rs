@@ -48,8 +48,8 @@ impl Supervisor {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
-    /// Runs what `make` makes, and again whenever it panics, fails or ends before it was told to. `until` ends this task
-    /// alone.
+    /// Runs what `make` makes, and again whenever it panics, fails or ends before it was told to. `until` ends this
+    /// task alone.
     pub fn spawn<F>(self: &Arc<Self>, name: &str, until: watch::Receiver<bool>, make: impl Fn() -> F + Send + 'static)
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
@@ -131,7 +131,11 @@ pub async fn told(stop: &mut watch::Receiver<bool>) {
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_else(|| "without a word".to_owned())
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+        .unwrap_or_else(|| "without a word".to_owned())
 }
 
 #[cfg(test)]

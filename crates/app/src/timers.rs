@@ -23,7 +23,11 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 
 /// Runs until told to stop.
-pub async fn run(controller: Arc<Controller>, config_path: PathBuf, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+pub async fn run(
+    controller: Arc<Controller>,
+    config_path: PathBuf,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), String> {
     let Some(running) = &controller.running else { return Ok(()) };
     let mut files = Files { config_path, config_seen: None, rules_seen: BTreeMap::new() };
     files.look(&controller.config());
@@ -64,7 +68,11 @@ pub async fn run(controller: Arc<Controller>, config_path: PathBuf, mut stop: wa
             continue;
         }
         // A pipeline that waits for the disk must not hold escalation up: it gets its tick when it can.
-        if running.signals.try_send(Signal::Tick).is_err_and(|e| matches!(e, tokio::sync::mpsc::error::TrySendError::Closed(_))) {
+        if running
+            .signals
+            .try_send(Signal::Tick)
+            .is_err_and(|e| matches!(e, tokio::sync::mpsc::error::TrySendError::Closed(_)))
+        {
             return Ok(());
         }
         let matches = silence(&controller, &mut silent).await.map_err(|e| e.to_string())?;
@@ -86,7 +94,10 @@ pub async fn run(controller: Arc<Controller>, config_path: PathBuf, mut stop: wa
 }
 
 /// Feeds that should have spoken by now. A feed is told of once; it counts again after it spoke.
-async fn silence(controller: &Controller, silent: &mut BTreeMap<FeedName, bool>) -> Result<Vec<Match>, wf_store::StoreError> {
+async fn silence(
+    controller: &Controller,
+    silent: &mut BTreeMap<FeedName, bool>,
+) -> Result<Vec<Match>, wf_store::StoreError> {
     let Some(running) = &controller.running else { return Ok(Vec::new()) };
     let limits: Vec<_> = running
         .feeds
@@ -102,7 +113,8 @@ async fn silence(controller: &Controller, silent: &mut BTreeMap<FeedName, bool>)
     let stored = controller.ledger.store().feeds().await?;
     let mut matches = Vec::new();
     for (name, status, limit) in limits {
-        let heard = stored.iter().find(|f| f.name == name).map_or(status.since, |f| f.heard_at.max(status.since.min(now)));
+        let heard =
+            stored.iter().find(|f| f.name == name).map_or(status.since, |f| f.heard_at.max(status.since.min(now)));
         let is_silent = now.since(heard) >= limit;
         let was = silent.insert(name.clone(), is_silent).unwrap_or(false);
         if is_silent && !was {
@@ -117,7 +129,10 @@ async fn silence(controller: &Controller, silent: &mut BTreeMap<FeedName, bool>)
                 count: 1,
                 value: 1,
                 contribution: Contribution::Fired,
-                message: Message(vec![Part::Text(format!("Feed {name} has been silent for {} min: nothing of it can be detected", limit.as_secs().div_ceil(60)))]),
+                message: Message(vec![Part::Text(format!(
+                    "Feed {name} has been silent for {} min: nothing of it can be detected",
+                    limit.as_secs().div_ceil(60)
+                ))]),
                 actions: vec!["check_feed".into()],
                 events: vec![],
                 feeds: vec![name],
@@ -185,7 +200,12 @@ async fn reload(controller: &Controller, files: &mut Files) -> Result<(), String
         Ok(config) => {
             let old = controller.config();
             let names = |c: &Config| c.feed.keys().cloned().collect::<Vec<_>>();
-            let changed: Vec<_> = config.feed.iter().filter(|(n, f)| old.feed.get(*n).is_some_and(|o| format!("{o:?}") != format!("{f:?}"))).map(|(n, _)| n.clone()).collect();
+            let changed: Vec<_> = config
+                .feed
+                .iter()
+                .filter(|(n, f)| old.feed.get(*n).is_some_and(|o| format!("{o:?}") != format!("{f:?}")))
+                .map(|(n, _)| n.clone())
+                .collect();
             let payload = json!({ "feeds_before": names(&old), "feeds_after": names(&config), "feeds_changed": changed, "rules": config.rules.paths,
                 // What decides about deleting and about who may: shown as it was and as it is.
                 "retention_before": format!("{:?}", old.retention), "retention_after": format!("{:?}", config.retention), "approvals_before": old.privacy.approvals, "approvals_after": config.privacy.approvals });
@@ -207,7 +227,8 @@ async fn reload(controller: &Controller, files: &mut Files) -> Result<(), String
 
 async fn reload_rules(controller: &Controller, action: &str) -> Result<(), String> {
     let config = controller.config();
-    let (rules, problems) = tokio::task::spawn_blocking(move || engine::load_rules(&config)).await.map_err(|e| e.to_string())?;
+    let (rules, problems) =
+        tokio::task::spawn_blocking(move || engine::load_rules(&config)).await.map_err(|e| e.to_string())?;
     let payload = json!({ "rules": rules.len(), "problems": engine::sentences(&problems) });
     *controller.authors.lock().unwrap_or_else(PoisonError::into_inner) = engine::authors(&rules);
     controller.problems.lock().unwrap_or_else(PoisonError::into_inner).insert("rules", engine::sentences(&problems));
@@ -220,7 +241,13 @@ async fn reload_rules(controller: &Controller, action: &str) -> Result<(), Strin
 }
 
 async fn record(controller: &Controller, action: &str, payload: serde_json::Value) {
-    let action = AuditAction { at: Timestamp::now(), actor: Actor::Engine, action: action.to_owned(), subject: "config".into(), payload };
+    let action = AuditAction {
+        at: Timestamp::now(),
+        actor: Actor::Engine,
+        action: action.to_owned(),
+        subject: "config".into(),
+        payload,
+    };
     if let Err(e) = controller.ledger.record(vec![action]).await {
         tracing::error!(error = %e, "a change of the config could not be recorded");
     }

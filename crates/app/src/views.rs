@@ -1,5 +1,5 @@
-//! What the window and the CLI show. Plain values: times in milliseconds since the epoch, ids and numbers as such, and whole numbers stay below 2^53, because the
-//! page's numbers are floating point.
+//! What the window and the CLI show. Plain values: times in milliseconds since the epoch, ids and numbers as such, and
+//! whole numbers stay below 2^53, because the page's numbers are floating point.
 
 use serde::{Deserialize, Serialize};
 use specta::Type;
@@ -111,7 +111,12 @@ impl ActionView {
     fn of(i: &Incident, name: &str, plan: &Plan) -> Option<Self> {
         let info = plan.actions.get(name)?;
         let entity = i.entity.as_ref().filter(|e| e.field == info.about)?;
-        Some(Self { title: info.title.clone(), entity: entity.value.clone(), undo: info.undo, lasts: info.lasts.map(|l| l.as_millis() as Millis) })
+        Some(Self {
+            title: info.title.clone(),
+            entity: entity.value.clone(),
+            undo: info.undo,
+            lasts: info.lasts.map(|l| l.as_millis() as Millis),
+        })
     }
 }
 
@@ -164,7 +169,17 @@ impl IncidentView {
             in_storm: h.in_storm,
             merged_into: h.merged_into.map(|n| n as u32),
             merged: h.merged.iter().filter(|m| m.count > 0).map(|m| m.number as u32).collect(),
-            checklist: h.checklist.iter().map(|c| CheckView { text: c.text.clone(), done_by: c.done_by.clone(), done_at: maybe(c.done_at), lasts_until: maybe(c.lasts_until), action: ActionView::of(i, &c.text, plan) }).collect(),
+            checklist: h
+                .checklist
+                .iter()
+                .map(|c| CheckView {
+                    text: c.text.clone(),
+                    done_by: c.done_by.clone(),
+                    done_at: maybe(c.done_at),
+                    lasts_until: maybe(c.lasts_until),
+                    action: ActionView::of(i, &c.text, plan),
+                })
+                .collect(),
             id: i.id.0.clone(),
             number: i.number as u32,
             title: i.title(),
@@ -308,7 +323,19 @@ pub struct EventDetail {
 
 impl From<&StoredEvent> for EventDetail {
     fn from(e: &StoredEvent) -> Self {
-        let fields = e.fields.iter().map(|(n, v)| (n.clone(), match v { serde_json::Value::String(s) => s.clone(), other => other.to_string() })).collect();
+        let fields = e
+            .fields
+            .iter()
+            .map(|(n, v)| {
+                (
+                    n.clone(),
+                    match v {
+                        serde_json::Value::String(s) => s.clone(),
+                        other => other.to_string(),
+                    },
+                )
+            })
+            .collect();
         Self { event: e.into(), id: e.id.clone(), fields, raw: e.raw.clone() }
     }
 }
@@ -339,8 +366,9 @@ pub struct SearchProgress {
     pub hits: u64,
 }
 
-/// What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded + in_flight`.
-/// `received` is counted when a record comes in, the fates when they are committed, `in_flight` is what is held in between.
+/// What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded +
+/// in_flight`. `received` is counted when a record comes in, the fates when they are committed, `in_flight` is what is
+/// held in between.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Type)]
 pub struct Conservation {
     pub received: u64,
@@ -365,7 +393,8 @@ impl Conservation {
 
     /// Whether everything that came in is somewhere.
     pub fn holds(&self) -> bool {
-        self.received == self.stored + self.duplicates + self.quarantined + self.filtered + self.discarded + self.in_flight
+        self.received
+            == self.stored + self.duplicates + self.quarantined + self.filtered + self.discarded + self.in_flight
     }
 }
 
@@ -424,7 +453,13 @@ pub struct GapView {
 
 impl From<&Gap> for GapView {
     fn from(g: &Gap) -> Self {
-        Self { feed: g.feed.to_string(), from: millis(g.from), to: millis(g.to), reason: g.reason.as_str().to_owned(), estimated: g.estimated }
+        Self {
+            feed: g.feed.to_string(),
+            from: millis(g.from),
+            to: millis(g.to),
+            reason: g.reason.as_str().to_owned(),
+            estimated: g.estimated,
+        }
     }
 }
 
@@ -601,7 +636,12 @@ impl From<wf_feeds::probe::Probe> for ProbeView {
             frames: p
                 .frames
                 .iter()
-                .map(|f| ProbeFrameView { bytes: f.bytes as u64, text: f.text.clone(), events: f.events.iter().map(fields).collect(), quarantined: f.quarantined.clone() })
+                .map(|f| ProbeFrameView {
+                    bytes: f.bytes as u64,
+                    text: f.text.clone(),
+                    events: f.events.iter().map(fields).collect(),
+                    quarantined: f.quarantined.clone(),
+                })
                 .collect(),
         }
     }

@@ -1,4 +1,5 @@
-//! What an officer waits for with ten thousand incidents open: each question and each action, from the call to the bytes the page would get.
+//! What an officer waits for with ten thousand incidents open: each question and each action, from the call to the
+//! bytes the page would get.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,9 @@ const INCIDENTS: usize = 10_000;
 const TIMES: usize = 100;
 
 pub async fn run() {
-    println!("\ndesk: {INCIDENTS} open incidents with a ladder each; in the process, JSON included, {TIMES} times each");
+    println!(
+        "\ndesk: {INCIDENTS} open incidents with a ladder each; in the process, JSON included, {TIMES} times each"
+    );
     let feed = Arc::new(ScriptServer::of(&[]).await);
     // Nothing is sent anywhere: the address refuses, and what is owed stays owed.
     let config = format!(
@@ -21,14 +24,26 @@ pub async fn run() {
     let console = home.start().await;
     console.until_feed("f", "live", |f| f.state == "live").await;
     for n in 0..INCIDENTS {
-        feed.push(&format!(r#"{{"type":"SQL Injection","ip":"10.{}.{}.{}","url":"/","field":"q"}}"#, n / 65_536, n / 256 % 256, n % 256));
+        feed.push(&format!(
+            r#"{{"type":"SQL Injection","ip":"10.{}.{}.{}","url":"/","field":"q"}}"#,
+            n / 65_536,
+            n / 256 % 256,
+            n % 256
+        ));
     }
     while console.controller.open_urgent().await.unwrap()[0] < INCIDENTS as u64 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let ids: Vec<String> = console.controller.incidents(Some("live"), None, 100_000).await.unwrap().into_iter().map(|i| i.id).collect();
-    measure("the queue, first thousand", &console, |c, _| Box::pin(async move { json(&c.queue("live", "", 1000).await.unwrap()) })).await;
-    measure("the queue, filtered by a word", &console, |c, _| Box::pin(async move { json(&c.queue("live", "10.0.7", 1000).await.unwrap()) })).await;
+    let ids: Vec<String> =
+        console.controller.incidents(Some("live"), None, 100_000).await.unwrap().into_iter().map(|i| i.id).collect();
+    measure("the queue, first thousand", &console, |c, _| {
+        Box::pin(async move { json(&c.queue("live", "", 1000).await.unwrap()) })
+    })
+    .await;
+    measure("the queue, filtered by a word", &console, |c, _| {
+        Box::pin(async move { json(&c.queue("live", "10.0.7", 1000).await.unwrap()) })
+    })
+    .await;
     measure("the overview", &console, |c, _| Box::pin(async move { json(&c.overview().await.unwrap()) })).await;
     let all = ids.clone();
     measure("one incident's page", &console, move |c, n| {
@@ -53,11 +68,15 @@ pub async fn run() {
     let all = ids.clone();
     measure("acknowledge fifty at once", &console, move |c, n| {
         let fifty = all[5000 + n % 99 * 50..5000 + (n % 99 + 1) * 50].to_vec();
-        Box::pin(async move { json(&c.act(&fifty, &serde_json::from_str(r#"{"do":"acknowledge"}"#).unwrap()).await.unwrap()) })
+        Box::pin(async move {
+            json(&c.act(&fifty, &serde_json::from_str(r#"{"do":"acknowledge"}"#).unwrap()).await.unwrap())
+        })
     })
     .await;
-    measure("readiness of four weeks", &console, |c, _| Box::pin(async move { json(&c.readiness().await.unwrap()) })).await;
-    measure("numbers of a month", &console, |c, _| Box::pin(async move { json(&c.metrics(None).await.unwrap()) })).await;
+    measure("readiness of four weeks", &console, |c, _| Box::pin(async move { json(&c.readiness().await.unwrap()) }))
+        .await;
+    measure("numbers of a month", &console, |c, _| Box::pin(async move { json(&c.metrics(None).await.unwrap()) }))
+        .await;
     console.stop().await;
 }
 
@@ -75,5 +94,11 @@ async fn measure(what: &str, console: &RunningConsole, ask: impl Fn(Arc<wf_testk
         times.push(began.elapsed().as_secs_f64() * 1000.0);
     }
     times.sort_by(f64::total_cmp);
-    println!("  {what}: median {:.1} ms, 95th percentile {:.1} ms, most {:.1} ms ({} kB)", times[TIMES / 2], times[TIMES * 95 / 100], times[TIMES - 1], bytes / 1000);
+    println!(
+        "  {what}: median {:.1} ms, 95th percentile {:.1} ms, most {:.1} ms ({} kB)",
+        times[TIMES / 2],
+        times[TIMES * 95 / 100],
+        times[TIMES - 1],
+        bytes / 1000
+    );
 }

@@ -39,15 +39,29 @@ pub async fn run(seconds: u64) {
     let after = counts(&engine);
     let (wall, used) = (t.elapsed().as_secs_f64(), engine.cpu() - cpu);
     let stored = n(&after, "stored") - n(&before, "stored");
-    println!("  {:.0} events/s ({:.0} in the slowest 5 s), {:.2} us of the engine's CPU an event", stored / wall, slowest, used * 1e6 / stored);
-    println!("  shed {}, quarantined {}, gaps {}", after["discarded"], after["quarantined"], engine.ask(&["feeds", "list"])[0]["gaps"]);
+    println!(
+        "  {:.0} events/s ({:.0} in the slowest 5 s), {:.2} us of the engine's CPU an event",
+        stored / wall,
+        slowest,
+        used * 1e6 / stored
+    );
+    println!(
+        "  shed {}, quarantined {}, gaps {}",
+        after["discarded"],
+        after["quarantined"],
+        engine.ask(&["feeds", "list"])[0]["gaps"]
+    );
     println!("  resident {:.0} MB (most during the load), peak {:.0} MB", resident, engine.memory().1);
     engine.stop();
     sender.kill().unwrap();
     sender.wait().unwrap();
 
     // The same data again, with a feed that speaks at once: cold start to first stored event.
-    let mut sender = Command::new(program("watchfloor-demo")).args(["--listen", "127.0.0.1:0", "--per-minute", "60000", "--backlog", "1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut sender = Command::new(program("watchfloor-demo"))
+        .args(["--listen", "127.0.0.1:0", "--per-minute", "60000", "--backlog", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut url = String::new();
     BufReader::new(sender.stdout.take().unwrap()).read_line(&mut url).unwrap();
     let total = n(&after, "stored");
@@ -60,10 +74,22 @@ pub async fn run(seconds: u64) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
-    println!("  cold start on {:.1} M events to the first stored event: {:.0} ms", total / 1e6, first.as_secs_f64() * 1e3);
+    println!(
+        "  cold start on {:.1} M events to the first stored event: {:.0} ms",
+        total / 1e6,
+        first.as_secs_f64() * 1e3
+    );
     let health = engine.ask(&["health"]);
-    println!("  {:.1} bytes an event on disk", health["store"]["bytes"].as_f64().unwrap() / health["store"]["events"].as_f64().unwrap());
-    for (what, query) in [("a common word", "shop-api"), ("a common address", "10.2.3.67"), ("an attacker's address", "203.0.113.45"), ("not there", "never-seen-anywhere")] {
+    println!(
+        "  {:.1} bytes an event on disk",
+        health["store"]["bytes"].as_f64().unwrap() / health["store"]["events"].as_f64().unwrap()
+    );
+    for (what, query) in [
+        ("a common word", "shop-api"),
+        ("a common address", "10.2.3.67"),
+        ("an attacker's address", "203.0.113.45"),
+        ("not there", "never-seen-anywhere"),
+    ] {
         let mut took = Vec::new();
         for _ in 0..5 {
             let t = Instant::now();
@@ -74,7 +100,10 @@ pub async fn run(seconds: u64) {
         let _nothing = engine.ask(&["events", "count"]);
         let overhead = t.elapsed().as_secs_f64() * 1e3;
         took.sort_by(f64::total_cmp);
-        println!("  search, first 100 hits of {what}: {:.0} ms median through the CLI (of which its start and answer about {overhead:.0} ms)", took[2]);
+        println!(
+            "  search, first 100 hits of {what}: {:.0} ms median through the CLI (of which its start and answer about {overhead:.0} ms)",
+            took[2]
+        );
     }
     engine.stop();
     sender.kill().unwrap();

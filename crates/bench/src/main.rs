@@ -1,6 +1,12 @@
-//! The figures of `docs/performance.md`, measured on the release programs as processes: the sender on the same cores, the
-//! database encrypted, every built-in rule running. Run it with `cargo xtask bench`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark prints, and stops where it cannot go on")]
+//! The figures of `docs/performance.md`, measured on the release programs as processes: the sender on the same cores,
+//! the database encrypted, every built-in rule running. Run it with `cargo xtask bench`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and stops where it cannot go on"
+)]
 
 mod desk;
 mod engine;
@@ -19,8 +25,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// WebSocket frame to committed: events a second, CPU an event, memory, bytes on disk; then searches and a cold start on what was
-    /// stored.
+    /// WebSocket frame to committed: events a second, CPU an event, memory, bytes on disk; then searches and a cold
+    /// start on what was stored.
     Ingest {
         /// How long to feed it.
         #[arg(long, default_value_t = 60)]

@@ -1,5 +1,5 @@
-//! Response actions: what an officer decided is carried out, or taken back. What it is done to comes from an event, so it is checked before anything is
-//! done, and can be nothing but a value where it is put.
+//! Response actions: what an officer decided is carried out, or taken back. What it is done to comes from an event, so
+//! it is checked before anything is done, and can be nothing but a value where it is put.
 
 use std::net::IpAddr;
 
@@ -22,17 +22,29 @@ pub async fn run(c: &Action, channel: &Channel, n: &Notification) -> Result<Outc
     }
 }
 
-/// What it may be done to: of addresses only those out on the internet, or an attacker who writes events could have us block ourselves.
+/// What it may be done to: of addresses only those out on the internet, or an attacker who writes events could have us
+/// block ourselves.
 pub fn target(c: &Action, entity: &str) -> Result<String, String> {
     if c.about.ends_with(".ip") {
-        let address: IpAddr = entity.parse().map_err(|_| format!("'{}' is no address", cut(&crate::text::inert(entity), 60)))?;
+        let address: IpAddr =
+            entity.parse().map_err(|_| format!("'{}' is no address", cut(&crate::text::inert(entity), 60)))?;
         // Addresses for documentation are public enough to be told apart from our own.
         let ours = match address {
-            IpAddr::V4(a) => a.is_loopback() || a.is_private() || a.is_link_local() || a.is_unspecified() || a.is_broadcast(),
-            IpAddr::V6(a) => a.is_loopback() || a.is_unspecified() || a.to_ipv4_mapped().is_some() || (a.segments()[0] & 0xfe00) == 0xfc00 || (a.segments()[0] & 0xffc0) == 0xfe80,
+            IpAddr::V4(a) => {
+                a.is_loopback() || a.is_private() || a.is_link_local() || a.is_unspecified() || a.is_broadcast()
+            }
+            IpAddr::V6(a) => {
+                a.is_loopback()
+                    || a.is_unspecified()
+                    || a.to_ipv4_mapped().is_some()
+                    || (a.segments()[0] & 0xfe00) == 0xfc00
+                    || (a.segments()[0] & 0xffc0) == 0xfe80
+            }
         };
         if ours {
-            return Err(format!("{address} is an address of this machine or of a private network; do that by hand if it is meant"));
+            return Err(format!(
+                "{address} is an address of this machine or of a private network; do that by hand if it is meant"
+            ));
         }
         return Ok(address.to_string());
     }
@@ -46,7 +58,12 @@ async fn call(c: &Action, channel: &Channel, n: &Notification, entity: &str) -> 
     let undo = n.purpose == Purpose::Undo;
     let (template, method) = match (undo, &c.undo_url) {
         (true, Some(url)) => (url, &c.undo_method),
-        (true, None) => return Err(Outcome::Refused { reason: "it cannot be taken back: there is no undo_url".into(), channel: false }),
+        (true, None) => {
+            return Err(Outcome::Refused {
+                reason: "it cannot be taken back: there is no undo_url".into(),
+                channel: false,
+            });
+        }
         (false, _) => (&c.url, &c.method),
     };
     let url = address(template, entity, &c.allow).map_err(Outcome::refused)?;
@@ -62,7 +79,9 @@ async fn call(c: &Action, channel: &Channel, n: &Notification, entity: &str) -> 
     Ok(match answer.outcome() {
         Outcome::Delivered { .. } => Outcome::Delivered { id: Some(cut(&answer.sentence(), 120)) },
         // Taken back already is taken back.
-        Outcome::Refused { .. } if undo && answer.status == 404 => Outcome::Delivered { id: Some("it was gone already".into()) },
+        Outcome::Refused { .. } if undo && answer.status == 404 => {
+            Outcome::Delivered { id: Some("it was gone already".into()) }
+        }
         Outcome::Refused { reason, .. } => Outcome::Refused { reason, channel: false },
         other => other,
     })
@@ -70,7 +89,16 @@ async fn call(c: &Action, channel: &Channel, n: &Notification, entity: &str) -> 
 
 /// The value goes into the address percent-encoded, so it stays one segment or one value.
 pub fn address(template: &str, entity: &str, allow: &[String]) -> Result<Url, String> {
-    let encoded: String = entity.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-_~.".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+    let encoded: String = entity
+        .bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-_~.".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect();
     http::target(&template.replace("{entity}", &encoded), allow)
 }
 
@@ -78,11 +106,21 @@ pub fn address(template: &str, entity: &str, allow: &[String]) -> Result<Url, St
 pub fn body(c: &Action, n: &Notification, entity: &str) -> Value {
     let mut document: Value = serde_json::from_str(&c.body).unwrap_or_default();
     let p = &n.page;
-    fill(&mut document, &[("{entity}", entity), ("{number}", &p.number.to_string()), ("{severity}", n.severity.as_str()), ("{type}", &p.kind), ("{id}", &p.thread)]);
+    fill(
+        &mut document,
+        &[
+            ("{entity}", entity),
+            ("{number}", &p.number.to_string()),
+            ("{severity}", n.severity.as_str()),
+            ("{type}", &p.kind),
+            ("{id}", &p.thread),
+        ],
+    );
     document
 }
 
-/// Values go into the strings of a parsed document, in one pass: none of them can break out of its string, or be looked at again.
+/// Values go into the strings of a parsed document, in one pass: none of them can break out of its string, or be looked
+/// at again.
 pub(crate) fn fill(value: &mut Value, known: &[(&str, &str)]) {
     match value {
         Value::String(text) => {
@@ -90,7 +128,10 @@ pub(crate) fn fill(value: &mut Value, known: &[(&str, &str)]) {
             while let Some(at) = rest.find('{') {
                 out.push_str(&rest[..at]);
                 rest = &rest[at..];
-                let (put, skip) = known.iter().find(|(name, _)| rest.starts_with(name)).map_or(("{", 1), |(name, value)| (*value, name.len()));
+                let (put, skip) = known
+                    .iter()
+                    .find(|(name, _)| rest.starts_with(name))
+                    .map_or(("{", 1), |(name, value)| (*value, name.len()));
                 out.push_str(put);
                 rest = &rest[skip..];
             }
@@ -109,9 +150,16 @@ async fn decide(c: &Action, channel: &Channel, n: &Notification, entity: &str) -
     let base = http::target(&c.url, &c.allow).map_err(Outcome::refused)?;
     let base = base.as_str().trim_end_matches('/');
     let client = http::guarded(&c.allow)?;
-    let json_to = |client: &Client, url: String, body: Value| -> RequestBuilder { client.post(url).header("content-type", "application/json").body(body.to_string()) };
+    let json_to = |client: &Client, url: String, body: Value| -> RequestBuilder {
+        client.post(url).header("content-type", "application/json").body(body.to_string())
+    };
     let password = channel.secret(reference).await?;
-    let login = http::ask(json_to(&client, format!("{base}/v1/watchers/login"), json!({ "machine_id": c.machine, "password": password.expose_secret(), "scenarios": [SCENARIO] }))).await?;
+    let login = http::ask(json_to(
+        &client,
+        format!("{base}/v1/watchers/login"),
+        json!({ "machine_id": c.machine, "password": password.expose_secret(), "scenarios": [SCENARIO] }),
+    ))
+    .await?;
     let token = login.json()["token"].as_str().map(str::to_owned);
     let Some(token) = token.filter(|_| login.status == 200) else {
         return Ok(match login.outcome() {
@@ -120,9 +168,17 @@ async fn decide(c: &Action, channel: &Channel, n: &Notification, entity: &str) -
         });
     };
     if n.purpose == Purpose::Undo {
-        let answer = http::ask(client.delete(format!("{base}/v1/decisions")).query(&[("ip", entity), ("scenario", SCENARIO)]).bearer_auth(&token)).await?;
+        let answer = http::ask(
+            client
+                .delete(format!("{base}/v1/decisions"))
+                .query(&[("ip", entity), ("scenario", SCENARIO)])
+                .bearer_auth(&token),
+        )
+        .await?;
         return Ok(match answer.outcome() {
-            Outcome::Delivered { .. } => Outcome::Delivered { id: Some(format!("{} decisions deleted", answer.json()["nbDeleted"].as_str().unwrap_or("0"))) },
+            Outcome::Delivered { .. } => Outcome::Delivered {
+                id: Some(format!("{} decisions deleted", answer.json()["nbDeleted"].as_str().unwrap_or("0"))),
+            },
             other => other,
         });
     }
@@ -171,12 +227,27 @@ mod tests {
     #[test]
     fn what_an_attacker_wrote_is_one_value_or_nothing() {
         let c = action();
-        for bad in ["127.0.0.1", "10.0.0.1", "::1", "::ffff:10.0.0.1", "fd00::1", "169.254.1.1", "0.0.0.0", "x", "", "1.2.3.4/../../admin", "1.2.3.4\r\nHost: x"] {
+        for bad in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "::1",
+            "::ffff:10.0.0.1",
+            "fd00::1",
+            "169.254.1.1",
+            "0.0.0.0",
+            "x",
+            "",
+            "1.2.3.4/../../admin",
+            "1.2.3.4\r\nHost: x",
+        ] {
             assert!(target(&c, bad).is_err(), "{bad}");
         }
         assert_eq!(target(&c, "203.0.113.9").unwrap(), "203.0.113.9");
         let user = Action { about: "user.name".into(), ..action() };
-        assert_eq!(address(&user.url, "../admin?x=1#{entity}/%2e", &[]).unwrap().as_str(), "https://fw.example/block/..%2Fadmin%3Fx%3D1%23%7Bentity%7D%2F%252e?why=x");
+        assert_eq!(
+            address(&user.url, "../admin?x=1#{entity}/%2e", &[]).unwrap().as_str(),
+            "https://fw.example/block/..%2Fadmin%3Fx%3D1%23%7Bentity%7D%2F%252e?why=x"
+        );
         let filled = body(&user, &crate::tests::notification(), "\",\"admin\":true,\"x\":\"{number}");
         assert!(filled.get("admin").is_none() && filled["ip"] == "\",\"admin\":true,\"x\":\"{number}", "{filled}");
     }

@@ -166,8 +166,8 @@ pub struct Webhook {
     /// More headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// A JSON document of your own instead of the usual one; `{title}`, `{severity}`, `{number}`, `{id}`, `{type}`, `{rule}`, `{entity}`, `{count}`,
-    /// `{purpose}`, `{remarks}` and `{time}` in its strings are replaced.
+    /// A JSON document of your own instead of the usual one; `{title}`, `{severity}`, `{number}`, `{id}`, `{type}`,
+    /// `{rule}`, `{entity}`, `{count}`, `{purpose}`, `{remarks}` and `{time}` in its strings are replaced.
     #[serde(default)]
     pub template: String,
 }
@@ -182,7 +182,8 @@ pub struct Action {
     /// `http` for a call of your own, `crowdsec` for a decision of a CrowdSec LAPI.
     #[serde(default)]
     pub does: Does,
-    /// Only for incidents about this field, as `source.ip`; of addresses only those outside, never this machine or a private network.
+    /// Only for incidents about this field, as `source.ip`; of addresses only those outside, never this machine or a
+    /// private network.
     pub about: String,
     /// `http`: the address that is called; `{entity}` in it is replaced. `crowdsec`: where the LAPI is.
     pub url: String,
@@ -235,7 +236,8 @@ impl Action {
     }
 
     fn check(&self) -> Result<(), String> {
-        let example = |url: &str| crate::http::target(&url.replace("{entity}", "198.51.100.1"), &self.allow).map(|_| ());
+        let example =
+            |url: &str| crate::http::target(&url.replace("{entity}", "198.51.100.1"), &self.allow).map(|_| ());
         example(&self.url).map_err(|e| format!("url: {e}"))?;
         if let Some(undo) = &self.undo_url {
             example(undo).map_err(|e| format!("undo_url: {e}"))?;
@@ -249,9 +251,13 @@ impl Action {
             serde_json::from_str::<serde_json::Value>(&self.body).map_err(|e| format!("body: it is no JSON: {e}"))?;
         }
         match self.does {
-            Does::Crowdsec if self.machine.is_empty() || self.secret.is_none() || self.lasts.is_none() => Err("a CrowdSec decision needs `machine`, `secret` and `lasts`".into()),
+            Does::Crowdsec if self.machine.is_empty() || self.secret.is_none() || self.lasts.is_none() => {
+                Err("a CrowdSec decision needs `machine`, `secret` and `lasts`".into())
+            }
             Does::Crowdsec if self.about != "source.ip" => Err("a CrowdSec decision is about source.ip".into()),
-            Does::Http if self.lasts.is_some() && self.undo_url.is_none() => Err("what lasts for a while needs `undo_url`, to be taken back".into()),
+            Does::Http if self.lasts.is_some() && self.undo_url.is_none() => {
+                Err("what lasts for a while needs `undo_url`, to be taken back".into())
+            }
             Does::Crowdsec | Does::Http => Ok(()),
         }
     }
@@ -305,7 +311,8 @@ impl ChannelConfig {
         }
     }
 
-    /// How fast messages may follow one another to one destination. Slack and Telegram take one a second, PagerDuty about two.
+    /// How fast messages may follow one another to one destination. Slack and Telegram take one a second, PagerDuty
+    /// about two.
     pub const fn pace(&self) -> std::time::Duration {
         std::time::Duration::from_millis(match self {
             Self::Slack(_) | Self::Telegram(_) | Self::Sms(_) | Self::Voice(_) => 1000,
@@ -382,7 +389,8 @@ impl ChannelConfig {
                     crate::http::target(&c.url, &c.allow)?;
                 }
                 if !c.template.is_empty() {
-                    serde_json::from_str::<serde_json::Value>(&c.template).map_err(|e| format!("template: it is no JSON: {e}"))?;
+                    serde_json::from_str::<serde_json::Value>(&c.template)
+                        .map_err(|e| format!("template: it is no JSON: {e}"))?;
                 }
                 Ok(())
             }

@@ -20,7 +20,8 @@ pub struct Connector {
     /// The method.
     #[serde(default = "post")]
     pub method: String,
-    /// A JSON document; in its strings `{email}`, `{ip}`, `{phone}`, `{user_id}`, `{name}` (all that are known of the kind, separated by commas), `{type}` and `{number}` are replaced.
+    /// A JSON document; in its strings `{email}`, `{ip}`, `{phone}`, `{user_id}`, `{name}` (all that are known of the
+    /// kind, separated by commas), `{type}` and `{number}` are replaced.
     pub body: String,
     /// Sent as `Authorization: Bearer`.
     pub secret: Option<SecretRef>,
@@ -49,17 +50,28 @@ impl Connector {
         Ok(())
     }
 
-    /// Calls it. `known`: `{email}` and so on with what stands for them. `key` makes a repetition harmless where the other side looks at it.
+    /// Calls it. `known`: `{email}` and so on with what stands for them. `key` makes a repetition harmless where the
+    /// other side looks at it.
     ///
     /// # Errors
     /// A sentence: it could not be reached, or did not do it.
-    pub async fn call(&self, secrets: &dyn SecretSource, known: &BTreeMap<String, String>, key: &str) -> Result<(u16, String), String> {
+    pub async fn call(
+        &self,
+        secrets: &dyn SecretSource,
+        known: &BTreeMap<String, String>,
+        key: &str,
+    ) -> Result<(u16, String), String> {
         let said = |o: Outcome| o.sentence();
         let mut document: Value = serde_json::from_str(&self.body).map_err(|e| e.to_string())?;
         let known: Vec<(&str, &str)> = known.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         fill(&mut document, &known);
         let method = Method::from_bytes(self.method.as_bytes()).map_err(|e| e.to_string())?;
-        let mut request = http::guarded(&self.allow).map_err(said)?.request(method, http::target(&self.url, &self.allow)?).header("idempotency-key", key).header("content-type", "application/json").body(document.to_string());
+        let mut request = http::guarded(&self.allow)
+            .map_err(said)?
+            .request(method, http::target(&self.url, &self.allow)?)
+            .header("idempotency-key", key)
+            .header("content-type", "application/json")
+            .body(document.to_string());
         if let Some(reference) = &self.secret {
             request = request.bearer_auth(secrets.get(reference)?.expose_secret());
         }

@@ -11,11 +11,16 @@ use crate::{Channel, Outcome, http};
 pub async fn send(c: &Discord, channel: &Channel, n: &Notification) -> Result<Outcome, Outcome> {
     let url = channel.secret(&c.webhook).await?;
     let body = message(n).to_string();
-    let request = http::client()?.post(url.expose_secret()).query(&[("wait", "true")]).header("content-type", "application/json").body(body);
+    let request = http::client()?
+        .post(url.expose_secret())
+        .query(&[("wait", "true")])
+        .header("content-type", "application/json")
+        .body(body);
     Ok(outcome(&http::ask(request).await?))
 }
 
-/// One embed (limits: title 256, description 4096, 25 fields of 256 and 1024, footer 2048, all of it 6000). Nobody is ever mentioned.
+/// One embed (limits: title 256, description 4096, 25 fields of 256 and 1024, footer 2048, all of it 6000). Nobody is
+/// ever mentioned.
 fn message(n: &Notification) -> Value {
     let color = match n.severity {
         Severity::P1 => 0xff_5d5d,
@@ -23,7 +28,10 @@ fn message(n: &Notification) -> Value {
         Severity::P3 => 0xe8_c547,
         Severity::P4 => 0x7f_9fc4,
     };
-    let fields: Vec<Value> = facts(n).iter().map(|(name, value)| json!({ "name": name, "value": short(&escape(value), 500), "inline": true })).collect();
+    let fields: Vec<Value> = facts(n)
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": short(&escape(value), 500), "inline": true }))
+        .collect();
     json!({
         "content": short(&escape(&format!("{} ({})", headline(n), why(n))), 1900),
         "allowed_mentions": { "parse": [] },
@@ -75,7 +83,10 @@ fn outcome(answer: &http::Answer) -> Outcome {
     match answer.status {
         200 => Outcome::Delivered { id: json["id"].as_str().map(str::to_owned) },
         429 => {
-            let after = json["retry_after"].as_f64().filter(|s| s.is_finite() && *s >= 0.0).map(|s| std::time::Duration::from_secs_f64(s.min(86_400.0)));
+            let after = json["retry_after"]
+                .as_f64()
+                .filter(|s| s.is_finite() && *s >= 0.0)
+                .map(|s| std::time::Duration::from_secs_f64(s.min(86_400.0)));
             Outcome::Retry { reason: answer.sentence(), after: after.or(answer.retry_after()), maybe_sent: false }
         }
         400 => Outcome::Refused { reason: answer.sentence(), channel: false },
@@ -105,8 +116,16 @@ mod tests {
         n.page.remarks = vec!["r".repeat(20_000)];
         let m = message(&n);
         let e = &m["embeds"][0];
-        let all: usize = [&e["title"], &e["description"], &e["footer"]["text"]].iter().map(|t| utf16(t.as_str().unwrap())).sum::<usize>()
-            + e["fields"].as_array().unwrap().iter().map(|f| utf16(f["name"].as_str().unwrap()) + utf16(f["value"].as_str().unwrap())).sum::<usize>();
+        let all: usize = [&e["title"], &e["description"], &e["footer"]["text"]]
+            .iter()
+            .map(|t| utf16(t.as_str().unwrap()))
+            .sum::<usize>()
+            + e["fields"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|f| utf16(f["name"].as_str().unwrap()) + utf16(f["value"].as_str().unwrap()))
+                .sum::<usize>();
         assert!(all <= 6000 && utf16(m["content"].as_str().unwrap()) <= 2000, "{all}");
         assert!(!e["title"].as_str().unwrap().ends_with("\\…"));
     }

@@ -1,4 +1,5 @@
-//! Mail over SMTP. TLS from the first byte or STARTTLS that is demanded; one thread an incident; plain text, so that no program reads markup in it.
+//! Mail over SMTP. TLS from the first byte or STARTTLS that is demanded; one thread an incident; plain text, so that no
+//! program reads markup in it.
 
 use std::time::Duration;
 
@@ -20,14 +21,19 @@ pub async fn send(c: &Email, channel: &Channel, n: &Notification) -> Result<Outc
     let mut tls = TlsParameters::builder(c.host.clone());
     if let Some(path) = &c.ca {
         let pem = std::fs::read(path).map_err(|e| Outcome::refused(format!("ca {}: {e}", path.display())))?;
-        tls = tls.add_root_certificate(Certificate::from_pem(&pem).map_err(|e| Outcome::refused(format!("ca {}: {e}", path.display())))?);
+        tls = tls.add_root_certificate(
+            Certificate::from_pem(&pem).map_err(|e| Outcome::refused(format!("ca {}: {e}", path.display())))?,
+        );
     }
     let tls = tls.build_rustls().map_err(|e| Outcome::refused(format!("TLS: {e}")))?;
     let tls = match c.security {
         MailSecurity::Tls => Tls::Wrapper(tls),
         MailSecurity::Starttls => Tls::Required(tls),
     };
-    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&c.host).port(c.port).tls(tls).timeout(Some(Duration::from_secs(25)));
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&c.host)
+        .port(c.port)
+        .tls(tls)
+        .timeout(Some(Duration::from_secs(25)));
     if let (Some(user), Some(reference)) = (&c.username, &c.password) {
         let password = channel.secret(reference).await?;
         transport = transport.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
@@ -109,7 +115,15 @@ mod tests {
     use crate::tests::hostile;
 
     fn config() -> Email {
-        Email { host: "mail.example.com".into(), port: 465, security: MailSecurity::Tls, username: None, password: None, from: "watchfloor@example.com".into(), ca: None }
+        Email {
+            host: "mail.example.com".into(),
+            port: 465,
+            security: MailSecurity::Tls,
+            username: None,
+            password: None,
+            from: "watchfloor@example.com".into(),
+            ca: None,
+        }
     }
 
     #[test]
@@ -120,7 +134,10 @@ mod tests {
         let text = String::from_utf8(message(&config(), &n).unwrap().formatted()).unwrap();
         let (headers, _) = text.split_once("\r\n\r\n").unwrap();
         assert!(!headers.lines().any(|l| l.to_lowercase().starts_with("bcc")), "{headers}");
-        assert_eq!(headers.lines().filter(|l| l.starts_with("Content-Type")).collect::<Vec<_>>(), ["Content-Type: text/plain; charset=utf-8"]);
+        assert_eq!(
+            headers.lines().filter(|l| l.starts_with("Content-Type")).collect::<Vec<_>>(),
+            ["Content-Type: text/plain; charset=utf-8"]
+        );
     }
 
     #[test]

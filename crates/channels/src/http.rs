@@ -1,4 +1,5 @@
-//! The one HTTP client: TLS, no redirects, no proxies from the environment, limits on every wait, and no address that a setting must not reach.
+//! The one HTTP client: TLS, no redirects, no proxies from the environment, limits on every wait, and no address that a
+//! setting must not reach.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -30,7 +31,11 @@ impl Answer {
     /// `Retry-After` in seconds; providers write whole or broken numbers.
     pub fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get("retry-after")?.to_str().ok()?;
-        text.trim().parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0).map(|s| Duration::from_secs_f64(s.min(86_400.0)))
+        text.trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|s| s.is_finite() && *s >= 0.0)
+            .map(|s| Duration::from_secs_f64(s.min(86_400.0)))
     }
 
     /// A sentence about an answer that is an error: the status and the beginning of what it says.
@@ -64,7 +69,8 @@ fn builder() -> reqwest::ClientBuilder {
         .user_agent(concat!("Watchfloor/", env!("CARGO_PKG_VERSION")))
 }
 
-/// For addresses that somebody typed in: every address the name resolves to is looked at before it is connected to (threat T7).
+/// For addresses that somebody typed in: every address the name resolves to is looked at before it is connected to
+/// (threat T7).
 pub fn guarded(allow: &[String]) -> Result<Client, Outcome> {
     let guard = Guard { allow: allow.to_vec().into() };
     builder().dns_resolver(Arc::new(guard)).build().map_err(|e| Outcome::retry(format!("the HTTP client: {e}")))
@@ -74,7 +80,8 @@ pub fn guarded(allow: &[String]) -> Result<Client, Outcome> {
 pub fn target(url: &str, allow: &[String]) -> Result<Url, String> {
     let parsed = Url::parse(url).map_err(|e| format!("this is no address: {e}"))?;
     let host = parsed.host().ok_or("this address has no host")?;
-    let allowed = allow.iter().any(|a| parsed.host_str().is_some_and(|h| h.trim_matches(['[', ']']).eq_ignore_ascii_case(a)));
+    let allowed =
+        allow.iter().any(|a| parsed.host_str().is_some_and(|h| h.trim_matches(['[', ']']).eq_ignore_ascii_case(a)));
     if parsed.scheme() != "https" && !(parsed.scheme() == "http" && allowed) {
         return Err("messages go over https alone, unless `allow` names the host".into());
     }
@@ -87,7 +94,9 @@ pub fn target(url: &str, allow: &[String]) -> Result<Url, String> {
         Host::Domain(_) => None,
     };
     match literal {
-        Some(a) if !allowed && !public(a) => Err(format!("{a} is inside a private network; name the host in `allow` if that is meant")),
+        Some(a) if !allowed && !public(a) => {
+            Err(format!("{a} is inside a private network; name the host in `allow` if that is meant"))
+        }
         _ => Ok(parsed),
     }
 }
@@ -101,7 +110,13 @@ pub fn public(address: IpAddr) -> bool {
                 return public_v4(v4);
             }
             let s = a.segments();
-            !(a.is_loopback() || a.is_unspecified() || a.is_multicast() || (s[0] & 0xfe00) == 0xfc00 || (s[0] & 0xffc0) == 0xfe80 || (s[0] & 0xffc0) == 0xfec0 || (s[0] == 0x2001 && s[1] == 0xdb8))
+            !(a.is_loopback()
+                || a.is_unspecified()
+                || a.is_multicast()
+                || (s[0] & 0xfe00) == 0xfc00
+                || (s[0] & 0xffc0) == 0xfe80
+                || (s[0] & 0xffc0) == 0xfec0
+                || (s[0] == 0x2001 && s[1] == 0xdb8))
         }
     }
 }
@@ -117,7 +132,17 @@ fn embedded(a: std::net::Ipv6Addr) -> Option<Ipv4Addr> {
 
 fn public_v4(a: Ipv4Addr) -> bool {
     let o = a.octets();
-    !(a.is_loopback() || a.is_private() || a.is_link_local() || a.is_broadcast() || a.is_documentation() || a.is_multicast() || o[0] == 0 || o[0] >= 240 || (o[0] == 100 && (o[1] & 0xc0) == 64) || (o[0] == 198 && (o[1] & 0xfe) == 18) || (o[0] == 192 && o[1] == 0 && o[2] == 0))
+    !(a.is_loopback()
+        || a.is_private()
+        || a.is_link_local()
+        || a.is_broadcast()
+        || a.is_documentation()
+        || a.is_multicast()
+        || o[0] == 0
+        || o[0] >= 240
+        || (o[0] == 100 && (o[1] & 0xc0) == 64)
+        || (o[0] == 198 && (o[1] & 0xfe) == 18)
+        || (o[0] == 192 && o[1] == 0 && o[2] == 0))
 }
 
 struct Guard {
@@ -132,7 +157,11 @@ impl Resolve for Guard {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             let allowed = allow.iter().any(|a| a.eq_ignore_ascii_case(&host));
             if let Some(inside) = found.iter().find(|a| !allowed && !public(a.ip())) {
-                return Err(format!("{host} leads to {}, inside a private network; name the host in `allow` if that is meant", inside.ip()).into());
+                return Err(format!(
+                    "{host} leads to {}, inside a private network; name the host in `allow` if that is meant",
+                    inside.ip()
+                )
+                .into());
             }
             // What was looked at is what is connected to.
             Ok(Box::new(found.into_iter()) as Addrs)
@@ -163,7 +192,9 @@ pub async fn ask(request: RequestBuilder) -> Result<Answer, Outcome> {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(ANSWER - body.len())]),
             Ok(None) => break,
             // The status is what counts, unless it said yes and then broke off.
-            Err(e) if status < 300 => return Err(Outcome::Retry { reason: sentence(&e), after: None, maybe_sent: true }),
+            Err(e) if status < 300 => {
+                return Err(Outcome::Retry { reason: sentence(&e), after: None, maybe_sent: true });
+            }
             Err(_) => break,
         }
         if body.len() >= ANSWER {
@@ -185,7 +216,13 @@ fn failure(e: &reqwest::Error) -> Outcome {
 /// Every cause, but never the address: it may be a secret.
 fn sentence(e: &reqwest::Error) -> String {
     use std::error::Error as _;
-    let mut text = if e.is_timeout() { "no answer in time".to_owned() } else if e.is_connect() { "no connection".to_owned() } else { "the exchange failed".to_owned() };
+    let mut text = if e.is_timeout() {
+        "no answer in time".to_owned()
+    } else if e.is_connect() {
+        "no connection".to_owned()
+    } else {
+        "the exchange failed".to_owned()
+    };
     let mut cause = e.source();
     while let Some(c) = cause {
         text = format!("{text}: {c}");
@@ -201,9 +238,29 @@ mod tests {
     #[test]
     fn t7_addresses_inside_are_refused_however_they_are_written() {
         for url in [
-            "https://127.0.0.1/", "https://0x7f.1/", "https://2130706433/", "https://0/", "https://10.1.2.3/", "https://192.168.0.1/", "https://172.16.5.5/", "https://169.254.169.254/latest/", "https://100.64.0.1/",
-            "https://[::1]/", "https://[::ffff:169.254.169.254]/", "https://[::ffff:7f00:1]/", "https://[64:ff9b::a9fe:a9fe]/", "https://[2002:7f00:1::]/", "https://[fe80::1]/", "https://[fd00::1]/", "https://[::127.0.0.1]/",
-            "http://example.com/", "ftp://example.com/", "https://user:pw@example.com/", "https://user@example.com/", "file:///etc/passwd", "nonsense",
+            "https://127.0.0.1/",
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "https://0/",
+            "https://10.1.2.3/",
+            "https://192.168.0.1/",
+            "https://172.16.5.5/",
+            "https://169.254.169.254/latest/",
+            "https://100.64.0.1/",
+            "https://[::1]/",
+            "https://[::ffff:169.254.169.254]/",
+            "https://[::ffff:7f00:1]/",
+            "https://[64:ff9b::a9fe:a9fe]/",
+            "https://[2002:7f00:1::]/",
+            "https://[fe80::1]/",
+            "https://[fd00::1]/",
+            "https://[::127.0.0.1]/",
+            "http://example.com/",
+            "ftp://example.com/",
+            "https://user:pw@example.com/",
+            "https://user@example.com/",
+            "file:///etc/passwd",
+            "nonsense",
         ] {
             assert!(target(url, &[]).is_err(), "{url}");
         }
@@ -219,7 +276,10 @@ mod tests {
         let _first = rustls_provider();
         let client = guarded(&[]).unwrap();
         let outcome = ask(client.get("https://localhost:1/")).await.unwrap_err();
-        assert!(matches!(&outcome, Outcome::Refused { reason, .. } if reason.contains("inside a private network")), "{outcome:?}");
+        assert!(
+            matches!(&outcome, Outcome::Refused { reason, .. } if reason.contains("inside a private network")),
+            "{outcome:?}"
+        );
     }
 
     fn rustls_provider() -> bool {

@@ -1,4 +1,5 @@
-//! Answers that come back: a button in Telegram or Slack, a code by SMS. Each asks outwards, so no address of ours must be reachable.
+//! Answers that come back: a button in Telegram or Slack, a code by SMS. Each asks outwards, so no address of ours must
+//! be reachable.
 
 use std::time::Duration;
 
@@ -35,7 +36,12 @@ impl Channel {
             ChannelConfig::Telegram(c) => c.replies,
             ChannelConfig::Sms(c) => c.replies,
             ChannelConfig::Slack(c) => c.app_token.is_some(),
-            ChannelConfig::Pagerduty(_) | ChannelConfig::Email(_) | ChannelConfig::Voice(_) | ChannelConfig::Discord(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => false,
+            ChannelConfig::Pagerduty(_)
+            | ChannelConfig::Email(_)
+            | ChannelConfig::Voice(_)
+            | ChannelConfig::Discord(_)
+            | ChannelConfig::Webhook(_)
+            | ChannelConfig::Action(_) => false,
         }
     }
 
@@ -52,7 +58,12 @@ impl Channel {
             ChannelConfig::Telegram(c) => telegram(self, c, cursor, out).await.map_err(said),
             ChannelConfig::Slack(c) => slack(self, c, out).await.map_err(said),
             ChannelConfig::Sms(c) => sms(self, c, cursor, out).await.map_err(said),
-            ChannelConfig::Pagerduty(_) | ChannelConfig::Email(_) | ChannelConfig::Voice(_) | ChannelConfig::Discord(_) | ChannelConfig::Webhook(_) | ChannelConfig::Action(_) => Ok(()),
+            ChannelConfig::Pagerduty(_)
+            | ChannelConfig::Email(_)
+            | ChannelConfig::Voice(_)
+            | ChannelConfig::Discord(_)
+            | ChannelConfig::Webhook(_)
+            | ChannelConfig::Action(_) => Ok(()),
         }
     }
 }
@@ -64,14 +75,20 @@ fn code(text: &str) -> Option<String> {
 }
 
 /// Long polling; an update is confirmed by asking for the one after it.
-async fn telegram(channel: &Channel, c: &Telegram, cursor: Option<String>, out: &mpsc::Sender<Answer>) -> Result<(), Outcome> {
+async fn telegram(
+    channel: &Channel,
+    c: &Telegram,
+    cursor: Option<String>,
+    out: &mpsc::Sender<Answer>,
+) -> Result<(), Outcome> {
     let token = channel.secret(&c.token).await?;
     let client = http::client()?;
     let url = |method: &str| format!("{}/bot{}/{method}", c.url.trim_end_matches('/'), token.expose_secret());
     let mut offset: i64 = cursor.and_then(|c| c.parse().ok()).unwrap_or(0);
     loop {
         let question = json!({ "offset": offset, "timeout": POLL, "allowed_updates": ["callback_query"] }).to_string();
-        let answer = http::ask(client.post(url("getUpdates")).header("content-type", "application/json").body(question)).await?;
+        let answer =
+            http::ask(client.post(url("getUpdates")).header("content-type", "application/json").body(question)).await?;
         let json = answer.json();
         if json["ok"] != true {
             let wait = json["parameters"]["retry_after"].as_u64().unwrap_or(5);
@@ -83,14 +100,21 @@ async fn telegram(channel: &Channel, c: &Telegram, cursor: Option<String>, out: 
             let query = &update["callback_query"];
             let found = query["data"].as_str().and_then(|d| d.strip_prefix("ack:")).and_then(code);
             if let (Some(code), Some(account)) = (found, query["from"]["id"].as_i64())
-                && out.send(Answer { code, account: account.to_string(), cursor: Some(offset.to_string()) }).await.is_err()
+                && out
+                    .send(Answer { code, account: account.to_string(), cursor: Some(offset.to_string()) })
+                    .await
+                    .is_err()
             {
                 return Ok(());
             }
             if let Some(id) = query["id"].as_str() {
                 let done = json!({ "callback_query_id": id, "text": "Watchfloor has it" }).to_string();
                 // The button stops spinning; if this fails, it stops by itself.
-                let _told = http::ask(client.post(url("answerCallbackQuery")).header("content-type", "application/json").body(done)).await.is_ok();
+                let _told = http::ask(
+                    client.post(url("answerCallbackQuery")).header("content-type", "application/json").body(done),
+                )
+                .await
+                .is_ok();
             }
         }
     }
@@ -100,11 +124,17 @@ async fn telegram(channel: &Channel, c: &Telegram, cursor: Option<String>, out: 
 async fn slack(channel: &Channel, c: &Slack, out: &mpsc::Sender<Answer>) -> Result<(), Outcome> {
     let Some(reference) = &c.app_token else { return Ok(()) };
     let token = channel.secret(reference).await?;
-    let request = http::client()?.post(format!("{}/api/apps.connections.open", c.api.trim_end_matches('/'))).bearer_auth(token.expose_secret()).header("content-type", "application/x-www-form-urlencoded");
+    let request = http::client()?
+        .post(format!("{}/api/apps.connections.open", c.api.trim_end_matches('/')))
+        .bearer_auth(token.expose_secret())
+        .header("content-type", "application/x-www-form-urlencoded");
     let answer = http::ask(request).await?;
     let json = answer.json();
     let Some(url) = json["url"].as_str().filter(|_| json["ok"] == true) else {
-        return Err(Outcome::refused(format!("Slack gave no socket: {}", json["error"].as_str().map_or_else(|| answer.sentence(), inert))));
+        return Err(Outcome::refused(format!(
+            "Slack gave no socket: {}",
+            json["error"].as_str().map_or_else(|| answer.sentence(), inert)
+        )));
     };
     // Only where Slack, or a gateway of one's own, may lead: never to something unencrypted elsewhere.
     let here = c.api.starts_with("http://");
@@ -114,7 +144,9 @@ async fn slack(channel: &Channel, c: &Slack, out: &mpsc::Sender<Answer>) -> Resu
     let (mut socket, _) = tokio_tungstenite::connect_async(url).await.map_err(|e| Outcome::retry(e.to_string()))?;
     loop {
         // Slack pings; a socket that says nothing for minutes is dead.
-        let frame = tokio::time::timeout(Duration::from_secs(120), socket.next()).await.map_err(|_| Outcome::retry("Slack's socket fell silent"))?;
+        let frame = tokio::time::timeout(Duration::from_secs(120), socket.next())
+            .await
+            .map_err(|_| Outcome::retry("Slack's socket fell silent"))?;
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => continue,
@@ -127,7 +159,8 @@ async fn slack(channel: &Channel, c: &Slack, out: &mpsc::Sender<Answer>) -> Resu
         }
         let payload = &envelope["payload"];
         for action in payload["actions"].as_array().into_iter().flatten().filter(|a| a["action_id"] == "acknowledge") {
-            if let (Some(code), Some(account)) = (action["value"].as_str().and_then(code), payload["user"]["id"].as_str())
+            if let (Some(code), Some(account)) =
+                (action["value"].as_str().and_then(code), payload["user"]["id"].as_str())
                 && out.send(Answer { code, account: account.to_owned(), cursor: None }).await.is_err()
             {
                 return Ok(());
@@ -140,14 +173,18 @@ async fn slack(channel: &Channel, c: &Slack, out: &mpsc::Sender<Answer>) -> Resu
     }
 }
 
-/// Inbound messages are listed; the cursor is the moment of the newest that was read. A message is looked at once by its SID.
+/// Inbound messages are listed; the cursor is the moment of the newest that was read. A message is looked at once by
+/// its SID.
 async fn sms(channel: &Channel, c: &Sms, cursor: Option<String>, out: &mpsc::Sender<Answer>) -> Result<(), Outcome> {
     let token = channel.secret(&c.token).await?;
     let client = http::client()?;
     let url = format!("{}/2010-04-01/Accounts/{}/Messages.json", c.url.trim_end_matches('/'), c.account);
     let mut seen: Vec<String> = cursor.map(|c| c.split(',').map(str::to_owned).collect()).unwrap_or_default();
     loop {
-        let question = client.get(&url).query(&[("To", c.from.as_str()), ("PageSize", "50")]).basic_auth(&c.account, Some(token.expose_secret()));
+        let question = client
+            .get(&url)
+            .query(&[("To", c.from.as_str()), ("PageSize", "50")])
+            .basic_auth(&c.account, Some(token.expose_secret()));
         let answer = http::ask(question).await?;
         if answer.status != 200 {
             return Err(answer.outcome());
@@ -155,7 +192,10 @@ async fn sms(channel: &Channel, c: &Sms, cursor: Option<String>, out: &mpsc::Sen
         let json = answer.json();
         // Newest first, as listed: the oldest is taken first.
         for m in json["messages"].as_array().into_iter().flatten().rev() {
-            let (Some(sid), Some(from), Some(body)) = (m["sid"].as_str(), m["from"].as_str(), m["body"].as_str()) else { continue };
+            let (Some(sid), Some(from), Some(body)) = (m["sid"].as_str(), m["from"].as_str(), m["body"].as_str())
+            else {
+                continue;
+            };
             if m["direction"] != "inbound" || seen.iter().any(|s| s == sid) {
                 continue;
             }

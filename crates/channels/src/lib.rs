@@ -1,19 +1,21 @@
-//! Outbound notifications: each channel knows its provider's wire, limits and errors, and nothing about incidents beyond the page it is given.
+//! Outbound notifications: each channel knows its provider's wire, limits and errors, and nothing about incidents
+//! beyond the page it is given.
 //!
 //! - [`config`] is what `[channel.NAME]` may say.
 //! - [`Channel::send`] makes one attempt and says what came of it; when to try again is decided elsewhere.
-//! - [`text`] makes event text inert; every channel uses it. [`http`] is the one client, with its guard against wrong addresses.
+//! - [`text`] makes event text inert; every channel uses it. [`http`] is the one client, with its guard against wrong
+//!   addresses.
 //! - [`inbound`] listens for answers: a button in Telegram or Slack, a code by SMS.
 //!
-//! - `action` carries out what an officer decided: an HTTP call, a CrowdSec decision. It is delivered as messages are, so it is never done in secret
-//!   or forgotten by a crash.
+//! - `action` carries out what an officer decided: an HTTP call, a CrowdSec decision. It is delivered as messages are,
+//!   so it is never done in secret or forgotten by a crash.
 //!
-//! A new channel is a module with a config, a pure `message` that builds what is sent, and a pure `outcome` that reads the answer; then
-//! a variant of [`config::ChannelConfig`]. `docs/adding-a-channel.md` has the steps.
+//! A new channel is a module with a config, a pure `message` that builds what is sent, and a pure `outcome` that reads
+//! the answer; then a variant of [`config::ChannelConfig`]. `docs/adding-a-channel.md` has the steps.
 
 mod action;
-pub mod connector;
 pub mod config;
+pub mod connector;
 mod discord;
 mod email;
 pub mod http;
@@ -116,7 +118,10 @@ impl Channel {
     async fn secret(&self, reference: &SecretRef) -> Result<SecretString, Outcome> {
         let (secrets, reference) = (self.secrets.clone(), reference.clone());
         // A keychain that is locked now may be open at the next attempt.
-        tokio::task::spawn_blocking(move || secrets.get(&reference)).await.map_err(|e| Outcome::retry(e.to_string()))?.map_err(Outcome::retry)
+        tokio::task::spawn_blocking(move || secrets.get(&reference))
+            .await
+            .map_err(|e| Outcome::retry(e.to_string()))?
+            .map_err(Outcome::retry)
     }
 }
 

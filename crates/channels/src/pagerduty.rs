@@ -1,4 +1,5 @@
-//! PagerDuty Events v2. One alert an incident, by `dedup_key`: repeats fold into it there, and its own ladder goes on while this computer sleeps.
+//! PagerDuty Events v2. One alert an incident, by `dedup_key`: repeats fold into it there, and its own ladder goes on
+//! while this computer sleeps.
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
@@ -23,7 +24,15 @@ fn message(n: &Notification, routing_key: &str) -> Value {
     let action = match n.purpose {
         Purpose::Acknowledged => "acknowledge",
         Purpose::Resolved => "resolve",
-        Purpose::Trigger | Purpose::Grew | Purpose::Reopened | Purpose::Reminder | Purpose::Alarm | Purpose::Digest | Purpose::Test | Purpose::Act | Purpose::Undo => "trigger",
+        Purpose::Trigger
+        | Purpose::Grew
+        | Purpose::Reopened
+        | Purpose::Reminder
+        | Purpose::Alarm
+        | Purpose::Digest
+        | Purpose::Test
+        | Purpose::Act
+        | Purpose::Undo => "trigger",
     };
     let dedup = cut(&n.page.thread, 255);
     if action != "trigger" {
@@ -35,7 +44,8 @@ fn message(n: &Notification, routing_key: &str) -> Value {
         Severity::P3 => "warning",
         Severity::P4 => "info",
     };
-    let mut details: Map<String, Value> = facts(n).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let mut details: Map<String, Value> =
+        facts(n).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     details.insert("remarks".into(), remarks(n).into());
     let mut event = json!({
         "routing_key": routing_key, "event_action": action, "dedup_key": dedup, "client": "Watchfloor",
@@ -60,7 +70,10 @@ fn outcome(answer: &http::Answer) -> Outcome {
         202 => Outcome::Delivered { id: answer.json()["dedup_key"].as_str().map(str::to_owned) },
         // Not taken in, says the documentation: it can be sent again without a doubt.
         429 => Outcome::Retry { reason: answer.sentence(), after: answer.retry_after(), maybe_sent: false },
-        400 => Outcome::Refused { reason: answer.sentence(), channel: answer.body.contains("routing_key") || answer.body.contains("routing key") },
+        400 => Outcome::Refused {
+            reason: answer.sentence(),
+            channel: answer.body.contains("routing_key") || answer.body.contains("routing key"),
+        },
         _ => answer.outcome(),
     }
 }
@@ -78,8 +91,15 @@ mod tests {
         let acknowledge = message(&n, "R");
         n.purpose = Purpose::Resolved;
         let resolve = message(&n, "R");
-        assert_eq!([&trigger["event_action"], &acknowledge["event_action"], &resolve["event_action"]], ["trigger", "acknowledge", "resolve"]);
-        assert!(trigger["dedup_key"] == acknowledge["dedup_key"] && trigger["dedup_key"] == resolve["dedup_key"] && trigger["dedup_key"] != "");
+        assert_eq!(
+            [&trigger["event_action"], &acknowledge["event_action"], &resolve["event_action"]],
+            ["trigger", "acknowledge", "resolve"]
+        );
+        assert!(
+            trigger["dedup_key"] == acknowledge["dedup_key"]
+                && trigger["dedup_key"] == resolve["dedup_key"]
+                && trigger["dedup_key"] != ""
+        );
         assert_eq!(trigger["payload"]["severity"], "critical");
     }
 

@@ -1,4 +1,5 @@
-//! Slack incoming webhooks. Success is HTTP 200 and the body `ok`. Event text stands in `plain_text` alone, which Slack reads as nothing but text.
+//! Slack incoming webhooks. Success is HTTP 200 and the body `ok`. Event text stands in `plain_text` alone, which Slack
+//! reads as nothing but text.
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -11,7 +12,9 @@ use crate::{Channel, Outcome, http};
 pub async fn send(c: &Slack, channel: &Channel, n: &Notification) -> Result<Outcome, Outcome> {
     let url = channel.secret(&c.webhook).await?;
     let body = message(n, c.app_token.is_some()).to_string();
-    let answer = http::ask(http::client()?.post(url.expose_secret()).header("content-type", "application/json").body(body)).await?;
+    let answer =
+        http::ask(http::client()?.post(url.expose_secret()).header("content-type", "application/json").body(body))
+            .await?;
     Ok(outcome(&answer))
 }
 
@@ -20,13 +23,16 @@ fn message(n: &Notification, button: bool) -> Value {
     let plain = |text: &str, most: usize| json!({ "type": "plain_text", "text": cut(text, most), "emoji": false });
     let mut blocks = vec![json!({ "type": "header", "text": plain(&format!("{}: {}", mark(n), why(n)), 150) })];
     blocks.push(json!({ "type": "section", "text": plain(&inert(&n.page.title), 3000) }));
-    let fields: Vec<Value> = facts(n).iter().map(|(name, value)| plain(&format!("{name}\n{value}"), 2000)).take(10).collect();
+    let fields: Vec<Value> =
+        facts(n).iter().map(|(name, value)| plain(&format!("{name}\n{value}"), 2000)).take(10).collect();
     if !fields.is_empty() {
         blocks.push(json!({ "type": "section", "fields": fields }));
     }
     let said = remarks(n);
     if !said.is_empty() {
-        blocks.push(json!({ "type": "context", "elements": said.iter().take(10).map(|r| plain(r, 2000)).collect::<Vec<_>>() }));
+        blocks.push(
+            json!({ "type": "context", "elements": said.iter().take(10).map(|r| plain(r, 2000)).collect::<Vec<_>>() }),
+        );
     }
     // Only our own code calls the room, and only for what wakes people.
     let calls = n.severity == Severity::P1 && n.purpose == Purpose::Trigger;
@@ -49,9 +55,15 @@ fn outcome(answer: &http::Answer) -> Outcome {
         (200, "ok") => Outcome::Delivered { id: None },
         // Slack may have posted it before it said no.
         (429, _) => Outcome::Retry { reason: answer.sentence(), after: answer.retry_after(), maybe_sent: true },
-        (200, _) => Outcome::Retry { reason: format!("Slack did not say ok: {}", answer.sentence()), after: None, maybe_sent: true },
+        (200, _) => Outcome::Retry {
+            reason: format!("Slack did not say ok: {}", answer.sentence()),
+            after: None,
+            maybe_sent: true,
+        },
         // This one message is wrong; the room is not.
-        (400, "invalid_payload" | "invalid_blocks" | "too_many_attachments") => Outcome::Refused { reason: answer.sentence(), channel: false },
+        (400, "invalid_payload" | "invalid_blocks" | "too_many_attachments") => {
+            Outcome::Refused { reason: answer.sentence(), channel: false }
+        }
         _ => answer.outcome(),
     }
 }

@@ -1,4 +1,5 @@
-//! Telegram bots. Formatting by `entities` (UTF-16 offsets), so that event text needs no escaping; what is covered by `code` is made no link of.
+//! Telegram bots. Formatting by `entities` (UTF-16 offsets), so that event text needs no escaping; what is covered by
+//! `code` is made no link of.
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -37,9 +38,11 @@ fn message(n: &Notification, chat: &str, button: bool) -> Value {
         text.push('\n');
         add(&mut text, &cut(remark, 200), Some("italic"), &mut entities);
     }
-    let mut m = json!({ "chat_id": chat, "text": text, "entities": entities, "link_preview_options": { "is_disabled": true } });
+    let mut m =
+        json!({ "chat_id": chat, "text": text, "entities": entities, "link_preview_options": { "is_disabled": true } });
     if let (Some(code), true) = (&n.page.code, button) {
-        m["reply_markup"] = json!({ "inline_keyboard": [[{ "text": "Acknowledge", "callback_data": format!("ack:{code}") }]] });
+        m["reply_markup"] =
+            json!({ "inline_keyboard": [[{ "text": "Acknowledge", "callback_data": format!("ack:{code}") }]] });
     }
     m
 }
@@ -49,9 +52,14 @@ fn outcome(answer: &http::Answer) -> Outcome {
     if answer.status == 200 && json["ok"] == true {
         return Outcome::Delivered { id: json["result"]["message_id"].as_i64().map(|n| n.to_string()) };
     }
-    let said = json["description"].as_str().map_or_else(|| answer.sentence(), |d| format!("HTTP {}: {}", answer.status, cut(&inert(d), 200)));
+    let said = json["description"]
+        .as_str()
+        .map_or_else(|| answer.sentence(), |d| format!("HTTP {}: {}", answer.status, cut(&inert(d), 200)));
     if let Some(chat) = json["parameters"]["migrate_to_chat_id"].as_i64() {
-        return Outcome::Refused { reason: format!("the group became a supergroup: write chat = \"{chat}\""), channel: true };
+        return Outcome::Refused {
+            reason: format!("the group became a supergroup: write chat = \"{chat}\""),
+            channel: true,
+        };
     }
     let after = json["parameters"]["retry_after"].as_u64().map(|s| std::time::Duration::from_secs(s.min(86_400)));
     match answer.status {
@@ -76,12 +84,18 @@ mod tests {
         assert!(units.len() <= 4096);
         for e in m["entities"].as_array().unwrap() {
             let (offset, length) = (e["offset"].as_u64().unwrap() as usize, e["length"].as_u64().unwrap() as usize);
-            assert!(offset + length <= units.len() && String::from_utf16(&units[offset..offset + length]).is_ok(), "no half of a character: {e}");
+            assert!(
+                offset + length <= units.len() && String::from_utf16(&units[offset..offset + length]).is_ok(),
+                "no half of a character: {e}"
+            );
         }
         let title = &m["entities"][1];
         assert_eq!(title["type"], "code");
         let (o, l) = (title["offset"].as_u64().unwrap() as usize, title["length"].as_u64().unwrap() as usize);
         assert!(String::from_utf16(&units[o..o + l]).unwrap().starts_with('\u{1f525}'));
-        assert_eq!(message(&notification(), "-100", true)["reply_markup"]["inline_keyboard"][0][0]["callback_data"], "ack:ABC234");
+        assert_eq!(
+            message(&notification(), "-100", true)["reply_markup"]["inline_keyboard"][0][0]["callback_data"],
+            "ack:ABC234"
+        );
     }
 }

@@ -121,7 +121,10 @@ mod tests {
     #[test]
     fn t4_event_text_reaches_no_channel_as_anything_but_text() {
         let text = inert("<b>\u{202e}gnp.exe\r\nBcc: x@y https://evil.example/a");
-        assert!(!text.contains('\u{202e}') && !text.contains('\n') && !text.contains('\r') && !text.contains("https://"), "{text}");
+        assert!(
+            !text.contains('\u{202e}') && !text.contains('\n') && !text.contains('\r') && !text.contains("https://"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A signed POST of JSON, in the seeds' shape: `{type, ip, url, banned, ban_duration, timestamp}` and what else is known.
+//! A signed POST of JSON, in the seeds' shape: `{type, ip, url, banned, ban_duration, timestamp}` and what else is
+//! known.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::ExposeSecret as _;
@@ -6,8 +7,8 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use wf_model::{Notification, Timestamp};
 
-use crate::config::Webhook;
 use crate::action::fill;
+use crate::config::Webhook;
 use crate::text::remarks;
 use crate::{Channel, Outcome, http};
 
@@ -16,20 +17,26 @@ pub async fn send(c: &Webhook, channel: &Channel, n: &Notification) -> Result<Ou
         Some(reference) => Some(channel.secret(reference).await?),
         None => None,
     };
-    let url = http::target(secret_url.as_ref().map_or(c.url.as_str(), |s| s.expose_secret()), &c.allow).map_err(Outcome::refused)?;
+    let url = http::target(secret_url.as_ref().map_or(c.url.as_str(), |s| s.expose_secret()), &c.allow)
+        .map_err(Outcome::refused)?;
     let body = message(c, n).to_string();
-    let mut request = http::guarded(&c.allow)?.post(url).header("content-type", "application/json").header("idempotency-key", &n.key);
+    let mut request =
+        http::guarded(&c.allow)?.post(url).header("content-type", "application/json").header("idempotency-key", &n.key);
     for (name, value) in &c.headers {
         request = request.header(name, value);
     }
     if let Some(reference) = &c.signing_key {
         let key = channel.secret(reference).await?;
-        request = request.header("x-watchfloor-signature", signature(key.expose_secret().as_bytes(), Timestamp::now(), body.as_bytes()));
+        request = request.header(
+            "x-watchfloor-signature",
+            signature(key.expose_secret().as_bytes(), Timestamp::now(), body.as_bytes()),
+        );
     }
     Ok(http::ask(request.body(body)).await?.outcome())
 }
 
-/// `t=SECONDS,v1=HEX`: HMAC-SHA256 over the seconds, a dot, and the body. Whoever checks it refuses what is older than five minutes.
+/// `t=SECONDS,v1=HEX`: HMAC-SHA256 over the seconds, a dot, and the body. Whoever checks it refuses what is older than
+/// five minutes.
 pub(crate) fn signature(key: &[u8], at: Timestamp, body: &[u8]) -> String {
     let seconds = (at.millis() / 1000).to_string();
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
@@ -44,10 +51,25 @@ fn message(c: &Webhook, n: &Notification) -> Value {
     let template = serde_json::from_str::<Value>(&c.template).ok().filter(|_| !c.template.is_empty());
     if let Some(mut template) = template {
         let p = &n.page;
-        let (number, count, purpose, said, time) = (p.number.to_string(), p.count.to_string(), n.purpose.to_string(), remarks(n).join("; "), p.detected_at.rfc3339());
+        let (number, count, purpose, said, time) = (
+            p.number.to_string(),
+            p.count.to_string(),
+            n.purpose.to_string(),
+            remarks(n).join("; "),
+            p.detected_at.rfc3339(),
+        );
         let known = [
-            ("{title}", p.title.as_str()), ("{severity}", n.severity.as_str()), ("{number}", &number), ("{id}", &p.thread), ("{type}", &p.kind), ("{rule}", &p.rule), ("{entity}", &p.entity), ("{count}", &count),
-            ("{purpose}", &purpose), ("{remarks}", &said), ("{time}", &time),
+            ("{title}", p.title.as_str()),
+            ("{severity}", n.severity.as_str()),
+            ("{number}", &number),
+            ("{id}", &p.thread),
+            ("{type}", &p.kind),
+            ("{rule}", &p.rule),
+            ("{entity}", &p.entity),
+            ("{count}", &count),
+            ("{purpose}", &purpose),
+            ("{remarks}", &said),
+            ("{time}", &time),
         ];
         fill(&mut template, &known);
         return template;
@@ -67,7 +89,14 @@ mod tests {
     use crate::tests::hostile;
 
     fn config(template: &str) -> Webhook {
-        Webhook { url: "https://example.com/".into(), secret_url: None, signing_key: None, allow: vec![], headers: Default::default(), template: template.into() }
+        Webhook {
+            url: "https://example.com/".into(),
+            secret_url: None,
+            signing_key: None,
+            allow: vec![],
+            headers: Default::default(),
+            template: template.into(),
+        }
     }
 
     #[test]
@@ -82,6 +111,9 @@ mod tests {
     #[test]
     fn the_signature_is_the_documented_one() {
         // RFC 4231 has no vector for our form; this one was made with `printf '1.{}' | openssl dgst -sha256 -hmac key`.
-        assert_eq!(signature(b"key", Timestamp::from_millis(1999), b"{}"), "t=1,v1=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224");
+        assert_eq!(
+            signature(b"key", Timestamp::from_millis(1999), b"{}"),
+            "t=1,v1=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224"
+        );
     }
 }

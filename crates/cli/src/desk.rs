@@ -133,7 +133,9 @@ fn act(ids: Vec<String>, action: Action) -> Asked {
 impl Incidents {
     pub fn request(self) -> Asked {
         match self {
-            Self::List { state, severity, limit } => (Request::IncidentsList { state, severity, limit }, render::incidents),
+            Self::List { state, severity, limit } => {
+                (Request::IncidentsList { state, severity, limit }, render::incidents)
+            }
             Self::Show { id } => (Request::IncidentsShow { id }, render::incident),
             Self::Ack { noted, hold } => act(noted.ids, Action::Acknowledge { note: noted.note, minutes: hold }),
             Self::Resolve { noted, verdict } => act(noted.ids, Action::Resolve { verdict, note: noted.note }),
@@ -142,7 +144,9 @@ impl Incidents {
             Self::Snooze { noted, length } => act(noted.ids, Action::Snooze { minutes: length, note: noted.note }),
             Self::Assign { noted, to } => act(noted.ids, Action::Assign { owner: to, note: noted.note }),
             Self::Note { ids, text } => act(ids, Action::Note { text }),
-            Self::Check { id, step, undo } => act(vec![id], Action::Check { index: step.saturating_sub(1), done: !undo }),
+            Self::Check { id, step, undo } => {
+                act(vec![id], Action::Check { index: step.saturating_sub(1), done: !undo })
+            }
             Self::Run { id, step, undo: false } => act(vec![id], Action::CarryOut { index: step.saturating_sub(1) }),
             Self::Run { id, step, undo: true } => act(vec![id], Action::TakeBack { index: step.saturating_sub(1) }),
             Self::Merge { ids, into } => act(ids, Action::Merge { into }),
@@ -206,7 +210,9 @@ impl Silences {
         match self {
             Self::List => (Request::SilencesList, render::silences),
             Self::Preview { fits } => (Request::SilencesPreview { matcher: fits.into() }, render::incidents),
-            Self::Add { fits, reason, length } => (Request::SilencesAdd { matcher: fits.into(), reason, length }, render::silences),
+            Self::Add { fits, reason, length } => {
+                (Request::SilencesAdd { matcher: fits.into(), reason, length }, render::silences)
+            }
             Self::End { id } => (Request::SilencesEnd { id }, render::silences),
         }
     }
@@ -265,8 +271,12 @@ impl Channels {
 /// Whether the answer is good news, where the question was whether it is.
 pub fn all_well(request: &Request, answer: &Value) -> bool {
     match request {
-        Request::IncidentsAct { ids, .. } if ids.len() > 1 => answer.as_array().is_some_and(|a| a.iter().all(|one| one["error"].is_null())),
-        Request::ChannelsTest { .. } | Request::Drill => answer.as_array().is_some_and(|a| a.iter().all(|r| r["state"] == "delivered")),
+        Request::IncidentsAct { ids, .. } if ids.len() > 1 => {
+            answer.as_array().is_some_and(|a| a.iter().all(|one| one["error"].is_null()))
+        }
+        Request::ChannelsTest { .. } | Request::Drill => {
+            answer.as_array().is_some_and(|a| a.iter().all(|r| r["state"] == "delivered"))
+        }
         Request::Readiness => answer["sentences"].as_array().is_some_and(Vec::is_empty),
         _ => true,
     }

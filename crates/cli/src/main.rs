@@ -1,7 +1,7 @@
 //! `watchfloorctl`: the same console without a window, for servers, scripts and auditors.
 //!
-//! It acts through the engine that runs on the data directory; where none does, it opens the directory itself. Results go to
-//! standard output, errors to standard error. Exit codes: 1 failure, 2 usage, 3 refused by the state of things.
+//! It acts through the engine that runs on the data directory; where none does, it opens the directory itself. Results
+//! go to standard output, errors to standard error. Exit codes: 1 failure, 2 usage, 3 refused by the state of things.
 
 mod desk;
 mod privacy;
@@ -169,7 +169,9 @@ enum ConfigCommand {
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("WATCHFLOOR_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("WATCHFLOOR_LOG").unwrap_or_else(|_| "warn".into()),
+        )
         .init();
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -208,19 +210,28 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
         Command::Evidence(c) => return c.run(a.json),
         Command::Backup { file } => {
             let to = std::path::absolute(&file).map_err(|e| ApiError::invalid(format!("{}: {e}", file.display())))?;
-            (Request::Backup { to }, |v| format!("{} bytes written to {}, and checked", v["bytes"], v["file"].as_str().unwrap_or_default()))
+            (Request::Backup { to }, |v| {
+                format!("{} bytes written to {}, and checked", v["bytes"], v["file"].as_str().unwrap_or_default())
+            })
         }
         Command::Config(ConfigCommand::Check) => return config_check(&paths, a.json),
         Command::Audit(Audit::Export { file }) => {
             let export = ask(&paths, Request::AuditExport).await?;
             let text = serde_json::to_vec_pretty(&export).map_err(ApiError::failed)?;
-            wf_app::config::write_bytes(&file, &text).map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
+            wf_app::config::write_bytes(&file, &text)
+                .map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
             let n = export["leaves"].as_array().map_or(0, Vec::len);
-            print(&if a.json { json!({ "file": file, "leaves": n }).to_string() } else { format!("{n} entries written to {}", file.display()) });
+            print(&if a.json {
+                json!({ "file": file, "leaves": n }).to_string()
+            } else {
+                format!("{n} entries written to {}", file.display())
+            });
             return Ok(ExitCode::SUCCESS);
         }
         Command::Audit(Audit::Verify { anchor }) => {
-            let anchor = anchor.map(|p| std::fs::read_to_string(&p).map_err(|e| ApiError::invalid(format!("{}: {e}", p.display())))).transpose()?;
+            let anchor = anchor
+                .map(|p| std::fs::read_to_string(&p).map_err(|e| ApiError::invalid(format!("{}: {e}", p.display()))))
+                .transpose()?;
             let verdict = ask(&paths, Request::AuditVerify { anchor }).await?;
             print(&if a.json { verdict.to_string() } else { render::verdict(&verdict) });
             return Ok(if verdict["good"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -231,7 +242,9 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
             print(&if a.json { probe.to_string() } else { render::probe(&probe) });
             return Ok(if probe["connected"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Command::Events(Events::List { query, since, limit, after }) => (Request::EventsList { query, since, limit, after }, render::events),
+        Command::Events(Events::List { query, since, limit, after }) => {
+            (Request::EventsList { query, since, limit, after }, render::events)
+        }
         Command::Events(Events::Count) => (Request::EventsCount, |v| v["events"].to_string()),
         Command::Incidents(c) => c.request(),
         Command::Silences(c) => c.request(),
@@ -306,15 +319,22 @@ fn config_check(paths: &Paths, as_json: bool) -> Result<ExitCode, ApiError> {
                 .secret_refs()
                 .into_iter()
                 .filter_map(|(place, r)| match r {
-                    wf_app::SecretRef::Env(name) if std::env::var_os(name).is_none() => Some(format!("{place}: the environment variable {name} is not set")),
+                    wf_app::SecretRef::Env(name) if std::env::var_os(name).is_none() => {
+                        Some(format!("{place}: the environment variable {name} is not set"))
+                    }
                     _ => None,
                 })
                 .collect();
             let feeds: Vec<_> = config.feed.keys().collect();
             print(&if as_json {
-                json!({ "ok": true, "file": paths.config, "exists": exists, "feeds": feeds, "warnings": missing }).to_string()
+                json!({ "ok": true, "file": paths.config, "exists": exists, "feeds": feeds, "warnings": missing })
+                    .to_string()
             } else {
-                let mut text = if exists { format!("{}: ok, {} feeds", paths.config.display(), feeds.len()) } else { format!("{}: does not exist; all defaults", paths.config.display()) };
+                let mut text = if exists {
+                    format!("{}: ok, {} feeds", paths.config.display(), feeds.len())
+                } else {
+                    format!("{}: does not exist; all defaults", paths.config.display())
+                };
                 for m in &missing {
                     text.push_str(&format!("\nwarning: {m}"));
                 }

@@ -53,7 +53,8 @@ pub enum Requests {
         /// The day it was received; today when left out.
         #[arg(long, value_name = "YYYY-MM-DD")]
         received: Option<String>,
-        /// An identifier of the subject: email:ann@example.com, ip:…, phone:…, user_id:…, name:…; several times for several.
+        /// An identifier of the subject: email:ann@example.com, ip:…, phone:…, user_id:…, name:…; several times for
+        /// several.
         #[arg(long, required = true, value_name = "ID")]
         subject: Vec<String>,
         /// Where the answer goes.
@@ -65,7 +66,9 @@ pub enum Requests {
         #[arg(long, value_name = "FIELD=OLD=NEW")]
         correct: Vec<String>,
     },
-    Show { number: u64 },
+    Show {
+        number: u64,
+    },
     /// The next step: identity check, in progress (say how the identity was verified), answered.
     Advance {
         number: u64,
@@ -88,7 +91,9 @@ pub enum Requests {
         reason: String,
     },
     /// The clock runs on.
-    StartClock { number: u64 },
+    StartClock {
+        number: u64,
+    },
     /// Two more months, once, told to the subject within the first.
     Extend {
         number: u64,
@@ -165,7 +170,9 @@ pub enum Subject {
 #[derive(Subcommand)]
 pub enum Breaches {
     List,
-    Show { number: u64 },
+    Show {
+        number: u64,
+    },
     /// A breach is suspected.
     Open {
         /// Numbers of incidents.
@@ -239,7 +246,9 @@ pub enum Breaches {
         #[arg(long)]
         why: String,
     },
-    Close { number: u64 },
+    Close {
+        number: u64,
+    },
 }
 
 #[derive(Subcommand)]
@@ -264,8 +273,12 @@ pub enum Consents {
         #[arg(long)]
         on: Option<String>,
     },
-    Import { file: PathBuf },
-    Export { file: PathBuf },
+    Import {
+        file: PathBuf,
+    },
+    Export {
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -331,7 +344,11 @@ pub enum Approvers {
 }
 
 impl Privacy {
-    pub async fn run(self, ask: impl AsyncFn(Request) -> Result<Value, ApiError>, as_json: bool) -> Result<ExitCode, ApiError> {
+    pub async fn run(
+        self,
+        ask: impl AsyncFn(Request) -> Result<Value, ApiError>,
+        as_json: bool,
+    ) -> Result<ExitCode, ApiError> {
         let (request, part, shown): Asked = match self {
             Self::Requests(Requests::Execute { number, approver, code }) => {
                 if let (Some(approver), Some(code)) = (approver, code) {
@@ -341,9 +358,20 @@ impl Privacy {
             }
             Self::Requests(r) => r.request()?,
             Self::Subject(Subject::Find { identifiers }) => (Request::SubjectFind { identifiers }, "", render::subject),
-            Self::Breaches(Breaches::Describe { number, nature, subject_categories, subjects, record_categories, records, contact, consequences, measures }) => {
+            Self::Breaches(Breaches::Describe {
+                number,
+                nature,
+                subject_categories,
+                subjects,
+                record_categories,
+                records,
+                contact,
+                consequences,
+                measures,
+            }) => {
                 let known = ask(Request::PrivacyBreach { number }).await?;
-                let mut content: wf_app::privacy::Content = serde_json::from_value(known["content"].clone()).map_err(ApiError::failed)?;
+                let mut content: wf_app::privacy::Content =
+                    serde_json::from_value(known["content"].clone()).map_err(ApiError::failed)?;
                 let put = |slot: &mut String, new: Option<String>| {
                     if let Some(new) = new {
                         *slot = new;
@@ -360,15 +388,30 @@ impl Privacy {
                 (act(PrivacyAction::Describe { breach: number, content: Box::new(content) }), "", render::breach)
             }
             Self::Breaches(b) => b.request()?,
-            Self::Consents(Consents::Export { file }) => return export(&ask, Request::ConsentsExport, &file, as_json).await,
-            Self::Activities(Activities::Export { file }) => return export(&ask, Request::ActivitiesExport, &file, as_json).await,
+            Self::Consents(Consents::Export { file }) => {
+                return export(&ask, Request::ConsentsExport, &file, as_json).await;
+            }
+            Self::Activities(Activities::Export { file }) => {
+                return export(&ask, Request::ActivitiesExport, &file, as_json).await;
+            }
             Self::Consents(c) => c.request()?,
             Self::Activities(Activities::List) => (Request::PrivacyBoard, "activities", render::activities),
-            Self::Activities(Activities::Import { file }) => (act(PrivacyAction::ImportActivities { csv: read(&file)? }), "", render::imported),
+            Self::Activities(Activities::Import { file }) => {
+                (act(PrivacyAction::ImportActivities { csv: read(&file)? }), "", render::imported)
+            }
             Self::Holds(h) => h.request(),
             Self::Retention(Retention::Preview) => (Request::Retention, "", render::retention),
-            Self::Retention(Retention::Run { approver, code }) => (act(PrivacyAction::RunRetention { approver, code }), "", render::retention),
-            Self::Approvers(Approvers::Enrol { person, voucher, code }) => (Request::EnrolApprover { person, voucher, code }, "", |v| format!("put this into the authenticator app; it is not shown again:\n{}", v.as_str().unwrap_or_default())),
+            Self::Retention(Retention::Run { approver, code }) => {
+                (act(PrivacyAction::RunRetention { approver, code }), "", render::retention)
+            }
+            Self::Approvers(Approvers::Enrol { person, voucher, code }) => {
+                (Request::EnrolApprover { person, voucher, code }, "", |v| {
+                    format!(
+                        "put this into the authenticator app; it is not shown again:\n{}",
+                        v.as_str().unwrap_or_default()
+                    )
+                })
+            }
         };
         let answer = ask(request).await?;
         let answer = if part.is_empty() { answer } else { answer[part].clone() };
@@ -385,12 +428,22 @@ fn read(file: &Path) -> Result<String, ApiError> {
     std::fs::read_to_string(file).map_err(|e| ApiError::invalid(format!("{}: {e}", file.display())))
 }
 
-async fn export(ask: &impl AsyncFn(Request) -> Result<Value, ApiError>, request: Request, file: &Path, as_json: bool) -> Result<ExitCode, ApiError> {
+async fn export(
+    ask: &impl AsyncFn(Request) -> Result<Value, ApiError>,
+    request: Request,
+    file: &Path,
+    as_json: bool,
+) -> Result<ExitCode, ApiError> {
     let csv = ask(request).await?;
     let text = csv.as_str().unwrap_or_default();
-    wf_app::config::write_bytes(file, text.as_bytes()).map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
+    wf_app::config::write_bytes(file, text.as_bytes())
+        .map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
     let n = text.lines().count().saturating_sub(1);
-    crate::print(&if as_json { json!({ "file": file, "lines": n }).to_string() } else { format!("{n} lines written to {}", file.display()) });
+    crate::print(&if as_json {
+        json!({ "file": file, "lines": n }).to_string()
+    } else {
+        format!("{n} lines written to {}", file.display())
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -418,9 +471,13 @@ impl Requests {
             Self::Withdraw { number, note } => PrivacyAction::Withdraw { request: number, note },
             Self::Duplicate { number, of } => PrivacyAction::Duplicate { request: number, of },
             Self::Task { number, system, call: true, .. } => PrivacyAction::CallConnector { request: number, system },
-            Self::Task { number, system, receipt: Some(receipt), .. } => PrivacyAction::TaskDone { request: number, system, receipt },
+            Self::Task { number, system, receipt: Some(receipt), .. } => {
+                PrivacyAction::TaskDone { request: number, system, receipt }
+            }
             Self::Task { number, system, owner, .. } => PrivacyAction::AddTask { request: number, system, owner },
-            Self::Approve { number, second } => PrivacyAction::Approve { request: number, approver: second.approver, code: second.code },
+            Self::Approve { number, second } => {
+                PrivacyAction::Approve { request: number, approver: second.approver, code: second.code }
+            }
             Self::Execute { number, .. } => PrivacyAction::Execute { request: number },
         };
         Ok((act(action), "", render::request))
@@ -432,11 +489,19 @@ impl Breaches {
         let action = match self {
             Self::List => return Ok((Request::PrivacyBoard, "breaches", render::breaches)),
             Self::Show { number } => return Ok((Request::PrivacyBreach { number }, "", render::breach)),
-            Self::Open { incident, title, why, suspected } => PrivacyAction::OpenBreach { incidents: incident, title, why, suspected },
+            Self::Open { incident, title, why, suspected } => {
+                PrivacyAction::OpenBreach { incidents: incident, title, why, suspected }
+            }
             Self::Aware { number, why, at } => PrivacyAction::Aware { breach: number, at, why },
-            Self::Notify { number, not_notifiable: Some(reasoning), .. } => PrivacyAction::NotNotifiable { breach: number, reasoning },
-            Self::Notify { number, reference, at, delay_reason, .. } => PrivacyAction::Notify { breach: number, at, reference, delay_reason },
-            Self::Subjects { number, message, exemption, reason } => PrivacyAction::DecideSubjects { breach: number, exemption, reason, message },
+            Self::Notify { number, not_notifiable: Some(reasoning), .. } => {
+                PrivacyAction::NotNotifiable { breach: number, reasoning }
+            }
+            Self::Notify { number, reference, at, delay_reason, .. } => {
+                PrivacyAction::Notify { breach: number, at, reference, delay_reason }
+            }
+            Self::Subjects { number, message, exemption, reason } => {
+                PrivacyAction::DecideSubjects { breach: number, exemption, reason, message }
+            }
             Self::Dismiss { number, why } => PrivacyAction::Dismiss { breach: number, why },
             Self::Close { number } => PrivacyAction::CloseBreach { breach: number },
             Self::Describe { .. } => return Err(ApiError::new(ErrorCode::Failed, "this is described elsewhere")),
@@ -448,8 +513,14 @@ impl Breaches {
 impl Consents {
     fn request(self) -> Result<Asked, ApiError> {
         Ok(match self {
-            Self::Add { subject, purpose, text_version, given, expires, source } => (act(PrivacyAction::AddConsent { subject, purpose, text_version, given, expires, source }), "", render::consent),
-            Self::Withdraw { number, on } => (act(PrivacyAction::WithdrawConsent { consent: number, on }), "", render::consent),
+            Self::Add { subject, purpose, text_version, given, expires, source } => (
+                act(PrivacyAction::AddConsent { subject, purpose, text_version, given, expires, source }),
+                "",
+                render::consent,
+            ),
+            Self::Withdraw { number, on } => {
+                (act(PrivacyAction::WithdrawConsent { consent: number, on }), "", render::consent)
+            }
             Self::Import { file } => (act(PrivacyAction::ImportConsents { csv: read(&file)? }), "", render::imported),
             Self::List | Self::Export { .. } => (Request::PrivacyBoard, "consents", render::consents),
         })
@@ -460,8 +531,14 @@ impl Holds {
     fn request(self) -> Asked {
         match self {
             Self::List => (Request::PrivacyBoard, "holds", render::holds),
-            Self::Add { title, reason, incident, subject, feed, from, until } => (act(PrivacyAction::AddHold { title, reason, incidents: incident, subject, feeds: feed, from, until }), "", render::hold),
-            Self::Release { number, reason } => (act(PrivacyAction::ReleaseHold { hold: number, reason }), "", render::hold),
+            Self::Add { title, reason, incident, subject, feed, from, until } => (
+                act(PrivacyAction::AddHold { title, reason, incidents: incident, subject, feeds: feed, from, until }),
+                "",
+                render::hold,
+            ),
+            Self::Release { number, reason } => {
+                (act(PrivacyAction::ReleaseHold { hold: number, reason }), "", render::hold)
+            }
         }
     }
 }
@@ -497,7 +574,11 @@ pub enum Report {
 
 impl Report {
     /// Has the report made and puts it where it was asked for.
-    pub async fn run(self, ask: impl AsyncFn(Request) -> Result<Value, ApiError>, as_json: bool) -> Result<ExitCode, ApiError> {
+    pub async fn run(
+        self,
+        ask: impl AsyncFn(Request) -> Result<Value, ApiError>,
+        as_json: bool,
+    ) -> Result<ExitCode, ApiError> {
         let (kind, span, incident) = match self {
             Self::Gdpr(s) => ("gdpr", s, None),
             Self::Soc2(s) => ("soc2", s, None),
@@ -506,14 +587,37 @@ impl Report {
         };
         let extension = span.out.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
         if !["pdf", "json", "zip"].contains(&extension.as_str()) {
-            return Err(ApiError::invalid(format!("{}: a report is a .pdf, a .json, or a .zip with everything", span.out.display())));
+            return Err(ApiError::invalid(format!(
+                "{}: a report is a .pdf, a .json, or a .zip with everything",
+                span.out.display()
+            )));
         }
-        let made = ask(Request::Report { wanted: ReportWanted { kind: kind.to_owned(), from: span.from, to: span.to, incident } }).await?;
-        let name = made["files"].as_array().into_iter().flatten().filter_map(|f| f["name"].as_str()).find(|n| n.ends_with(&format!(".{extension}"))).unwrap_or_default();
+        let made = ask(Request::Report {
+            wanted: ReportWanted { kind: kind.to_owned(), from: span.from, to: span.to, incident },
+        })
+        .await?;
+        let name = made["files"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|f| f["name"].as_str())
+            .find(|n| n.ends_with(&format!(".{extension}")))
+            .unwrap_or_default();
         let from = Path::new(made["folder"].as_str().unwrap_or_default()).join(name);
         let bytes = std::fs::read(&from).map_err(|e| ApiError::failed(format!("{}: {e}", from.display())))?;
-        wf_app::config::write_bytes(&span.out, &bytes).map_err(|e| ApiError::failed(format!("{}: {e}", span.out.display())))?;
-        crate::print(&if as_json { json!({ "file": span.out, "bytes": bytes.len(), "report": made }).to_string() } else { format!("{} written to {}\naudit log of {} entries, root {}", made["title"].as_str().unwrap_or_default(), span.out.display(), made["size"], made["root"].as_str().unwrap_or_default()) });
+        wf_app::config::write_bytes(&span.out, &bytes)
+            .map_err(|e| ApiError::failed(format!("{}: {e}", span.out.display())))?;
+        crate::print(&if as_json {
+            json!({ "file": span.out, "bytes": bytes.len(), "report": made }).to_string()
+        } else {
+            format!(
+                "{} written to {}\naudit log of {} entries, root {}",
+                made["title"].as_str().unwrap_or_default(),
+                span.out.display(),
+                made["size"],
+                made["root"].as_str().unwrap_or_default()
+            )
+        });
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -523,7 +627,8 @@ pub enum Evidence {
     /// Check a pack with nothing but the file, and the public key you were given. Exit code 1 if anything is wrong.
     Verify {
         file: PathBuf,
-        /// The public key (PEM) that was given to you by another way; otherwise the pack's own is used, and its fingerprint printed.
+        /// The public key (PEM) that was given to you by another way; otherwise the pack's own is used, and its
+        /// fingerprint printed.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },

@@ -11,16 +11,21 @@ use wf_app::keys::OsKeychain;
 use wf_app::paths::Paths;
 use wf_app::{Engine, EngineOptions, StartError};
 
-/// Runs until SIGTERM or Ctrl-C, or for `duration`. Prints `ready` once every feed was tried and the control socket listens.
+/// Runs until SIGTERM or Ctrl-C, or for `duration`. Prints `ready` once every feed was tried and the control socket
+/// listens.
 pub async fn run(paths: Paths, duration: Option<Duration>) -> Result<ExitCode, ApiError> {
     let mut end = Box::pin(signal());
-    let engine = Engine::start(EngineOptions { paths, keychain: Arc::new(OsKeychain), notifier: Arc::new(Silent) }).await.map_err(|e| match e {
-        StartError::AlreadyRunning(_) => ApiError::new(ErrorCode::Refused, e),
-        StartError::Config(_) => ApiError::invalid(e),
-        other => ApiError::failed(other),
-    })?;
+    let engine = Engine::start(EngineOptions { paths, keychain: Arc::new(OsKeychain), notifier: Arc::new(Silent) })
+        .await
+        .map_err(|e| match e {
+            StartError::AlreadyRunning(_) => ApiError::new(ErrorCode::Refused, e),
+            StartError::Config(_) => ApiError::invalid(e),
+            other => ApiError::failed(other),
+        })?;
     if engine.fresh.is_some() {
-        crate::fail(&ApiError::failed("note: a new database key was made and put into the keychain; print its recovery key in the window (Settings) and keep it apart"));
+        crate::fail(&ApiError::failed(
+            "note: a new database key was made and put into the keychain; print its recovery key in the window (Settings) and keep it apart",
+        ));
     }
     let until = async {
         match duration {

@@ -40,7 +40,9 @@ async fn main() -> std::io::Result<()> {
     let a = Arguments::parse();
     let start = match &a.start {
         None => Timestamp::now(),
-        Some(text) => Timestamp::parse(text).ok_or_else(|| std::io::Error::other(format!("--start: '{text}' is not a moment; write 2026-01-12T07:00:00Z")))?,
+        Some(text) => Timestamp::parse(text).ok_or_else(|| {
+            std::io::Error::other(format!("--start: '{text}' is not a moment; write 2026-01-12T07:00:00Z"))
+        })?,
     };
     if !a.listen.ip().is_loopback() {
         return Err(std::io::Error::other("--listen: the demo feed is for this machine alone; use 127.0.0.1"));

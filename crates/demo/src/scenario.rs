@@ -1,7 +1,7 @@
 //! The script of a day at a web shop.
 //!
-//! Staff and customers go about their work, more by day than by night. Into every hour the attacks of the seeds are woven,
-//! each at its minute; [`EPISODES`] is the list.
+//! Staff and customers go about their work, more by day than by night. Into every hour the attacks of the seeds are
+//! woven, each at its minute; [`EPISODES`] is the list.
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,18 @@ pub const EPISODES: &[(u32, &str)] = &[
     (57, "admin actions without the right to them"),
 ];
 
-const STAFF: [&str; 10] = ["a.novak", "s.lindqvist", "p.rossi", "l.dubois", "j.alvarez", "t.meyer", "k.tanaka", "m.okafor", "svc-billing", "svc-search"];
+const STAFF: [&str; 10] = [
+    "a.novak",
+    "s.lindqvist",
+    "p.rossi",
+    "l.dubois",
+    "j.alvarez",
+    "t.meyer",
+    "k.tanaka",
+    "m.okafor",
+    "svc-billing",
+    "svc-search",
+];
 const COUNTRIES: [&str; 6] = ["NL", "SE", "IT", "FR", "DE", "ES"];
 const AGENTS: [&str; 4] = [
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
@@ -32,7 +43,16 @@ const AGENTS: [&str; 4] = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0",
     "shop-app/8.4.1 (Android 15; Pixel 8)",
 ];
-const PATHS: [&str; 8] = ["/api/v1/orders/", "/api/v1/products/", "/api/v1/cart/", "/articles/", "/api/v1/customers/", "/search?page=", "/checkout/", "/account/orders/"];
+const PATHS: [&str; 8] = [
+    "/api/v1/orders/",
+    "/api/v1/products/",
+    "/api/v1/cart/",
+    "/articles/",
+    "/api/v1/customers/",
+    "/search?page=",
+    "/checkout/",
+    "/account/orders/",
+];
 
 /// One event: where it stands, when it happens, and its frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +107,8 @@ impl Scenario {
         let mut out: Vec<(u64, String)> = Vec::with_capacity(self.per_minute as usize + 64);
         let hour = minute.rem_euclid(1440) / 60;
         // Percent of the busiest hour: quiet nights, a long working day.
-        let busy = [30, 25, 22, 20, 22, 28, 40, 60, 80, 95, 100, 98, 90, 95, 100, 98, 92, 85, 75, 70, 62, 52, 42, 35][hour as usize];
+        let busy = [30, 25, 22, 20, 22, 28, 40, 60, 80, 95, 100, 98, 90, 95, 100, 98, 92, 85, 75, 70, 62, 52, 42, 35]
+            [hour as usize];
         let ordinary = u64::from(self.per_minute) * busy / 100;
         for i in 0..ordinary {
             let ms = (i * 60_000 + random.below(60_000)) / ordinary.max(1);
@@ -103,7 +124,11 @@ impl Scenario {
                 let at = Timestamp::from_millis(minute * 60_000 + ms as i64);
                 let offset = minute as u64 * PER_MINUTE + i as u64 + 1;
                 let id = format!("{:x}-{offset:x}", self.seed);
-                DemoEvent { offset, at, body: format!("\"id\":\"{id}\",\"offset\":{offset},{}", body.replace("@@", &at.rfc3339())) }
+                DemoEvent {
+                    offset,
+                    at,
+                    body: format!("\"id\":\"{id}\",\"offset\":{offset},{}", body.replace("@@", &at.rfc3339())),
+                }
             })
             .collect()
     }
@@ -116,10 +141,26 @@ impl Scenario {
         match n {
             0..6 => auth("login_success", who, user, &home, r.pick(&COUNTRIES), r, ",\"mfa_used\":true"),
             // One in a few hundred mistypes: never five within five minutes from one address at this rate.
-            6 if r.below(4) == 0 => auth("login_failed", who, user, &format!("10.9.{}.{}", r.below(250), r.below(250)), r.pick(&COUNTRIES), r, ",\"reason\":\"bad password\""),
+            6 if r.below(4) == 0 => auth(
+                "login_failed",
+                who,
+                user,
+                &format!("10.9.{}.{}", r.below(250), r.below(250)),
+                r.pick(&COUNTRIES),
+                r,
+                ",\"reason\":\"bad password\"",
+            ),
             7..18 => auth("token_refresh", who, user, &home, r.pick(&COUNTRIES), r, ""),
             18..24 => auth("api_key_used", who, user, &home, r.pick(&COUNTRIES), r, ",\"api_key\":\"ci-deploy\""),
-            24..28 => activity(&format!("GET {}{}", PATHS[4], r.below(9000)), who, user, &home, 200, r, ",\"event\":\"record_read\",\"resource\":\"customers\",\"records\":1"),
+            24..28 => activity(
+                &format!("GET {}{}", PATHS[4], r.below(9000)),
+                who,
+                user,
+                &home,
+                200,
+                r,
+                ",\"event\":\"record_read\",\"resource\":\"customers\",\"records\":1",
+            ),
             _ => {
                 let path = format!("{}{}", r.pick(&PATHS), r.below(90_000));
                 let status = if r.below(150) == 0 { 500 } else { 200 };
@@ -136,12 +177,17 @@ impl Scenario {
                 out.push((ms, body(r, i)));
             }
         };
-        let failed = |r: &mut Random, who: &str, ip: &str| auth("login_failed", who, 2, ip, "NL", r, ",\"reason\":\"bad password\"");
+        let failed = |r: &mut Random, who: &str, ip: &str| {
+            auth("login_failed", who, 2, ip, "NL", r, ",\"reason\":\"bad password\"")
+        };
         match minute.rem_euclid(60) {
             3..6 => spread(r, 15, &mut |r, i| failed(r, STAFF[(i % 9) as usize], "203.0.113.45")),
             6 => {
                 spread(r, 2, &mut |r, _| failed(r, "s.lindqvist", "203.0.113.45"));
-                out.push((59_000, auth("login_success", "s.lindqvist", 2, "203.0.113.45", "NL", r, ",\"mfa_used\":false")));
+                out.push((
+                    59_000,
+                    auth("login_success", "s.lindqvist", 2, "203.0.113.45", "NL", r, ",\"mfa_used\":false"),
+                ));
             }
             12..15 => {
                 for ip in ["198.51.100.23", "198.51.100.77", "192.0.2.10"] {
@@ -154,25 +200,76 @@ impl Scenario {
                 let n = if hour % 4 == 0 { 12 } else { 3 };
                 for i in 0..n {
                     let who = if n > 10 { format!("customer{}", 100 + i) } else { STAFF[i as usize].to_owned() };
-                    out.push((1000 + i * 4000, auth("account_locked", &who, 50 + i, "198.51.100.23", "NL", r, ",\"reason\":\"5 failed attempts\"")));
-                    out.push((3000 + i * 4000, auth("lockout_attempt_while_locked", &who, 50 + i, "198.51.100.23", "NL", r, "")));
+                    out.push((
+                        1000 + i * 4000,
+                        auth(
+                            "account_locked",
+                            &who,
+                            50 + i,
+                            "198.51.100.23",
+                            "NL",
+                            r,
+                            ",\"reason\":\"5 failed attempts\"",
+                        ),
+                    ));
+                    out.push((
+                        3000 + i * 4000,
+                        auth("lockout_attempt_while_locked", &who, 50 + i, "198.51.100.23", "NL", r, ""),
+                    ));
                 }
             }
             25 => out.push((10_000, auth("login_success", "a.novak", 0, "192.0.2.200", "CN", r, ",\"mfa_used\":true"))),
             31 => spread(r, 6, &mut |r, i| {
-                let probe = ["/search?q=1' OR 1=1", "/search?q=x' UNION SELECT email,password FROM users--", "/p?id=1;DROP TABLE orders"][i as usize % 3];
+                let probe = [
+                    "/search?q=1' OR 1=1",
+                    "/search?q=x' UNION SELECT email,password FROM users--",
+                    "/p?id=1;DROP TABLE orders",
+                ][i as usize % 3];
                 security("SQL Injection", "198.51.100.66", probe, "q", r)
             }),
             36 => spread(r, 4, &mut |r, i| {
-                let probe = ["/search?q=<script>alert(document.cookie)</script>", "/articles/1?c=<img src=x onerror=alert(1)>"][i as usize % 2];
+                let probe =
+                    ["/search?q=<script>alert(document.cookie)</script>", "/articles/1?c=<img src=x onerror=alert(1)>"]
+                        [i as usize % 2];
                 security("XSS", "192.0.2.99", probe, "q", r)
             }),
             42 => spread(r, 8, &mut |r, _| {
-                activity("GET /admin/customers/export?page=1", "j.alvarez", 4, "10.2.2.3", 200, r, ",\"event\":\"record_read\",\"resource\":\"customers\",\"records\":230")
+                activity(
+                    "GET /admin/customers/export?page=1",
+                    "j.alvarez",
+                    4,
+                    "10.2.2.3",
+                    200,
+                    r,
+                    ",\"event\":\"record_read\",\"resource\":\"customers\",\"records\":230",
+                )
             }),
-            47 => out.push((20_000, activity("POST /exports", "t.meyer", 5, "10.2.6.52", 200, r, ",\"event\":\"data_export\",\"contains_pii\":true,\"role\":\"support\",\"records\":412"))),
-            52..54 => spread(r, 60, &mut |r, _| activity("POST /checkout/pay", "svc-billing", 8, "10.2.6.219", 500, r, ",\"event\":\"http_request\"")),
-            57 => spread(r, 3, &mut |r, _| activity("POST /admin/roles", "t.meyer", 5, "10.2.6.52", 403, r, ",\"event\":\"admin_action\",\"success\":false")),
+            47 => out.push((
+                20_000,
+                activity(
+                    "POST /exports",
+                    "t.meyer",
+                    5,
+                    "10.2.6.52",
+                    200,
+                    r,
+                    ",\"event\":\"data_export\",\"contains_pii\":true,\"role\":\"support\",\"records\":412",
+                ),
+            )),
+            52..54 => spread(r, 60, &mut |r, _| {
+                activity("POST /checkout/pay", "svc-billing", 8, "10.2.6.219", 500, r, ",\"event\":\"http_request\"")
+            }),
+            57 => spread(r, 3, &mut |r, _| {
+                activity(
+                    "POST /admin/roles",
+                    "t.meyer",
+                    5,
+                    "10.2.6.52",
+                    403,
+                    r,
+                    ",\"event\":\"admin_action\",\"success\":false",
+                )
+            }),
             _ => {}
         }
     }
@@ -201,7 +298,9 @@ fn activity(action: &str, who: &str, user_id: u64, ip: &str, status: u16, r: &mu
 
 fn security(kind: &str, ip: &str, url: &str, field: &str, r: &mut Random) -> String {
     let agent = r.pick(&AGENTS);
-    format!(r#""type":"{kind}","ip":"{ip}","user_agent":"{agent}","url":"{url}","field":"{field}","pattern":"matched_regex","user_id":null,"timestamp":"@@""#)
+    format!(
+        r#""type":"{kind}","ip":"{ip}","user_agent":"{agent}","url":"{url}","field":"{field}","pattern":"matched_regex","user_id":null,"timestamp":"@@""#
+    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Plays a scenario to whoever connects: `ws://HOST/events?since=OFFSET`.
 //!
-//! The first frame is `{"type":"hello","epoch":…,"recovered":…}`; then one event a frame, each with `epoch` and `offset`.
-//! Without `since` it begins a while back, so that there is something to see at once.
+//! The first frame is `{"type":"hello","epoch":…,"recovered":…}`; then one event a frame, each with `epoch` and
+//! `offset`. Without `since` it begins a while back, so that there is something to see at once.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -206,7 +206,8 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let oldest = shared.options.start - shared.options.history;
     let first_minute = oldest.millis() / 60_000;
     // Of an older epoch nothing can be replayed; the number alone does not say so when the epoch was never told.
-    let replayable = shared.epoch.load(Ordering::SeqCst) == 1 || known_epoch.as_ref() == Some(&epoch) || since.is_none();
+    let replayable =
+        shared.epoch.load(Ordering::SeqCst) == 1 || known_epoch.as_ref() == Some(&epoch) || since.is_none();
     let recovered = replayable && since.is_none_or(|s| s / PER_MINUTE >= first_minute as u64);
     let begin = if recovered && let Some(s) = since {
         s + 1

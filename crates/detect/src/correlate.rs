@@ -1,13 +1,13 @@
 //! Counting over windows of event time.
 //!
-//! A window is `(t-w, t]` for the time `t` of each counted event. The condition is looked at for every window that a new
-//! event is in; when it becomes true the correlation *fires*, once, and while it stays true further events make it
-//! *grow*. It can fire again after a window that is below the threshold. An event is reported once: the sum of all counts
-//! is the number of events that lie in some satisfied window, whatever order they came in.
+//! A window is `(t-w, t]` for the time `t` of each counted event. The condition is looked at for every window that a
+//! new event is in; when it becomes true the correlation *fires*, once, and while it stays true further events make it
+//! *grow*. It can fire again after a window that is below the threshold. An event is reported once: the sum of all
+//! counts is the number of events that lie in some satisfied window, whatever order they came in.
 //!
-//! Order: events up to [`Limits::lateness`] behind the newest of their feed are put where they belong; later ones are counted as
-//! late and not used. Lateness is measured within a feed, so that one feed that replays an hour does not lose that hour because
-//! another is live.
+//! Order: events up to [`Limits::lateness`] behind the newest of their feed are put where they belong; later ones are
+//! counted as late and not used. Lateness is measured within a feed, so that one feed that replays an hour does not
+//! lose that hour because another is live.
 //!
 //! Bounds: entries in a group, groups in a correlation. What is shed is counted and shown.
 
@@ -219,12 +219,7 @@ impl Correlator {
 
     /// The moment that no feed which still speaks can go behind.
     fn horizon_at(&self, now: Timestamp) -> Timestamp {
-        self.feeds
-            .values()
-            .filter(|c| c.heard + ACTIVE >= now)
-            .map(|c| c.newest)
-            .min()
-            .unwrap_or(now)
+        self.feeds.values().filter(|c| c.heard + ACTIVE >= now).map(|c| c.newest).min().unwrap_or(now)
     }
 
     pub fn evict(&mut self, now: Timestamp) {
@@ -242,16 +237,18 @@ impl Correlator {
 
     /// Borrowed: at a high rate there are a million entries, and a copy of them would be most of the memory we use.
     pub fn save(&self) -> (Vec<Saving<'_>>, Vec<(FeedName, Timestamp, Timestamp)>) {
-        let saved = self.running.iter().map(|r| Saving { id: &r.rule.about.id, fingerprint: r.rule.fingerprint, groups: Groups(&r.groups) }).collect();
+        let saved = self
+            .running
+            .iter()
+            .map(|r| Saving { id: &r.rule.about.id, fingerprint: r.rule.fingerprint, groups: Groups(&r.groups) })
+            .collect();
         (saved, self.feeds.iter().map(|(f, c)| (f.clone(), c.newest, c.heard)).collect())
     }
 
     pub fn restore(&mut self, saved: Vec<Saved>, feeds: Vec<(FeedName, Timestamp, Timestamp)>) {
         for s in saved {
-            let Some(running) = self
-                .running
-                .iter_mut()
-                .find(|r| r.rule.about.id == s.id && r.rule.fingerprint == s.fingerprint)
+            let Some(running) =
+                self.running.iter_mut().find(|r| r.rule.about.id == s.id && r.rule.fingerprint == s.fingerprint)
             else {
                 continue;
             };
@@ -341,7 +338,9 @@ impl Running {
         group.forget((horizon - self.rule.window - limits.lateness).millis());
         // However full it is, a group keeps what it needs to reach the threshold: memory must not make us blind.
         let needed = usize::try_from(self.rule.least).unwrap_or(usize::MAX).clamp(64, limits.entries.max(64));
-        while group.entries.len() >= limits.entries || (others + group.entries.len() >= limits.total && group.entries.len() > needed) {
+        while group.entries.len() >= limits.entries
+            || (others + group.entries.len() >= limits.total && group.entries.len() > needed)
+        {
             group.drop_oldest();
             self.shed += 1;
         }
@@ -497,8 +496,8 @@ impl Group {
         }
     }
 
-    /// Marks the newest window reported and returns what was not before, oldest first. While it fires, everything but the
-    /// newest event was reported already, so the walk back from the newest ends at once.
+    /// Marks the newest window reported and returns what was not before, oldest first. While it fires, everything but
+    /// the newest event was reported already, so the walk back from the newest ends at once.
     fn report(&mut self, was_firing: bool) -> Vec<Entry> {
         let mut fresh = Vec::new();
         for i in (self.head..self.entries.len()).rev() {
@@ -546,7 +545,8 @@ impl Group {
             let value = self.value_of(start, end + 1, measure);
             if value >= least {
                 best = best.max(value);
-                joined |= (start..=end).any(|i| self.entries[i].reported && !fresh.iter().any(|f: &Entry| f.seq == self.entries[i].seq));
+                joined |= (start..=end)
+                    .any(|i| self.entries[i].reported && !fresh.iter().any(|f: &Entry| f.seq == self.entries[i].seq));
                 for i in start..=end {
                     if !self.entries[i].reported {
                         self.entries[i].reported = true;

@@ -191,10 +191,7 @@ impl RuleSet {
     pub fn built_in() -> Vec<RuleSource> {
         crate::BUILT_IN
             .iter()
-            .map(|(name, text)| RuleSource {
-                path: format!("built-in/{name}"),
-                text: (*text).to_owned(),
-            })
+            .map(|(name, text)| RuleSource { path: format!("built-in/{name}"), text: (*text).to_owned() })
             .collect()
     }
 
@@ -218,7 +215,11 @@ impl RuleSet {
             title: d.about.title.clone(),
             kind: d.about.kind.clone(),
             severity: d.incident_severity,
-            threshold: if d.incident_severity.is_some() { "each event".to_owned() } else { "counted by other rules".to_owned() },
+            threshold: if d.incident_severity.is_some() {
+                "each event".to_owned()
+            } else {
+                "counted by other rules".to_owned()
+            },
         });
         let correlations = self.correlations.iter().map(|c| {
             let what = match &c.measure {
@@ -228,7 +229,13 @@ impl RuleSet {
             };
             let by: Vec<&str> = c.group_by.iter().map(|g| &*g.name).collect();
             let per = if by.is_empty() { String::new() } else { format!(" for one {}", by.join(" and ")) };
-            Described { id: c.about.id.clone(), title: c.about.title.clone(), kind: c.about.kind.clone(), severity: c.severity, threshold: format!("{} {what} in {}{per}", c.least, wf_model::span::spoken(c.window)) }
+            Described {
+                id: c.about.id.clone(),
+                title: c.about.title.clone(),
+                kind: c.about.kind.clone(),
+                severity: c.severity,
+                threshold: format!("{} {what} in {}{per}", c.least, wf_model::span::spoken(c.window)),
+            }
         });
         detections.chain(correlations).collect()
     }
@@ -300,7 +307,8 @@ fn read_file(
             }
         }
         for rule in parsed.correlations {
-            match about(&rule.title, &rule.id, &rule.name, &rule.author, &rule.custom_attributes, rule.group_by.first()) {
+            match about(&rule.title, &rule.id, &rule.name, &rule.author, &rule.custom_attributes, rule.group_by.first())
+            {
                 Ok(about) => correlations.push((rule, about, place.clone())),
                 Err(reason) => problems.push(place.problem(reason)),
             }
@@ -377,9 +385,7 @@ fn about<V: serde::Serialize>(
 ) -> Result<About, String> {
     let block: Block = match attributes.get("watchfloor") {
         None => Block::default(),
-        Some(v) => serde_json::to_value(v)
-            .and_then(serde_json::from_value)
-            .map_err(|e| format!("watchfloor: {e}"))?,
+        Some(v) => serde_json::to_value(v).and_then(serde_json::from_value).map_err(|e| format!("watchfloor: {e}"))?,
     };
     let dedup = if block.dedup.is_empty() { group_by.into_iter().cloned().collect() } else { block.dedup };
     // References are part of the block's documented form; the rule file itself is where an officer reads them.
@@ -492,7 +498,12 @@ fn correlation(
         .collect();
     let definition = format!(
         "{:?} {:?} {:?} {:?} {} {:?}",
-        rule.correlation_type, rule.rules, rule.group_by, rule.condition, rule.timespan.seconds, rule.aliases.len()
+        rule.correlation_type,
+        rule.rules,
+        rule.group_by,
+        rule.condition,
+        rule.timespan.seconds,
+        rule.aliases.len()
     );
     Ok(Correlation {
         severity: severity(rule.level),

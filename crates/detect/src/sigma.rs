@@ -26,13 +26,12 @@ pub const CATEGORY: &str = "watchfloor.logsource.category";
 pub fn engine(rules: &RuleSet) -> Box<dyn Stateless> {
     let mut engine = Engine::new();
     engine.set_match_detail(MatchDetailLevel::Off);
-    // Every rule compiled once alone when it was loaded, so a failure here cannot happen; were one to, its rule stays silent
-    // and the rule health shows it without matches.
+    // Every rule compiled once alone when it was loaded, so a failure here cannot happen; were one to, its rule stays
+    // silent and the rule health shows it without matches.
     for (i, e) in engine.add_rules(rules.detections.iter().map(|d| &d.sigma)) {
         tracing::error!(rule = rules.detections[i].about.id, error = %e, "rule did not compile");
     }
-    let index =
-        rules.detections.iter().enumerate().map(|(i, d)| (d.about.id.clone(), i)).collect();
+    let index = rules.detections.iter().enumerate().map(|(i, d)| (d.about.id.clone(), i)).collect();
     Box::new(Sigma { engine, index, sources: HashMap::new() })
 }
 
@@ -66,7 +65,8 @@ impl Stateless for Sigma {
 fn log_source(product: &str, service: &str, category: &str) -> LogSource {
     let some = |s: &str| (!s.is_empty()).then(|| s.to_owned());
     LogSource {
-        // An event of unknown origin is ours: rules for Windows or AWS must not see it (some of them fire on all they see).
+        // An event of unknown origin is ours: rules for Windows or AWS must not see it (some of them fire on all they
+        // see).
         product: some(product).or_else(|| Some("watchfloor".to_owned())),
         service: some(service),
         category: some(category),

@@ -35,7 +35,8 @@ fn built_in() -> Detector {
     Detector::new(rules, Limits::default())
 }
 
-/// The authentication rules alone: properties build a detector per case, and the other rules' expressions are slow to compile.
+/// The authentication rules alone: properties build a detector per case, and the other rules' expressions are slow to
+/// compile.
 fn authentication() -> Detector {
     let (rules, problems) = RuleSet::load(&RuleSet::built_in()[..1]);
     assert_eq!(problems, []);
@@ -76,7 +77,8 @@ fn five_failures_spread_over_more_than_five_minutes_do_not_fire() {
 fn the_window_excludes_its_start_and_includes_its_end() {
     for (span, fires) in [(299_999, true), (300_000, false)] {
         let mut d = built_in();
-        let events: Vec<_> = [0, 1, 2, 3, span].iter().enumerate().map(|(i, t)| failure(i as u64, 1_000_000 + t, "10.0.0.1")).collect();
+        let events: Vec<_> =
+            [0, 1, 2, 3, span].iter().enumerate().map(|(i, t)| failure(i as u64, 1_000_000 + t, "10.0.0.1")).collect();
         assert_eq!(!run(&mut d, &events).is_empty(), fires, "span {span}");
     }
 }
@@ -84,9 +86,8 @@ fn the_window_excludes_its_start_and_includes_its_end() {
 #[test]
 fn a_failure_without_an_address_is_counted_as_incomplete_and_not_with_others() {
     let mut d = built_in();
-    let events: Vec<_> = (0..9)
-        .map(|i| event(i, 1000 + i as i64, &[("event.action", Value::str("login_failed"))]))
-        .collect();
+    let events: Vec<_> =
+        (0..9).map(|i| event(i, 1000 + i as i64, &[("event.action", Value::str("login_failed"))])).collect();
     assert_eq!(run(&mut d, &events), []);
     let health = d.health();
     let brute = health.iter().find(|h| h.title == "Brute force attack").unwrap();
@@ -119,7 +120,15 @@ fn a_feed_that_replays_an_hour_is_not_late_because_another_is_live() {
 fn more_than_a_thousand_records_in_an_hour_is_a_sum_and_not_a_count() {
     let mut d = built_in();
     let read = |seq, at, n| {
-        event(seq, at, &[("user.id", Value::str("7")), ("user.name", Value::str("j.alvarez")), ("watchfloor.records_accessed", Value::Int(n))])
+        event(
+            seq,
+            at,
+            &[
+                ("user.id", Value::str("7")),
+                ("user.name", Value::str("j.alvarez")),
+                ("watchfloor.records_accessed", Value::Int(n)),
+            ],
+        )
     };
     assert_eq!(run(&mut d, &[read(1, 1000, 400), read(2, 2000, 600)]), []);
     let found = run(&mut d, &[read(3, 3000, 1)]);
@@ -134,7 +143,10 @@ fn a_locked_account_is_an_incident_and_also_counts_towards_the_coordinated_attac
     let mut found = Vec::new();
     for i in 0..11 {
         let user = Value::Str(compact_str::format_compact!("user{i}"));
-        found.extend(run(&mut d, &[event(i, 1000 + i as i64, &[("event.action", Value::str("account_locked")), ("user.name", user)])]));
+        found.extend(run(
+            &mut d,
+            &[event(i, 1000 + i as i64, &[("event.action", Value::str("account_locked")), ("user.name", user)])],
+        ));
     }
     assert_eq!(found.iter().filter(|m| m.kind == "ACCOUNT_LOCKOUT").count(), 11);
     let coordinated: Vec<_> = found.iter().filter(|m| m.kind == "COORDINATED_ATTACK").collect();
@@ -186,7 +198,9 @@ fn what_is_not_supported_is_said_and_not_ignored() {
         assert_eq!(problems.len(), 1, "{correlation}: {problems:?}");
         assert!(problems[0].reason.contains(reason), "{problems:?}");
     }
-    let (_, problems) = load("title: B\nlogsource: {product: watchfloor}\ndetection:\n  a: {x: 1}\n  condition: a\nwatchfloor: {typo: 1}\n");
+    let (_, problems) = load(
+        "title: B\nlogsource: {product: watchfloor}\ndetection:\n  a: {x: 1}\n  condition: a\nwatchfloor: {typo: 1}\n",
+    );
     assert!(problems[0].reason.contains("typo"), "{problems:?}");
 }
 
@@ -251,7 +265,8 @@ fn time_alone_empties_the_memory() {
     assert_eq!(d.health().iter().filter_map(|h| h.correlation.as_ref()).map(|c| c.entries).sum::<usize>(), 0);
 }
 
-/// What a reader of the definition would do with all events before them, sorted: total reported, and whether each group fired.
+/// What a reader of the definition would do with all events before them, sorted: total reported, and whether each group
+/// fired.
 fn oracle(events: &[Event], window: i64, least: usize) -> BTreeMap<String, (u64, u64)> {
     let mut groups: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     for e in events {
@@ -354,8 +369,8 @@ proptest! {
 }
 
 mod upgrade {
-    //! Where rsigma 0.23 is known to answer wrongly, or where we lean on what it does. An upgrade that changes one of these
-    //! shows here.
+    //! Where rsigma 0.23 is known to answer wrongly, or where we lean on what it does. An upgrade that changes one of
+    //! these shows here.
     use super::*;
 
     fn fires(selection: &str, fields: &[(&str, Value)]) -> bool {
@@ -389,7 +404,9 @@ mod upgrade {
 
     #[test]
     fn rules_of_another_product_never_see_our_events() {
-        let (rules, _) = load("title: W\nlogsource: {product: windows}\ndetection:\n  a: {event.action: login_failed}\n  condition: a\nlevel: high\n");
+        let (rules, _) = load(
+            "title: W\nlogsource: {product: windows}\ndetection:\n  a: {event.action: login_failed}\n  condition: a\nlevel: high\n",
+        );
         assert_eq!(run(&mut Detector::new(rules, Limits::default()), &[failure(1, 1, "a")]), []);
     }
 }

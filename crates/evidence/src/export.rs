@@ -37,7 +37,9 @@ impl Export {
     /// `checkpoint` must be of the log that `leaves` are all of.
     pub fn new(log: &AuditLog, leaves: &[Leaf], checkpoint: &SignedCheckpoint) -> Self {
         let tree = Tree::new(leaves.iter().map(|l| l.hash).collect());
-        Self::made(log, leaves, checkpoint, |i| Some(tree.inclusion_proof(i).iter().map(|h| BASE64.encode(h)).collect()))
+        Self::made(log, leaves, checkpoint, |i| {
+            Some(tree.inclusion_proof(i).iter().map(|h| BASE64.encode(h)).collect())
+        })
     }
 
     /// All leaves: the root follows from them, so they need no proofs.
@@ -45,14 +47,14 @@ impl Export {
         Self::made(log, leaves, checkpoint, |_| None)
     }
 
-    fn made(log: &AuditLog, leaves: &[Leaf], checkpoint: &SignedCheckpoint, proof: impl Fn(usize) -> Option<Vec<String>>) -> Self {
-        let signed = checkpoint
-            .note
-            .trim_end()
-            .rsplit(' ')
-            .next()
-            .and_then(|s| BASE64.decode(s).ok())
-            .unwrap_or_default();
+    fn made(
+        log: &AuditLog,
+        leaves: &[Leaf],
+        checkpoint: &SignedCheckpoint,
+        proof: impl Fn(usize) -> Option<Vec<String>>,
+    ) -> Self {
+        let signed =
+            checkpoint.note.trim_end().rsplit(' ').next().and_then(|s| BASE64.decode(s).ok()).unwrap_or_default();
         Self {
             format: "watchfloor-audit-export-1".into(),
             public_key_pem: log.public_key().to_pem(),
@@ -89,15 +91,30 @@ impl Export {
             .iter()
             .map(|l| {
                 let what = format!("leaf {}", l.index);
-                let payload_hash: Hash = bytes(&l.payload_hash, &what)?.try_into().map_err(|_| format!("{what} has no payload hash"))?;
+                let payload_hash: Hash =
+                    bytes(&l.payload_hash, &what)?.try_into().map_err(|_| format!("{what} has no payload hash"))?;
                 let hash = leaf_hash(&leaf_data(&l.header, &payload_hash));
                 if let Some(proof) = &l.proof {
-                    let proof: Vec<Hash> = proof.iter().map(|h| bytes(h, &what)?.try_into().map_err(|_| format!("{what}: a hash of the proof is not readable"))).collect::<Result<_, String>>()?;
+                    let proof: Vec<Hash> = proof
+                        .iter()
+                        .map(|h| {
+                            bytes(h, &what)?
+                                .try_into()
+                                .map_err(|_| format!("{what}: a hash of the proof is not readable"))
+                        })
+                        .collect::<Result<_, String>>()?;
                     if root_from_proof(hash, l.index, size, &proof) != Some(root) {
                         return Err(format!("{what} is not in the signed tree"));
                     }
                 }
-                Ok(Leaf { index: l.index, header: l.header.clone(), payload: l.payload.clone(), salt: l.salt.as_ref().map(|s| bytes(s, &what)).transpose()?, payload_hash, hash })
+                Ok(Leaf {
+                    index: l.index,
+                    header: l.header.clone(),
+                    payload: l.payload.clone(),
+                    salt: l.salt.as_ref().map(|s| bytes(s, &what)).transpose()?,
+                    payload_hash,
+                    hash,
+                })
             })
             .collect::<Result<_, String>>()?;
         Ok((leaves, SignedCheckpoint { size, root, at: wf_model::Timestamp::EPOCH, note: self.checkpoint.clone() }))

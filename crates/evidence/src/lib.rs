@@ -6,8 +6,8 @@
 //! - [`export`] is the file an auditor checks with public tools alone.
 //!
 //! No database here: the caller stores the leaves and the checkpoint in the transaction of the change they record, and
-//! keeps the new [`log::AuditLog`] only if that transaction held. What this cannot promise: somebody with this user's rights and keys can
-//! rewrite what came after the last checkpoint that someone else holds.
+//! keeps the new [`log::AuditLog`] only if that transaction held. What this cannot promise: somebody with this user's
+//! rights and keys can rewrite what came after the last checkpoint that someone else holds.
 
 pub mod export;
 pub mod log;

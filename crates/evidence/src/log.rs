@@ -58,12 +58,8 @@ impl PublicKey {
     }
 
     pub(crate) fn id_for(&self, name: &str) -> [u8; 4] {
-        let digest: Hash = Sha256::new()
-            .chain_update(name)
-            .chain_update([b'\n', 1])
-            .chain_update(self.to_bytes())
-            .finalize()
-            .into();
+        let digest: Hash =
+            Sha256::new().chain_update(name).chain_update([b'\n', 1]).chain_update(self.to_bytes()).finalize().into();
         [digest[0], digest[1], digest[2], digest[3]]
     }
 }
@@ -96,7 +92,12 @@ impl AuditLog {
 
     /// The leaves of `actions`, the checkpoint over them, and the log that holds them. `salts` gives 32 random bytes an
     /// action. Keep the returned log if, and only if, leaves and checkpoint were committed.
-    pub fn append(&self, now: Timestamp, actions: &[AuditAction], mut salt: impl FnMut() -> [u8; 32]) -> (Vec<Leaf>, SignedCheckpoint, Self) {
+    pub fn append(
+        &self,
+        now: Timestamp,
+        actions: &[AuditAction],
+        mut salt: impl FnMut() -> [u8; 32],
+    ) -> (Vec<Leaf>, SignedCheckpoint, Self) {
         let mut next = self.clone();
         let leaves = actions
             .iter()

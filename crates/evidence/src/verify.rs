@@ -12,19 +12,31 @@ use crate::tree::{Frontier, Hash, leaf_hash};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Integrity {
     /// `leaves` leaves and `checkpoints` checkpoints fit together; `erased` leaves carry no payload any more.
-    Intact { leaves: u64, checkpoints: u64, erased: u64 },
-    Broken { reason: String },
+    Intact {
+        leaves: u64,
+        checkpoints: u64,
+        erased: u64,
+    },
+    Broken {
+        reason: String,
+    },
 }
 
 /// Whether the log reaches as far as the last statement about its length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completeness {
     /// Nothing is missing up to a checkpoint that was kept outside.
-    Anchored { size: u64 },
-    /// No checkpoint from outside was given: complete up to its own last checkpoint, which a thief of the keys could have
-    /// signed again.
-    OwnWordOnly { size: u64 },
-    Incomplete { reason: String },
+    Anchored {
+        size: u64,
+    },
+    /// No checkpoint from outside was given: complete up to its own last checkpoint, which a thief of the keys could
+    /// have signed again.
+    OwnWordOnly {
+        size: u64,
+    },
+    Incomplete {
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +47,13 @@ pub struct Verdicts {
 
 impl Verdicts {
     pub fn good(&self) -> bool {
-        matches!(self.integrity, Integrity::Intact { .. }) && !matches!(self.completeness, Completeness::Incomplete { .. })
+        matches!(self.integrity, Integrity::Intact { .. })
+            && !matches!(self.completeness, Completeness::Incomplete { .. })
     }
 }
 
-/// Checks a log signed with `keys`. `leaves` in order of index, `checkpoints` in order of size; `anchor` is the note of a checkpoint that was
-/// kept somewhere else.
+/// Checks a log signed with `keys`. `leaves` in order of index, `checkpoints` in order of size; `anchor` is the note of
+/// a checkpoint that was kept somewhere else.
 pub fn verify(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Verdicts {
     let integrity = match integrity(keys, leaves, checkpoints) {
         Ok(intact) => intact,
@@ -72,7 +85,11 @@ fn integrity(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoin
     Ok(Integrity::Intact { leaves: leaves.len() as u64, checkpoints: checkpoints.len() as u64, erased })
 }
 
-fn check_due<'a>(keys: &[PublicKey], frontier: &Frontier, pending: &mut std::iter::Peekable<impl Iterator<Item = &'a SignedCheckpoint>>) -> Result<(), String> {
+fn check_due<'a>(
+    keys: &[PublicKey],
+    frontier: &Frontier,
+    pending: &mut std::iter::Peekable<impl Iterator<Item = &'a SignedCheckpoint>>,
+) -> Result<(), String> {
     while let Some(checkpoint) = pending.next_if(|c| c.size <= frontier.size()) {
         let (size, root) = open_note(keys, &checkpoint.note)?;
         if size != checkpoint.size || root != checkpoint.root {
@@ -91,7 +108,8 @@ fn check_due<'a>(keys: &[PublicKey], frontier: &Frontier, pending: &mut std::ite
 /// Whether the payload was erased; an error if the leaf is not what its hash says.
 fn check_leaf(leaf: &Leaf) -> Result<bool, String> {
     let at = leaf.index;
-    let header: serde_json::Value = serde_json::from_str(&leaf.header).map_err(|e| format!("leaf {at}: the header is not JSON: {e}"))?;
+    let header: serde_json::Value =
+        serde_json::from_str(&leaf.header).map_err(|e| format!("leaf {at}: the header is not JSON: {e}"))?;
     if header["index"] != at {
         return Err(format!("leaf {at}: its header says it is leaf {}", header["index"]));
     }
@@ -110,7 +128,12 @@ fn check_leaf(leaf: &Leaf) -> Result<bool, String> {
     }
 }
 
-fn completeness(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Result<Completeness, String> {
+fn completeness(
+    keys: &[PublicKey],
+    leaves: &[Leaf],
+    checkpoints: &[SignedCheckpoint],
+    anchor: Option<&str>,
+) -> Result<Completeness, String> {
     let have = leaves.len() as u64;
     let own = checkpoints.last().map_or(0, |c| c.size);
     if own != have {
@@ -147,10 +170,8 @@ pub fn open_note(keys: &[PublicKey], note: &str) -> Result<(u64, Hash), String> 
         return Err(format!("the checkpoint is of another log ({})", origin.unwrap_or_default()));
     }
     let size: u64 = size.and_then(|s| s.parse().ok()).ok_or("a checkpoint has no size")?;
-    let root: Hash = root
-        .and_then(|r| BASE64.decode(r).ok())
-        .and_then(|r| r.try_into().ok())
-        .ok_or("a checkpoint has no root")?;
+    let root: Hash =
+        root.and_then(|r| BASE64.decode(r).ok()).and_then(|r| r.try_into().ok()).ok_or("a checkpoint has no root")?;
     if checkpoint_text(size, &root) != text {
         return Err("a checkpoint is not in canonical form".into());
     }
@@ -164,7 +185,9 @@ pub fn open_note(keys: &[PublicKey], note: &str) -> Result<(u64, Hash), String> 
         .find(|k| signed.len() == 68 && signed[..4] == k.id())
         .ok_or("a checkpoint is signed with another key")?;
     let signature = Signature::from_slice(&signed[4..]).map_err(|e| e.to_string())?;
-    key.0.verify_strict(text.as_bytes(), &signature).map_err(|_| "a checkpoint's signature does not hold".to_owned())?;
+    key.0
+        .verify_strict(text.as_bytes(), &signature)
+        .map_err(|_| "a checkpoint's signature does not hold".to_owned())?;
     Ok((size, root))
 }
 
@@ -206,7 +229,10 @@ mod tests {
         let v = verify(std::slice::from_ref(&key), &leaves, &checkpoints, Some(&paper(2)));
         assert_eq!(v.completeness, Completeness::Anchored { size: 3 });
         let other = paper(2).replacen('3', "2", 1);
-        assert!(matches!(verify(std::slice::from_ref(&key), &leaves, &checkpoints, Some(&other)).completeness, Completeness::Incomplete { .. }));
+        assert!(matches!(
+            verify(std::slice::from_ref(&key), &leaves, &checkpoints, Some(&other)).completeness,
+            Completeness::Incomplete { .. }
+        ));
     }
 
     #[test]
@@ -277,10 +303,19 @@ mod tests {
         // Leaves and checkpoints cut together look whole from inside; only the anchor tells.
         let (short, fewer) = (&leaves[..4], &checkpoints[..4]);
         assert!(verify(std::slice::from_ref(&key), short, fewer, None).good());
-        assert!(!verify(std::slice::from_ref(&key), short, fewer, Some(&checkpoints[5].note)).good(), "cut below the anchor");
+        assert!(
+            !verify(std::slice::from_ref(&key), short, fewer, Some(&checkpoints[5].note)).good(),
+            "cut below the anchor"
+        );
         // A second history, signed with the stolen key.
         let mut fork = AuditLog::new(AuditKey::from_seed(&[7; 32]), leaves[..3].iter().map(|l| l.hash));
-        let action = AuditAction { at: Timestamp::EPOCH, actor: Actor::Engine, action: "x".into(), subject: String::new(), payload: serde_json::Value::Null };
+        let action = AuditAction {
+            at: Timestamp::EPOCH,
+            actor: Actor::Engine,
+            action: "x".into(),
+            subject: String::new(),
+            payload: serde_json::Value::Null,
+        };
         let (mut forked, mut signed) = (leaves[..3].to_vec(), checkpoints[..3].to_vec());
         for _ in 0..3 {
             let (l, c, next) = fork.append(Timestamp::EPOCH, std::slice::from_ref(&action), || [0; 32]);
@@ -289,7 +324,10 @@ mod tests {
             fork = next;
         }
         assert!(verify(std::slice::from_ref(&key), &forked, &signed, None).good(), "inside it is consistent");
-        assert!(!verify(std::slice::from_ref(&key), &forked, &signed, Some(&checkpoints[5].note)).good(), "the anchor tells");
+        assert!(
+            !verify(std::slice::from_ref(&key), &forked, &signed, Some(&checkpoints[5].note)).good(),
+            "the anchor tells"
+        );
         let other = AuditKey::from_seed(&[8; 32]).public();
         assert!(!verify(std::slice::from_ref(&other), &leaves, &checkpoints, None).good(), "another key");
     }
@@ -299,6 +337,9 @@ mod tests {
         let (key, mut leaves, checkpoints) = log_of(3);
         leaves[1].payload = None;
         leaves[1].salt = None;
-        assert_eq!(verify(std::slice::from_ref(&key), &leaves, &checkpoints, None).integrity, Integrity::Intact { leaves: 3, checkpoints: 3, erased: 1 });
+        assert_eq!(
+            verify(std::slice::from_ref(&key), &leaves, &checkpoints, None).integrity,
+            Integrity::Intact { leaves: 3, checkpoints: 3, erased: 1 }
+        );
     }
 }

@@ -6,9 +6,26 @@ use wf_evidence::report::{Block, Checkpoint, Column, Document, Figure, pdf};
 
 /// What event text may try: markup of every kind that a report could pass through.
 fn hostile() -> Vec<String> {
-    ["#read(\"/etc/passwd\")", "#import \"x.typ\"", "= Heading", "*bold* _it_ `raw`", "$ x^2 $", "<script>alert(1)</script>", "#let x = 1", "\\ \\u{41}", "[#h(1fr)]", "@ref <label>", "{{1+1}}", "\u{202e}txt.exe", "a\u{200b}b", "\"}], \"blocks\": []", &"W".repeat(300), "日本語 العربية 🙂"]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "#read(\"/etc/passwd\")",
+        "#import \"x.typ\"",
+        "= Heading",
+        "*bold* _it_ `raw`",
+        "$ x^2 $",
+        "<script>alert(1)</script>",
+        "#let x = 1",
+        "\\ \\u{41}",
+        "[#h(1fr)]",
+        "@ref <label>",
+        "{{1+1}}",
+        "\u{202e}txt.exe",
+        "a\u{200b}b",
+        "\"}], \"blocks\": []",
+        &"W".repeat(300),
+        "日本語 العربية 🙂",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 fn document() -> Document {
@@ -17,19 +34,57 @@ fn document() -> Document {
         subtitle: "1 January to 31 March 2026".into(),
         organisation: "Shop GmbH".into(),
         facts: vec![("Made".into(), "20 Nov 2026 18:00 Europe/Berlin".into()), ("By".into(), "Ann Lee".into())],
-        checkpoint: Checkpoint { origin: "watchfloor.audit".into(), size: 1234, root: "q1W7m0n1Xy8kq2o0JtV6pQ4mGv4kN2b1yJ8c0VnqZ5A=".into(), key: "0123 4567 89ab cdef".into() },
+        checkpoint: Checkpoint {
+            origin: "watchfloor.audit".into(),
+            size: 1234,
+            root: "q1W7m0n1Xy8kq2o0JtV6pQ4mGv4kN2b1yJ8c0VnqZ5A=".into(),
+            key: "0123 4567 89ab cdef".into(),
+        },
         blocks: Vec::new(),
     };
     d.heading("Requests of data subjects");
-    d.figures(vec![Figure::new("Pending", 3, "2 due within a week", false), Figure::new("Overdue", 1, "#12, since 3 days", true), Figure::new("Completed", 41, "", false), Figure::new("Average answer", "9.5 days", "median 7", false)]);
+    d.figures(vec![
+        Figure::new("Pending", 3, "2 due within a week", false),
+        Figure::new("Overdue", 1, "#12, since 3 days", true),
+        Figure::new("Completed", 41, "", false),
+        Figure::new("Average answer", "9.5 days", "median 7", false),
+    ]);
     let months: Vec<String> = ["Jan", "Feb", "Mar"].map(str::to_owned).to_vec();
     let severities = ["P1", "P2", "P3", "P4"];
-    let series: Vec<Series> = severities.iter().enumerate().map(|(i, n)| Series { name: (*n).into(), colour: chart::SEVERITY[i], values: vec![Some(3.0), Some(12.0 + i as f64), Some(7.0)] }).collect();
+    let series: Vec<Series> = severities
+        .iter()
+        .enumerate()
+        .map(|(i, n)| Series {
+            name: (*n).into(),
+            colour: chart::SEVERITY[i],
+            values: vec![Some(3.0), Some(12.0 + i as f64), Some(7.0)],
+        })
+        .collect();
     d.chart("Incidents by month and severity", chart::stacked(&months, &series, ""));
-    d.chart("Minutes to acknowledge (median), by month", chart::lines(&months, &[Series { name: "MTTA".into(), colour: chart::ACCENT, values: vec![Some(4.0), None, Some(6.5)] }], " min"));
-    d.chart("Top rules", chart::ranks(&[("Brute force attack".into(), 41.0, "41".into()), ("<b>hostile</b>".into(), 3.0, "3".into())], None));
+    d.chart(
+        "Minutes to acknowledge (median), by month",
+        chart::lines(
+            &months,
+            &[Series { name: "MTTA".into(), colour: chart::ACCENT, values: vec![Some(4.0), None, Some(6.5)] }],
+            " min",
+        ),
+    );
+    d.chart(
+        "Top rules",
+        chart::ranks(
+            &[("Brute force attack".into(), 41.0, "41".into()), ("<b>hostile</b>".into(), 3.0, "3".into())],
+            None,
+        ),
+    );
     d.heading("What was received");
-    d.table("hostile", "As it came in.", vec![Column::number("n"), Column::new("text", 3.0), Column::new("again", 2.0)], hostile().into_iter().enumerate().map(|(n, h)| vec![n.to_string(), h.clone(), h]).collect(), 100, "");
+    d.table(
+        "hostile",
+        "As it came in.",
+        vec![Column::number("n"), Column::new("text", 3.0), Column::new("again", 2.0)],
+        hostile().into_iter().enumerate().map(|(n, h)| vec![n.to_string(), h.clone(), h]).collect(),
+        100,
+        "",
+    );
     d.table("none", "", vec![Column::new("x", 1.0)], vec![], 10, "There was nothing.");
     d.blocks.push(Block::Formulas { items: vec![("MTTA".into(), "acknowledged_at - notified_at, median".into())] });
     d
@@ -69,5 +124,8 @@ fn a_table_says_what_is_not_on_paper() {
     d.table("many", "All.", vec![Column::new("n", 1.0)], (0..5000).map(|n| vec![n.to_string()]).collect(), 20, "");
     let (_, pages) = pdf::preview(&d).unwrap();
     assert!(pages <= 3, "{pages}");
-    assert_eq!(wf_evidence::report::csv::table(d.tables().next().unwrap()).iter().filter(|b| **b == b'\n').count(), 5001);
+    assert_eq!(
+        wf_evidence::report::csv::table(d.tables().next().unwrap()).iter().filter(|b| **b == b'\n').count(),
+        5001
+    );
 }

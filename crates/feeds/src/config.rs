@@ -315,7 +315,12 @@ impl FeedConfig {
         match url.scheme() {
             "wss" => {}
             "ws" if self.insecure || is_loopback(&url) => {}
-            "ws" => return Err("ws:// to another machine can be read and changed on the way: use wss://, or write insecure = true".into()),
+            "ws" => {
+                return Err(
+                    "ws:// to another machine can be read and changed on the way: use wss://, or write insecure = true"
+                        .into(),
+                );
+            }
             other => return Err(format!("url: '{other}://' is not a WebSocket; use wss://")),
         }
         if url.host().is_none() {
@@ -324,7 +329,15 @@ impl FeedConfig {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("url: a user or password in it would be written down in plain; use auth".into());
         }
-        for pointer in self.decode.unwrap.iter().chain(&self.resume.cursor).chain(&self.resume.epoch).chain(&self.resume.recovered).chain(&self.dedup.id) {
+        for pointer in self
+            .decode
+            .unwrap
+            .iter()
+            .chain(&self.resume.cursor)
+            .chain(&self.resume.epoch)
+            .chain(&self.resume.recovered)
+            .chain(&self.dedup.id)
+        {
             pointer_ok(pointer)?;
         }
         for c in self.decode.ignore.iter().chain(self.on_connect.iter().filter_map(|e| e.expect.as_ref())) {
@@ -365,7 +378,11 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 fn pointer_ok(pointer: &str) -> Result<(), String> {
-    if pointer.is_empty() || pointer.starts_with('/') { Ok(()) } else { Err(format!("'{pointer}' is not a JSON pointer: it begins with /")) }
+    if pointer.is_empty() || pointer.starts_with('/') {
+        Ok(())
+    } else {
+        Err(format!("'{pointer}' is not a JSON pointer: it begins with /"))
+    }
 }
 
 fn yes() -> bool {

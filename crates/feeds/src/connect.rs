@@ -11,11 +11,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::Url;
 
@@ -56,7 +56,12 @@ pub struct Handshake {
 }
 
 /// Connects. `frame_limit` is what may be received at all.
-pub async fn open(config: &FeedConfig, cursor: Option<&str>, secrets: &Arc<dyn SecretSource>, frame_limit: usize) -> Result<(Socket, Handshake), ConnectError> {
+pub async fn open(
+    config: &FeedConfig,
+    cursor: Option<&str>,
+    secrets: &Arc<dyn SecretSource>,
+    frame_limit: usize,
+) -> Result<(Socket, Handshake), ConnectError> {
     let (url, request, key) = request(config, cursor, secrets).await?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
@@ -85,10 +90,13 @@ pub async fn open(config: &FeedConfig, cursor: Option<&str>, secrets: &Arc<dyn S
         .max_frame_size(Some(frame_limit))
         .read_buffer_size(128 << 10)
         .max_write_buffer_size(1 << 20);
-    let (socket, response) = timeout(config.timeouts.handshake, client_async_with_config(request, stream, Some(limits)))
-        .await
-        .map_err(|_| failed(format!("{host}:{port}: the WebSocket upgrade took longer than {:?}", config.timeouts.handshake)))?
-        .map_err(upgrade_error)?;
+    let (socket, response) =
+        timeout(config.timeouts.handshake, client_async_with_config(request, stream, Some(limits)))
+            .await
+            .map_err(|_| {
+                failed(format!("{host}:{port}: the WebSocket upgrade took longer than {:?}", config.timeouts.handshake))
+            })?
+            .map_err(upgrade_error)?;
     let subprotocol = response.headers().get("sec-websocket-protocol").and_then(|v| v.to_str().ok()).map(str::to_owned);
     Ok((socket, Handshake { status: response.status().as_u16(), subprotocol, tls }))
 }
@@ -98,10 +106,15 @@ fn url_with_cursor(template: &str, cursor: Option<&str>) -> String {
     template.replace("{cursor}", &utf8_percent_encode(cursor.unwrap_or_default(), NON_ALPHANUMERIC).to_string())
 }
 
-async fn request(config: &FeedConfig, cursor: Option<&str>, secrets: &Arc<dyn SecretSource>) -> Result<(Url, Request, Option<SecretString>), ConnectError> {
+async fn request(
+    config: &FeedConfig,
+    cursor: Option<&str>,
+    secrets: &Arc<dyn SecretSource>,
+) -> Result<(Url, Request, Option<SecretString>), ConnectError> {
     let refused = |e: String| ConnectError::Refused(e);
     let mut url = Url::parse(&url_with_cursor(&config.url, cursor)).map_err(|e| refused(format!("url: {e}")))?;
-    let mut headers: Vec<(String, SecretString)> = config.headers.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+    let mut headers: Vec<(String, SecretString)> =
+        config.headers.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
     let mut client_key = None;
     match &config.auth {
         None | Some(Auth::FirstFrame { .. }) => {}
@@ -126,8 +139,10 @@ async fn request(config: &FeedConfig, cursor: Option<&str>, secrets: &Arc<dyn Se
     }
     let mut request = url.as_str().into_client_request().map_err(|e| refused(format!("url: {e}")))?;
     for (name, value) in headers {
-        let header = HeaderName::try_from(name.as_str()).map_err(|_| refused(format!("headers: '{name}' is not a header's name")))?;
-        let mut text = HeaderValue::try_from(value.expose_secret()).map_err(|_| refused(format!("headers: the value of '{name}' cannot be sent in a header")))?;
+        let header = HeaderName::try_from(name.as_str())
+            .map_err(|_| refused(format!("headers: '{name}' is not a header's name")))?;
+        let mut text = HeaderValue::try_from(value.expose_secret())
+            .map_err(|_| refused(format!("headers: the value of '{name}' cannot be sent in a header")))?;
         text.set_sensitive(true);
         request.headers_mut().insert(header, text);
     }
@@ -149,7 +164,9 @@ async fn tls_config(config: &FeedConfig, key: Option<SecretString>) -> Result<Ar
         let mut roots = rustls::RootCertStore::empty();
         match &tls.ca {
             Some(path) => {
-                for cert in CertificateDer::pem_file_iter(path).map_err(|e| format!("tls.ca {}: {e}", path.display()))? {
+                for cert in
+                    CertificateDer::pem_file_iter(path).map_err(|e| format!("tls.ca {}: {e}", path.display()))?
+                {
                     let cert = cert.map_err(|e| format!("tls.ca {}: {e}", path.display()))?;
                     roots.add(cert).map_err(|e| format!("tls.ca {}: {e}", path.display()))?;
                 }
@@ -173,14 +190,18 @@ async fn tls_config(config: &FeedConfig, key: Option<SecretString>) -> Result<Ar
             .with_root_certificates(roots);
         match (auth, key) {
             (Some(Auth::Mtls { cert, .. }), Some(key)) => {
-                let chain = CertificateDer::pem_file_iter(&cert).and_then(Iterator::collect).map_err(|e| format!("auth.cert {}: {e}", cert.display()))?;
-                let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes()).map_err(|_| "auth.secret holds no private key in PEM form".to_owned())?;
+                let chain = CertificateDer::pem_file_iter(&cert)
+                    .and_then(Iterator::collect)
+                    .map_err(|e| format!("auth.cert {}: {e}", cert.display()))?;
+                let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes())
+                    .map_err(|_| "auth.secret holds no private key in PEM form".to_owned())?;
                 builder.with_client_auth_cert(chain, key).map_err(|e| format!("auth.cert {}: {e}", cert.display()))
             }
             _ => Ok(builder.with_no_client_auth()),
         }
     };
-    let config = tokio::task::spawn_blocking(build).await.map_err(|e| failed(e.to_string()))?.map_err(ConnectError::Refused)?;
+    let config =
+        tokio::task::spawn_blocking(build).await.map_err(|e| failed(e.to_string()))?.map_err(ConnectError::Refused)?;
     Ok(Arc::new(config))
 }
 
@@ -194,8 +215,12 @@ fn upgrade_error(e: WsError) -> ConnectError {
         .and_then(|v| v.parse().ok())
         .map(|s: u64| Duration::from_secs(s.min(3600)));
     match status.as_u16() {
-        401 | 403 => ConnectError::Refused(format!("the server refused the login ({status}): check auth and its secret, then start the feed again")),
-        300..=399 => ConnectError::Refused(format!("the server sends us elsewhere ({status}); redirects are not followed: write the final address into url")),
+        401 | 403 => ConnectError::Refused(format!(
+            "the server refused the login ({status}): check auth and its secret, then start the feed again"
+        )),
+        300..=399 => ConnectError::Refused(format!(
+            "the server sends us elsewhere ({status}); redirects are not followed: write the final address into url"
+        )),
         404 | 410 => ConnectError::Failed { reason: format!("there is nothing at this address ({status})"), after },
         _ => ConnectError::Failed { reason: format!("the server answered {status}"), after },
     }

@@ -29,7 +29,8 @@ pub fn open(frame: Bytes, decode: &Decode, limits: &Limits) -> Result<Opened, St
     std::str::from_utf8(&text).map_err(|e| format!("the frame is not UTF-8 from byte {}", e.valid_up_to()))?;
     for pointer in &decode.unwrap {
         let inner = raw_at(utf8(&text), pointer)?.ok_or_else(|| format!("there is nothing at {pointer} to unwrap"))?;
-        let inner: String = serde_json::from_str(inner).map_err(|_| format!("at {pointer} there is no string to unwrap"))?;
+        let inner: String =
+            serde_json::from_str(inner).map_err(|_| format!("at {pointer} there is no string to unwrap"))?;
         text = Bytes::from(inner);
     }
     let records = match (&decode.events, decode.split) {
@@ -186,7 +187,10 @@ mod tests {
         assert_eq!(records(r#"{"a":1}"#, Decode::default()).unwrap(), [r#"{"a":1}"#]);
         assert_eq!(records("a line", Decode::default()).unwrap(), ["a line"]);
         let events = Decode { events: Some("/d/events/*".into()), ..Decode::default() };
-        assert_eq!(records(r#"{"d":{"events":[{"a":1}, {"b":[2]}]}}"#, events.clone()).unwrap(), [r#"{"a":1}"#, r#"{"b":[2]}"#]);
+        assert_eq!(
+            records(r#"{"d":{"events":[{"a":1}, {"b":[2]}]}}"#, events.clone()).unwrap(),
+            [r#"{"a":1}"#, r#"{"b":[2]}"#]
+        );
         assert_eq!(records(r#"{"hello":true}"#, events).unwrap(), [r#"{"hello":true}"#]);
         let split = |split| Decode { split, ..Decode::default() };
         assert_eq!(records("{\"a\":1}\n\n{\"b\":2}\r\n", split(Split::Ndjson)).unwrap(), [r#"{"a":1}"#, r#"{"b":2}"#]);

@@ -105,7 +105,17 @@ impl Ingest {
         for (id, content, at) in seed.recent {
             seen.take(&id, content, at);
         }
-        Self { pending: Delivery::new(&feed, &seed.tally), tally: seed.tally, feed, config, mappings, position: seed.position, heard_at: seed.heard_at, seen, shed_from: None }
+        Self {
+            pending: Delivery::new(&feed, &seed.tally),
+            tally: seed.tally,
+            feed,
+            config,
+            mappings,
+            position: seed.position,
+            heard_at: seed.heard_at,
+            seen,
+            shed_from: None,
+        }
     }
 
     pub fn cursor(&self) -> Option<&str> {
@@ -154,10 +164,15 @@ impl Ingest {
             }
         };
         let Opened { text, records } = opened;
-        // The frame's own document is needed for what the server says about itself; where the frame is the event, that is parsed once.
+        // The frame's own document is needed for what the server says about itself; where the frame is the event, that
+        // is parsed once.
         let whole = records.len() == 1 && records[0].raw.len() == text.len();
-        let about_frame = config.resume.epoch.is_some() || config.resume.recovered.is_some() || config.resume.cursor.is_some() || !config.decode.ignore.is_empty();
-        let parsed = (whole && records[0].json || !whole && about_frame).then(|| decode::parse(utf8(&text), &config.limits));
+        let about_frame = config.resume.epoch.is_some()
+            || config.resume.recovered.is_some()
+            || config.resume.cursor.is_some()
+            || !config.decode.ignore.is_empty();
+        let parsed =
+            (whole && records[0].json || !whole && about_frame).then(|| decode::parse(utf8(&text), &config.limits));
         if let Some(Ok(frame)) = &parsed {
             self.on_word_of_server(now, last_heard, frame);
             if config.decode.ignore.iter().any(|c| decode::holds(c, frame)) {
@@ -200,7 +215,9 @@ impl Ingest {
     /// The stream broke three times at the same cursor, on something that cannot even be received. Steps over one place
     /// if the cursor is a number; `false` if it cannot.
     pub fn step_over_poison(&mut self, now: Timestamp, why: &str) -> bool {
-        let Some(next) = self.position.cursor.as_deref().and_then(|c| c.parse::<u64>().ok()).and_then(|n| n.checked_add(1)) else {
+        let Some(next) =
+            self.position.cursor.as_deref().and_then(|c| c.parse::<u64>().ok()).and_then(|n| n.checked_add(1))
+        else {
             return false;
         };
         self.pending.counts.received += 1;
@@ -386,11 +403,13 @@ impl Ingest {
 fn important(fields: &Fields) -> bool {
     fields.get_str("event.outcome") == Some("failure")
         || fields.get_str("event.kind") == Some("alert")
-        || fields.get_str("log.level").is_some_and(|l| matches!(l, "warning" | "error" | "critical" | "alert" | "emergency"))
+        || fields
+            .get_str("log.level")
+            .is_some_and(|l| matches!(l, "warning" | "error" | "critical" | "alert" | "emergency"))
 }
 
-/// What makes two events with one identifier the same: their fields and their own time. Not the fields we add ourselves,
-/// and not the order.
+/// What makes two events with one identifier the same: their fields and their own time. Not the fields we add
+/// ourselves, and not the order.
 pub fn content_hash(event: &Event) -> u64 {
     // An event without a stamp of its own that was believed carries the moment of its receipt, which differs each time.
     let own_time = !event.skewed && event.occurred_at != event.received_at;
@@ -425,7 +444,8 @@ impl Seen {
     }
 
     fn take(&mut self, id: &str, content: u64, now: Timestamp) -> Sighting {
-        while self.order.front().is_some_and(|(at, _)| *at + self.window < now || self.order.len() >= self.most.max(1)) {
+        while self.order.front().is_some_and(|(at, _)| *at + self.window < now || self.order.len() >= self.most.max(1))
+        {
             if let Some((_, id)) = self.order.pop_front() {
                 self.content.remove(&id);
             }

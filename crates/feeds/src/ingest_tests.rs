@@ -40,7 +40,8 @@ fn the_same_event_again_is_a_duplicate_and_the_same_id_with_other_content_is_kep
     feed(&mut i, 5000, one);
     let d = feed(&mut i, 6000, one).unwrap();
     assert_eq!((d.events.len(), d.counts.duplicates), (0, 1));
-    let d = feed(&mut i, 7000, r#"{"id":"a","offset":2,"event":"login_success","ip":"1.1.1.1","timestamp":4}"#).unwrap();
+    let d =
+        feed(&mut i, 7000, r#"{"id":"a","offset":2,"event":"login_success","ip":"1.1.1.1","timestamp":4}"#).unwrap();
     assert!(d.events[0].conflict, "t14: the attacker's earlier event must not suppress this one");
 }
 
@@ -63,11 +64,21 @@ fn what_was_stored_before_a_restart_is_known_after_it() {
 
 #[test]
 fn a_cursor_never_goes_back_and_a_new_epoch_is_a_gap_that_starts_anew() {
-    let mut i = ingest(RESUMING, Seed { position: Position { epoch: Some("e1".into()), cursor: Some("50".into()) }, heard_at: Some(at_ms(1)), ..Seed::default() });
+    let mut i = ingest(
+        RESUMING,
+        Seed {
+            position: Position { epoch: Some("e1".into()), cursor: Some("50".into()) },
+            heard_at: Some(at_ms(1)),
+            ..Seed::default()
+        },
+    );
     feed(&mut i, 10, r#"{"id":"a","offset":7,"event":"x"}"#);
     assert_eq!(i.cursor(), Some("50"));
     let d = feed(&mut i, 20, r#"{"type":"hello","epoch":"e2","recovered":false}"#).unwrap();
-    assert_eq!(d.gaps.iter().map(|g| (g.reason, g.from, g.to)).collect::<Vec<_>>(), [(GapReason::EpochChanged, at_ms(10), at_ms(20))]);
+    assert_eq!(
+        d.gaps.iter().map(|g| (g.reason, g.from, g.to)).collect::<Vec<_>>(),
+        [(GapReason::EpochChanged, at_ms(10), at_ms(20))]
+    );
     feed(&mut i, 30, r#"{"id":"b","offset":1,"event":"x"}"#);
     assert_eq!(i.cursor(), Some("1"));
 }
@@ -81,7 +92,10 @@ fn a_server_that_cannot_replay_leaves_a_gap() {
     assert_eq!(d.gaps.iter().map(|g| g.reason).collect::<Vec<_>>(), [GapReason::NotRecovered]);
     let mut best_effort = ingest("", Seed { heard_at: Some(at_ms(100)), ..Seed::default() });
     best_effort.on_connected(at_ms(900));
-    assert_eq!(best_effort.take().unwrap().gaps.iter().map(|g| (g.reason, g.from)).collect::<Vec<_>>(), [(GapReason::Disconnected, at_ms(100))]);
+    assert_eq!(
+        best_effort.take().unwrap().gaps.iter().map(|g| (g.reason, g.from)).collect::<Vec<_>>(),
+        [(GapReason::Disconnected, at_ms(100))]
+    );
 }
 
 #[test]
@@ -100,7 +114,8 @@ fn garbage_goes_to_quarantine_with_its_hash_and_loses_nothing_else() {
 #[test]
 fn a_frame_beyond_the_limit_is_kept_as_a_stub_and_stepped_past() {
     let mut i = ingest(&format!("{RESUMING}\nlimits = {{ frame = \"1KiB\" }}"), Seed::default());
-    let d = feed(&mut i, 1, &format!(r#"{{"id":"a","offset":9,"event":"x","pad":"{}"}}"#, "x".repeat(200_000))).unwrap();
+    let d =
+        feed(&mut i, 1, &format!(r#"{{"id":"a","offset":9,"event":"x","pad":"{}"}}"#, "x".repeat(200_000))).unwrap();
     assert_eq!((d.counts.quarantined, d.quarantine[0].raw.len(), d.quarantine[0].length > 200_000), (1, KEPT, true));
     assert_eq!(i.cursor(), Some("9"));
 }
@@ -153,7 +168,8 @@ fn step() -> impl Strategy<Value = (Step, u8, i64)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The conservation law, whatever comes, in whatever order, with the clock jumping and the process dying in between.
+    /// The conservation law, whatever comes, in whatever order, with the clock jumping and the process dying in
+    /// between.
     #[test]
     fn everything_received_has_exactly_one_fate(steps in prop::collection::vec(step(), 1..80), batches in any::<bool>()) {
         let text = if batches { format!("{}\n", RESUMING.replace("decode = {", "decode = { events = \"/events/*\", ")) } else { RESUMING.to_owned() };

@@ -2,12 +2,14 @@
 //!
 //! - [`config`] is what `[feed.NAME]` may say.
 //! - [`mapping`] turns a feed's own shape into ECS fields; the built-in ones are files in `mappings/`.
-//! - `decode` cuts frames into records; [`ingest`] is the state machine over them: dedup, counts, gaps, quarantine. Sans-I/O.
+//! - `decode` cuts frames into records; [`ingest`] is the state machine over them: dedup, counts, gaps, quarantine.
+//!   Sans-I/O.
 //! - [`tally`] counts what came in against what became of it.
 //! - [`connect`] opens the socket, with a limit on every wait; [`subscribe`] is the task that keeps a feed alive.
 //!
-//! A new shape is a file in `mappings/` named in [`mapping::BUILT_IN`]. A new kind of feed is a variant of [`config::Kind`] with
-//! a module beside `subscribe`. Storing what comes, and deciding what it means, is done elsewhere.
+//! A new shape is a file in `mappings/` named in [`mapping::BUILT_IN`]. A new kind of feed is a variant of
+//! [`config::Kind`] with a module beside `subscribe`. Storing what comes, and deciding what it means, is done
+//! elsewhere.
 
 pub mod config;
 pub mod connect;

@@ -1,7 +1,7 @@
 //! From a feed's own shape to ECS fields: declarative tables.
 //!
-//! A mapping says what it applies to (`when`), how the text is read (`input`), and for each ECS field where its value comes
-//! from, in order of preference. Built-in ones lie in `mappings/`; a user's own file has the same form.
+//! A mapping says what it applies to (`when`), how the text is read (`input`), and for each ECS field where its value
+//! comes from, in order of preference. Built-in ones lie in `mappings/`; a user's own file has the same form.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -172,7 +172,9 @@ impl Mapping {
         let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
         let mut set = constants(&file.set)?;
         if let Some(source) = &file.logsource {
-            for (key, value) in [("product", &source.product), ("service", &source.service), ("category", &source.category)] {
+            for (key, value) in
+                [("product", &source.product), ("service", &source.service), ("category", &source.category)]
+            {
                 if let Some(v) = value {
                     set.push((format!("watchfloor.logsource.{key}").into(), Value::str(v)));
                 }
@@ -190,7 +192,10 @@ impl Mapping {
             .pattern
             .into_iter()
             .map(|p| {
-                let regex = regex::RegexBuilder::new(&p.regex).size_limit(1 << 20).build().map_err(|e| format!("pattern '{}': {e}", p.regex))?;
+                let regex = regex::RegexBuilder::new(&p.regex)
+                    .size_limit(1 << 20)
+                    .build()
+                    .map_err(|e| format!("pattern '{}': {e}", p.regex))?;
                 for group in p.fields.keys() {
                     if !regex.capture_names().flatten().any(|n| n == group) {
                         return Err(format!("pattern '{}' has no group '{group}'", p.regex));
@@ -219,7 +224,13 @@ impl Mapping {
 }
 
 /// Applies the first of `mappings` that fits. `Err` says why none does.
-pub fn apply(mappings: &[Mapping], text: &str, json: Option<&Json>, limits: &Limits, now: Timestamp) -> Result<Mapped, String> {
+pub fn apply(
+    mappings: &[Mapping],
+    text: &str,
+    json: Option<&Json>,
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<Mapped, String> {
     let mut why = String::new();
     for mapping in mappings {
         match mapping.apply(text, json, limits, now) {
@@ -256,7 +267,11 @@ impl Mapping {
             Input::Syslog => match json {
                 None => self.syslog(text, None, now),
                 Some(json) => {
-                    let line = self.line.iter().find_map(|p| line_text(at(json, p)?)).ok_or_else(|| format!("there is no line at {}", self.line.join(" or ")))?;
+                    let line = self
+                        .line
+                        .iter()
+                        .find_map(|p| line_text(at(json, p)?))
+                        .ok_or_else(|| format!("there is no line at {}", self.line.join(" or ")))?;
                     let mut mapped = self.syslog(&line, Some(json), now)?;
                     if let Some(t) = self.time.iter().find_map(|p| time(at(json, p)?)) {
                         mapped.occurred_at = Some(t);
@@ -291,13 +306,29 @@ impl Mapping {
             return Err("the line is empty".into());
         }
         let year = year_of(now);
-        let parsed = parse_message_with_year_tz(line, |(month, ..)| if month == 12 && month_of(now) == 1 { year - 1 } else { year }, Some(chrono::Utc), Variant::Either);
+        let parsed = parse_message_with_year_tz(
+            line,
+            |(month, ..)| if month == 12 && month_of(now) == 1 { year - 1 } else { year },
+            Some(chrono::Utc),
+            Variant::Either,
+        );
         // Without a header it is the message alone.
-        let (message, header) = if parsed.timestamp.is_some() || parsed.appname.is_some() && parsed.procid.is_some() { (parsed.msg, Some(&parsed)) } else { (line, None) };
+        let (message, header) = if parsed.timestamp.is_some() || parsed.appname.is_some() && parsed.procid.is_some() {
+            (parsed.msg, Some(&parsed))
+        } else {
+            (line, None)
+        };
         let (message, times) = repeated(message);
         let mut mapped = match json {
             Some(json) => self.take(json),
-            None => Mapped { times: 1, fields: self.set.iter().fold(Fields::default(), |mut f, (n, v)| { f.set_first(n.clone(), v.clone()); f }), occurred_at: None },
+            None => Mapped {
+                times: 1,
+                fields: self.set.iter().fold(Fields::default(), |mut f, (n, v)| {
+                    f.set_first(n.clone(), v.clone());
+                    f
+                }),
+                occurred_at: None,
+            },
         };
         mapped.times = times;
         if let Some(header) = header {
@@ -337,7 +368,12 @@ impl Field {
             Cast::Text => scalar(v).filter(|s| !s.is_empty()).map(|s| cut(&s)),
             Cast::Word => scalar(v).filter(|s| !s.is_empty()).map(|s| cut(&s.to_lowercase().replace([' ', '-'], "_"))),
             Cast::Number => match v {
-                Json::Str(s) => s.trim().parse::<i64>().map(Value::int).ok().or_else(|| s.trim().parse().ok().filter(|f: &f64| f.is_finite()).map(Value::Float)),
+                Json::Str(s) => s
+                    .trim()
+                    .parse::<i64>()
+                    .map(Value::int)
+                    .ok()
+                    .or_else(|| s.trim().parse().ok().filter(|f: &f64| f.is_finite()).map(Value::Float)),
                 other => value(other).filter(|v| matches!(v, Value::Int(_) | Value::Float(_))),
             },
             Cast::Boolean => boolean(v).map(Value::Bool),
@@ -484,7 +520,9 @@ fn constant(v: &toml::Value) -> Result<Value, String> {
         toml::Value::Integer(i) => Value::int(*i),
         toml::Value::Float(f) => Value::Float(*f),
         toml::Value::Boolean(b) => Value::Bool(*b),
-        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => return Err(format!("'{v}' is no text, number or boolean")),
+        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => {
+            return Err(format!("'{v}' is no text, number or boolean"));
+        }
     })
 }
 

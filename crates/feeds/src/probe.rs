@@ -45,7 +45,12 @@ pub struct ProbedFrame {
 }
 
 /// Connects once, reads until five frames came or `wait` is over, and stores nothing.
-pub async fn probe(config: Arc<FeedConfig>, mappings: Arc<[Mapping]>, secrets: Arc<dyn SecretSource>, wait: Duration) -> Probe {
+pub async fn probe(
+    config: Arc<FeedConfig>,
+    mappings: Arc<[Mapping]>,
+    secrets: Arc<dyn SecretSource>,
+    wait: Duration,
+) -> Probe {
     let mut report = Probe {
         url: config.url.clone(),
         delivery: if config.resumes() { "replay" } else { "best-effort" },
@@ -58,9 +63,14 @@ pub async fn probe(config: Arc<FeedConfig>, mappings: Arc<[Mapping]>, secrets: A
             return report;
         }
     };
-    (report.connected, report.status, report.subprotocol, report.tls) = (true, handshake.status, handshake.subprotocol, handshake.tls);
+    (report.connected, report.status, report.subprotocol, report.tls) =
+        (true, handshake.status, handshake.subprotocol, handshake.tls);
     let mut ingest = Ingest::new(FeedName::new("test"), config.clone(), mappings, Seed::default());
-    if let Err(problem) = crate::subscribe::greet(&mut socket, &config, &secrets, None, |frame| ingest.on_frame(Timestamp::now(), frame, Pressure::None)).await {
+    if let Err(problem) = crate::subscribe::greet(&mut socket, &config, &secrets, None, |frame| {
+        ingest.on_frame(Timestamp::now(), frame, Pressure::None)
+    })
+    .await
+    {
         report.problem = Some(problem);
         return report;
     }

@@ -50,7 +50,13 @@ pub struct FeedStatus {
 
 impl FeedStatus {
     pub fn new(state: FeedState) -> Self {
-        Self { state, since: Timestamp::now(), detail: String::new(), tried: state == FeedState::Disabled, connections: 0 }
+        Self {
+            state,
+            since: Timestamp::now(),
+            detail: String::new(),
+            tried: state == FeedState::Disabled,
+            connections: 0,
+        }
     }
 }
 
@@ -123,18 +129,27 @@ impl Subscription {
                         End::Broken { reason, frame } => {
                             if let Some(fault) = frame {
                                 let cursor = runner.ingest.cursor().map(str::to_owned);
-                                failures = if failures.0 == cursor && failures.1 > 0 { (cursor, failures.1 + 1) } else { (cursor, 1) };
+                                failures = if failures.0 == cursor && failures.1 > 0 {
+                                    (cursor, failures.1 + 1)
+                                } else {
+                                    (cursor, 1)
+                                };
                                 if !runner.config.resumes() {
                                     runner.ingest.lost_frame(Timestamp::now(), &reason);
                                     failures.1 = 0;
-                                } else if failures.1 == POISON && fault == Fault::TooLarge && frame_limit < HARD_FRAME_LIMIT {
+                                } else if failures.1 == POISON
+                                    && fault == Fault::TooLarge
+                                    && frame_limit < HARD_FRAME_LIMIT
+                                {
                                     // Receive it once, whatever its size, to learn its cursor; it goes to quarantine.
                                     frame_limit = HARD_FRAME_LIMIT;
                                 } else if failures.1 >= POISON {
                                     steps += 1;
                                     failures.1 = 0;
                                     if steps > STEPS || !runner.ingest.step_over_poison(Timestamp::now(), &reason) {
-                                        let why = format!("the server keeps sending a frame that cannot be read ({reason}), and there is no way around it: ask its operator, then start the feed again");
+                                        let why = format!(
+                                            "the server keeps sending a frame that cannot be read ({reason}), and there is no way around it: ask its operator, then start the feed again"
+                                        );
                                         set(&status, FeedState::Stopped, why, |s| s.tried = true);
                                         stopped(&mut stop).await;
                                         return;
@@ -198,7 +213,9 @@ impl Runner {
     async fn session(&mut self, mut socket: Socket, stop: &mut watch::Receiver<bool>) -> End {
         self.ingest.on_connected(Timestamp::now());
         let cursor = self.ingest.cursor().map(str::to_owned);
-        let greeting = greet(&mut socket, &self.config, &self.secrets, cursor.as_deref(), |frame| self.ingest.on_frame(Timestamp::now(), frame, Pressure::None));
+        let greeting = greet(&mut socket, &self.config, &self.secrets, cursor.as_deref(), |frame| {
+            self.ingest.on_frame(Timestamp::now(), frame, Pressure::None)
+        });
         let greeted = tokio::select! {
             g = greeting => g,
             () = stopped(stop) => return End::Stop,
@@ -280,7 +297,14 @@ impl Runner {
                 let frame = match &e {
                     WsError::Capacity(_) => Some(Fault::TooLarge),
                     WsError::Utf8(_) => Some(Fault::Unreadable),
-                    WsError::Protocol(p) if !matches!(p, tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => Some(Fault::Unreadable),
+                    WsError::Protocol(p)
+                        if !matches!(
+                            p,
+                            tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake
+                        ) =>
+                    {
+                        Some(Fault::Unreadable)
+                    }
                     _ => None,
                 };
                 return Err(End::Broken { reason: e.to_string(), frame });
@@ -334,8 +358,8 @@ impl Runner {
     }
 }
 
-/// The first frame, and what `on_connect` says and expects. Frames that come in between are events already: `other` takes
-/// them.
+/// The first frame, and what `on_connect` says and expects. Frames that come in between are events already: `other`
+/// takes them.
 pub(crate) async fn greet(
     socket: &mut Socket,
     config: &FeedConfig,

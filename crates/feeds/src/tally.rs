@@ -1,5 +1,5 @@
-//! What a feed received and what became of it, counted at both ends: at the door when a record comes in, and at the disk when its
-//! fate is committed. What lies between is in flight.
+//! What a feed received and what became of it, counted at both ends: at the door when a record comes in, and at the
+//! disk when its fate is committed. What lies between is in flight.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,8 @@ pub struct Tally(Arc<Mutex<Numbers>>);
 /// `received = stored + duplicates + quarantined + filtered + discarded + in flight`, each counted where it happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
-    /// Counted when a record comes in. What is given up before it is committed is taken back: it comes again, or a gap says so.
+    /// Counted when a record comes in. What is given up before it is committed is taken back: it comes again, or a gap
+    /// says so.
     pub received: u64,
     /// Counted when a batch is committed.
     pub committed: FeedCounts,

@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::{FeedName, Timestamp};
 
 /// The place of an event in the store: given by its writer, 1 upwards, without holes, in commit order.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seq(pub u64);
 
@@ -77,11 +75,7 @@ impl Value {
     /// An integer, or its decimal text when it is beyond what floating point holds exactly (2^53).
     pub fn int(i: i64) -> Self {
         const EXACT: u64 = 1 << 53;
-        if i.unsigned_abs() > EXACT {
-            Self::Str(compact_str::format_compact!("{i}"))
-        } else {
-            Self::Int(i)
-        }
+        if i.unsigned_abs() > EXACT { Self::Str(compact_str::format_compact!("{i}")) } else { Self::Int(i) }
     }
 }
 

@@ -70,11 +70,8 @@ impl Handling {
         }
         // An escalation by hand runs on while somebody works on it; otherwise an acknowledgement stops the ladder.
         let step = self.ladder.as_ref().and_then(|l| l.due);
-        let standing = if acknowledged {
-            self.reminded_at.map(|t| t + WITHDRAW_AFTER).or(self.acknowledged_until)
-        } else {
-            None
-        };
+        let standing =
+            if acknowledged { self.reminded_at.map(|t| t + WITHDRAW_AFTER).or(self.acknowledged_until) } else { None };
         [step, standing].into_iter().flatten().min()
     }
 }
@@ -114,7 +111,8 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// Grows with every step taken: whoever escalates by hand says which one they saw, so that two who press at once skip nobody.
+    /// Grows with every step taken: whoever escalates by hand says which one they saw, so that two who press at once
+    /// skip nobody.
     pub fn stage(&self) -> u32 {
         self.round * self.steps.len() as u32 + self.next
     }

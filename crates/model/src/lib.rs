@@ -25,8 +25,8 @@ pub use event::{Event, FieldName, Fields, Raw, Seq, Value};
 pub use feed::{FeedCounts, FeedName, Gap, GapReason, Position, Quarantined};
 pub use handling::{CheckItem, Destination, Folded, Handling, Ladder, Merged, Step, Target};
 pub use incident::{
-    Actor, Entity, EntryKind, Incident, IncidentId, IncidentState, Message, Notice, NoticeReason,
-    Part, TimelineEntry, Verdict,
+    Actor, Entity, EntryKind, Incident, IncidentId, IncidentState, Message, Notice, NoticeReason, Part, TimelineEntry,
+    Verdict,
 };
 pub use notification::{Notification, NotificationState, Page, Purpose};
 pub use ruling::{Contribution, Match};

@@ -40,7 +40,8 @@ crate::incident::words! {
         Digest = "digest",
         /// Of a channel, by an officer.
         Test = "test",
-        /// A response action is to be carried out: the destination is what carries it out, its address what it is done to.
+        /// A response action is to be carried out: the destination is what carries it out, its address what it is done
+        /// to.
         Act = "act",
         /// It is to be taken back.
         Undo = "undo",

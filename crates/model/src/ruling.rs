@@ -22,7 +22,8 @@ pub struct Match {
     pub first_at: Timestamp,
     /// What this match adds to the incident's count: events, or the sum a `value_sum` rule adds up.
     pub count: u64,
-    /// The rule's aggregate over its window when it fired: events, distinct values, or a sum. 1 for a rule on one event.
+    /// The rule's aggregate over its window when it fired: events, distinct values, or a sum. 1 for a rule on one
+    /// event.
     pub value: u64,
     pub contribution: Contribution,
     pub message: Message,

@@ -30,7 +30,8 @@ fn is_deceptive(c: char) -> bool {
             | 0xE0000..=0xE0FFF)
 }
 
-/// What makes a spreadsheet take a cell for a formula, when it stands first (OWASP, "CSV injection"); the full-width forms too.
+/// What makes a spreadsheet take a cell for a formula, when it stands first (OWASP, "CSV injection"); the full-width
+/// forms too.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
 /// The text as a cell that no spreadsheet computes: with `'` before it where it would (threat T5).

@@ -78,9 +78,7 @@ impl Timestamp {
 
     /// RFC 3339 in UTC with milliseconds, as `2026-01-10T14:31:22.000Z`.
     pub fn rfc3339(self) -> String {
-        DateTime::<Utc>::from_timestamp_millis(self.0)
-            .unwrap_or_default()
-            .to_rfc3339_opts(SecondsFormat::Millis, true)
+        DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 }
 

@@ -32,7 +32,19 @@ pub struct Activity {
     pub ended: bool,
 }
 
-const COLUMNS: [&str; 11] = ["name", "controller", "purposes", "legal_basis", "subject_categories", "data_categories", "recipients", "transfers", "retention", "security", "ended"];
+const COLUMNS: [&str; 11] = [
+    "name",
+    "controller",
+    "purposes",
+    "legal_basis",
+    "subject_categories",
+    "data_categories",
+    "recipients",
+    "transfers",
+    "retention",
+    "security",
+    "ended",
+];
 
 impl Activity {
     /// # Errors
@@ -85,7 +97,22 @@ pub fn export(activities: &[Activity]) -> String {
     csv_table::write(
         &COLUMNS,
         activities.iter().map(|a| {
-            [&a.name, &a.controller, &a.purposes, &a.legal_basis, &a.subject_categories, &a.data_categories, &a.recipients, &a.transfers, &a.retention, &a.security].into_iter().cloned().chain([if a.ended { "yes" } else { "no" }.to_owned()]).collect()
+            [
+                &a.name,
+                &a.controller,
+                &a.purposes,
+                &a.legal_basis,
+                &a.subject_categories,
+                &a.data_categories,
+                &a.recipients,
+                &a.transfers,
+                &a.retention,
+                &a.security,
+            ]
+            .into_iter()
+            .cloned()
+            .chain([if a.ended { "yes" } else { "no" }.to_owned()])
+            .collect()
         }),
     )
 }
@@ -96,7 +123,16 @@ mod tests {
 
     #[test]
     fn the_record_survives_the_way_through_a_spreadsheet() {
-        let a = Activity { number: 3, version: 1, name: "Security monitoring, \"live\"".into(), controller: "Shop GmbH".into(), purposes: "Art. 32\nsecurity".into(), subject_categories: "customers".into(), data_categories: "-addresses".into(), ..Activity::default() };
+        let a = Activity {
+            number: 3,
+            version: 1,
+            name: "Security monitoring, \"live\"".into(),
+            controller: "Shop GmbH".into(),
+            purposes: "Art. 32\nsecurity".into(),
+            subject_categories: "customers".into(),
+            data_categories: "-addresses".into(),
+            ..Activity::default()
+        };
         assert_eq!(import(&export(std::slice::from_ref(&a)), 3).unwrap(), vec![a.clone()]);
         let e = import(&export(&[Activity { purposes: " ".into(), ..a }]), 1).unwrap_err();
         assert!(e.to_string().contains("purposes (b)"), "{e}");

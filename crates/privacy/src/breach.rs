@@ -1,7 +1,9 @@
-//! A personal data breach (GDPR Art. 33, 34): what is suspected, from when it is known, whom it is notified to, and the register of all of them.
+//! A personal data breach (GDPR Art. 33, 34): what is suspected, from when it is known, whom it is notified to, and the
+//! register of all of them.
 //!
-//! The 72 hours of Art. 33(1) run from awareness, hour by hour, through weekends and changes of the clocks. Counted in hours, a period does not move to the
-//! next working day (Regulation 1182/71 Art. 3(4)); here it is exactly 72 times 3,600 seconds, which is never later than the law's.
+//! The 72 hours of Art. 33(1) run from awareness, hour by hour, through weekends and changes of the clocks. Counted in
+//! hours, a period does not move to the next working day (Regulation 1182/71 Art. 3(4)); here it is exactly 72 times
+//! 3,600 seconds, which is never later than the law's.
 
 use std::time::Duration;
 
@@ -136,7 +138,14 @@ pub struct Breach {
 
 impl Breach {
     /// `suspected`: when, which may be earlier than now, by whom, and why.
-    pub fn open(now: Timestamp, number: u64, title: &str, incidents: Vec<u64>, suspected: Entry, content: Content) -> Result<Self, Refused> {
+    pub fn open(
+        now: Timestamp,
+        number: u64,
+        title: &str,
+        incidents: Vec<u64>,
+        suspected: Entry,
+        content: Content,
+    ) -> Result<Self, Refused> {
         if suspected.at > now {
             return Refused::because("it cannot have been suspected in the future");
         }
@@ -183,10 +192,15 @@ impl Breach {
     }
 
     fn must_be(&self, states: &[BreachState], what: &str) -> Result<(), Refused> {
-        if states.contains(&self.state) { Ok(()) } else { Refused::because(format!("breach #{} is {}: {what}", self.number, self.state)) }
+        if states.contains(&self.state) {
+            Ok(())
+        } else {
+            Refused::because(format!("breach #{} is {}: {what}", self.number, self.state))
+        }
     }
 
-    /// It is one. `at`: from when that was known, which may be earlier than now and is never earlier than the suspicion.
+    /// It is one. `at`: from when that was known, which may be earlier than now and is never earlier than the
+    /// suspicion.
     pub fn aware(&self, now: Timestamp, by: &str, at: Timestamp, why: &str) -> Result<Self, Refused> {
         self.must_be(&[BreachState::Suspected], "awareness is decided once")?;
         let why = said(why, "why it is certain enough")?;
@@ -205,7 +219,14 @@ impl Breach {
         if !self.is_open() && self.state != BreachState::NotNotifiable {
             return Refused::because(format!("breach #{} is {}", self.number, self.state));
         }
-        for text in [&content.nature, &content.subject_categories, &content.record_categories, &content.contact, &content.consequences, &content.measures] {
+        for text in [
+            &content.nature,
+            &content.subject_categories,
+            &content.record_categories,
+            &content.contact,
+            &content.consequences,
+            &content.measures,
+        ] {
             if text.chars().count() > 20_000 {
                 return Refused::because("a text is longer than 20,000 characters");
             }
@@ -219,9 +240,19 @@ impl Breach {
     ///
     /// # Errors
     /// After 72 hours without the reasons for the delay (Art. 33(1)); without a word about what happened.
-    pub fn notify(&self, now: Timestamp, by: &str, at: Timestamp, reference: &str, delay_reason: Option<&str>) -> Result<Self, Refused> {
+    pub fn notify(
+        &self,
+        now: Timestamp,
+        by: &str,
+        at: Timestamp,
+        reference: &str,
+        delay_reason: Option<&str>,
+    ) -> Result<Self, Refused> {
         // A risk may turn out to be one after all.
-        self.must_be(&[BreachState::Aware, BreachState::Notified, BreachState::NotNotifiable], "the authority is notified of what is known to be a breach")?;
+        self.must_be(
+            &[BreachState::Aware, BreachState::Notified, BreachState::NotNotifiable],
+            "the authority is notified of what is known to be a breach",
+        )?;
         if at > now {
             return Refused::because("it cannot have been notified in the future");
         }
@@ -232,11 +263,27 @@ impl Breach {
         let delay = delay_reason.map(str::trim).filter(|r| !r.is_empty());
         let first = self.phases.is_empty();
         if first && self.due().is_some_and(|due| at > due) && delay.is_none() {
-            return Refused::because("more than 72 hours have passed since it was known: the reasons for the delay must be given (Art. 33(1))");
+            return Refused::because(
+                "more than 72 hours have passed since it was known: the reasons for the delay must be given (Art. 33(1))",
+            );
         }
         let missing: Vec<String> = self.content.missing().into_iter().map(str::to_owned).collect();
-        let mut b = self.next(now, by, if missing.is_empty() { "the authority was notified, completely".to_owned() } else { format!("the authority was notified; to follow: {}", missing.join(", ")) });
-        b.phases.push(Phase { at, by: by.to_owned(), reference: reference.trim().to_owned(), content: self.content.clone(), missing });
+        let mut b = self.next(
+            now,
+            by,
+            if missing.is_empty() {
+                "the authority was notified, completely".to_owned()
+            } else {
+                format!("the authority was notified; to follow: {}", missing.join(", "))
+            },
+        );
+        b.phases.push(Phase {
+            at,
+            by: by.to_owned(),
+            reference: reference.trim().to_owned(),
+            content: self.content.clone(),
+            missing,
+        });
         if first {
             b.delay_reason = delay.map(str::to_owned);
         }
@@ -255,19 +302,34 @@ impl Breach {
     }
 
     /// Whether the subjects are told (Art. 34): with a message, or with the exemption and its reason.
-    pub fn decide_subjects(&self, now: Timestamp, by: &str, exemption: Option<Exemption>, reason: &str, message: &str) -> Result<Self, Refused> {
-        self.must_be(&[BreachState::Aware, BreachState::Notified, BreachState::NotNotifiable], "the subjects are decided about once it is known")?;
+    pub fn decide_subjects(
+        &self,
+        now: Timestamp,
+        by: &str,
+        exemption: Option<Exemption>,
+        reason: &str,
+        message: &str,
+    ) -> Result<Self, Refused> {
+        self.must_be(
+            &[BreachState::Aware, BreachState::Notified, BreachState::NotNotifiable],
+            "the subjects are decided about once it is known",
+        )?;
         let message = message.trim().to_owned();
         if exemption.is_none_or(|e| e == Exemption::PublicCommunication) {
             said(&message, "the message to the subjects, in clear and plain language (Art. 34(2))")?;
         } else {
             said(reason, "why the exemption applies")?;
         }
-        let mut b = self.next(now, by, match exemption {
-            None => "the subjects are told".to_owned(),
-            Some(e) => format!("the subjects are not told one by one: {e}"),
-        });
-        b.subjects = Some(Subjects { at: now, by: by.to_owned(), exemption, reason: reason.trim().to_owned(), message });
+        let mut b = self.next(
+            now,
+            by,
+            match exemption {
+                None => "the subjects are told".to_owned(),
+                Some(e) => format!("the subjects are not told one by one: {e}"),
+            },
+        );
+        b.subjects =
+            Some(Subjects { at: now, by: by.to_owned(), exemption, reason: reason.trim().to_owned(), message });
         Ok(b)
     }
 
@@ -293,7 +355,8 @@ impl Breach {
         Ok(b)
     }
 
-    /// The hour of the newest reminder that is due and was not given. After a pause several may have been missed: one is given, and it says how late it is.
+    /// The hour of the newest reminder that is due and was not given. After a pause several may have been missed: one
+    /// is given, and it says how late it is.
     pub fn reminder_due(&self, now: Timestamp) -> Option<u64> {
         let aware = self.aware.as_ref().filter(|_| self.clock_runs())?;
         let hours = now.since(aware.at).as_secs() / 3600;
@@ -303,7 +366,10 @@ impl Breach {
     /// When the next reminder will be due.
     pub fn next_reminder(&self) -> Option<Timestamp> {
         let aware = self.aware.as_ref().filter(|_| self.clock_runs())?;
-        REMINDERS.into_iter().find(|h| !self.reminded.contains(h) && self.reminded.iter().all(|r| r < h)).map(|h| aware.at + Duration::from_secs(h * 3600))
+        REMINDERS
+            .into_iter()
+            .find(|h| !self.reminded.contains(h) && self.reminded.iter().all(|r| r < h))
+            .map(|h| aware.at + Duration::from_secs(h * 3600))
     }
 
     /// That reminder was given, and with it the earlier ones.

@@ -1,13 +1,14 @@
 //! Deadlines in calendar months, as Regulation (EEC, Euratom) 1182/71 counts them.
 //!
-//! Art. 3(1): the day of the event does not count. Art. 3(2)(c): a period in months ends with the day of the same number in its last month, or
-//! with that month's last day where there is none. Art. 3(4): a period that ends on a public holiday, a Sunday or a Saturday ends with the next
-//! working day. The last rule is not for periods in hours: the 72 hours of Art. 33 run through weekends (see [`crate::breach`]).
-//! The United Kingdom counts the same way for its own law (guidance of the Information Commissioner on Art. 12).
+//! Art. 3(1): the day of the event does not count. Art. 3(2)(c): a period in months ends with the day of the same
+//! number in its last month, or with that month's last day where there is none. Art. 3(4): a period that ends on a
+//! public holiday, a Sunday or a Saturday ends with the next working day. The last rule is not for periods in hours:
+//! the 72 hours of Art. 33 run through weekends (see [`crate::breach`]). The United Kingdom counts the same way for its
+//! own law (guidance of the Information Commissioner on Art. 12).
 
-use std::collections::BTreeSet;
 use chrono::{Datelike as _, Days, Months, NaiveDate, Weekday};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Whose law answers are given under.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, specta::Type)]
@@ -32,8 +33,12 @@ impl Law {
     /// What somebody who is refused may do (Art. 12(4)).
     pub const fn remedies(self) -> &'static str {
         match self {
-            Self::Eu => "You may lodge a complaint with a supervisory authority (Art. 77 GDPR), in particular where you live, where you work or where the alleged infringement took place, and you may seek a judicial remedy (Art. 79 GDPR).",
-            Self::Uk => "You may complain to the Information Commissioner (s. 165 Data Protection Act 2018), and you may apply to a court for a compliance order (s. 167 Data Protection Act 2018).",
+            Self::Eu => {
+                "You may lodge a complaint with a supervisory authority (Art. 77 GDPR), in particular where you live, where you work or where the alleged infringement took place, and you may seek a judicial remedy (Art. 79 GDPR)."
+            }
+            Self::Uk => {
+                "You may complain to the Information Commissioner (s. 165 Data Protection Act 2018), and you may apply to a court for a compliance order (s. 167 Data Protection Act 2018)."
+            }
         }
     }
 }
@@ -121,14 +126,23 @@ pub struct Deadline {
 /// `months` calendar months after `received`, and the days the clock stood still.
 pub fn deadline(calendar: &Calendar, received: NaiveDate, months: u32, pauses: &[Pause], today: NaiveDate) -> Deadline {
     let same_number = received.checked_add_months(Months::new(months)).unwrap_or(received);
-    let mut reasoning = format!("received on {}; {} from then ends on {}", said(received), if months == 1 { "one month".to_owned() } else { format!("{months} months") }, said(same_number));
+    let mut reasoning = format!(
+        "received on {}; {} from then ends on {}",
+        said(received),
+        if months == 1 { "one month".to_owned() } else { format!("{months} months") },
+        said(same_number)
+    );
     if same_number.day() != received.day() {
         reasoning.push_str(&format!(" (that month has no {}.)", received.day()));
     }
     let paused: i64 = pauses.iter().map(|p| (p.until.unwrap_or(today) - p.from).num_days().max(0)).sum();
     let ends = same_number.checked_add_days(Days::new(paused as u64)).unwrap_or(same_number);
     if paused > 0 {
-        reasoning.push_str(&format!("; the clock stood still for {paused} {}, which makes it {}", if paused == 1 { "day" } else { "days" }, said(ends)));
+        reasoning.push_str(&format!(
+            "; the clock stood still for {paused} {}, which makes it {}",
+            if paused == 1 { "day" } else { "days" },
+            said(ends)
+        ));
     }
     let due = calendar.working_day_from(ends);
     if due != ends {
@@ -171,12 +185,33 @@ fn is_public_holiday(country: Country, day: NaiveDate) -> bool {
     let moving = |days: &[i64]| days.contains(&(day - easter(day.year())).num_days());
     match country {
         Country::None => false,
-        Country::At => fixed(&[(1, 1), (1, 6), (5, 1), (8, 15), (10, 26), (11, 1), (12, 8), (12, 25), (12, 26)]) || moving(&[EASTER_MONDAY, ASCENSION, WHIT_MONDAY, CORPUS_CHRISTI]),
-        Country::Be => fixed(&[(1, 1), (5, 1), (7, 21), (8, 15), (11, 1), (11, 11), (12, 25)]) || moving(&[EASTER_MONDAY, ASCENSION, WHIT_MONDAY]),
-        Country::De => fixed(&[(1, 1), (5, 1), (10, 3), (12, 25), (12, 26)]) || moving(&[GOOD_FRIDAY, EASTER_MONDAY, ASCENSION, WHIT_MONDAY]),
-        Country::Es => fixed(&[(1, 1), (1, 6), (5, 1), (8, 15), (10, 12), (11, 1), (12, 6), (12, 8), (12, 25)]) || moving(&[GOOD_FRIDAY]),
-        Country::Fr => fixed(&[(1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25)]) || moving(&[EASTER_MONDAY, ASCENSION, WHIT_MONDAY]),
-        Country::Gb => moving(&[GOOD_FRIDAY, EASTER_MONDAY]) || weekday_of_month(day, 5, Weekday::Mon, Nth::First) || weekday_of_month(day, 5, Weekday::Mon, Nth::Last) || weekday_of_month(day, 8, Weekday::Mon, Nth::Last) || british_fixed(day),
+        Country::At => {
+            fixed(&[(1, 1), (1, 6), (5, 1), (8, 15), (10, 26), (11, 1), (12, 8), (12, 25), (12, 26)])
+                || moving(&[EASTER_MONDAY, ASCENSION, WHIT_MONDAY, CORPUS_CHRISTI])
+        }
+        Country::Be => {
+            fixed(&[(1, 1), (5, 1), (7, 21), (8, 15), (11, 1), (11, 11), (12, 25)])
+                || moving(&[EASTER_MONDAY, ASCENSION, WHIT_MONDAY])
+        }
+        Country::De => {
+            fixed(&[(1, 1), (5, 1), (10, 3), (12, 25), (12, 26)])
+                || moving(&[GOOD_FRIDAY, EASTER_MONDAY, ASCENSION, WHIT_MONDAY])
+        }
+        Country::Es => {
+            fixed(&[(1, 1), (1, 6), (5, 1), (8, 15), (10, 12), (11, 1), (12, 6), (12, 8), (12, 25)])
+                || moving(&[GOOD_FRIDAY])
+        }
+        Country::Fr => {
+            fixed(&[(1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25)])
+                || moving(&[EASTER_MONDAY, ASCENSION, WHIT_MONDAY])
+        }
+        Country::Gb => {
+            moving(&[GOOD_FRIDAY, EASTER_MONDAY])
+                || weekday_of_month(day, 5, Weekday::Mon, Nth::First)
+                || weekday_of_month(day, 5, Weekday::Mon, Nth::Last)
+                || weekday_of_month(day, 8, Weekday::Mon, Nth::Last)
+                || british_fixed(day)
+        }
         Country::Ie => {
             fixed(&[(1, 1), (3, 17), (12, 25), (12, 26)])
                 || moving(&[EASTER_MONDAY])
@@ -186,9 +221,20 @@ fn is_public_holiday(country: Country, day: NaiveDate) -> bool {
                 || weekday_of_month(day, 10, Weekday::Mon, Nth::Last)
                 || saint_brigid(day)
         }
-        Country::It => fixed(&[(1, 1), (1, 6), (4, 25), (5, 1), (6, 2), (8, 15), (11, 1), (12, 8), (12, 25), (12, 26)]) || moving(&[EASTER_MONDAY]),
-        Country::Nl => fixed(&[(1, 1), (5, 5), (12, 25), (12, 26)]) || moving(&[GOOD_FRIDAY, EASTER_MONDAY, ASCENSION, WHIT_MONDAY]) || kings_day(day),
-        Country::Pl => fixed(&[(1, 1), (1, 6), (5, 1), (5, 3), (8, 15), (11, 1), (11, 11), (12, 25), (12, 26)]) || moving(&[EASTER_MONDAY, CORPUS_CHRISTI]) || (fixed(&[(12, 24)]) && day.year() >= 2025),
+        Country::It => {
+            fixed(&[(1, 1), (1, 6), (4, 25), (5, 1), (6, 2), (8, 15), (11, 1), (12, 8), (12, 25), (12, 26)])
+                || moving(&[EASTER_MONDAY])
+        }
+        Country::Nl => {
+            fixed(&[(1, 1), (5, 5), (12, 25), (12, 26)])
+                || moving(&[GOOD_FRIDAY, EASTER_MONDAY, ASCENSION, WHIT_MONDAY])
+                || kings_day(day)
+        }
+        Country::Pl => {
+            fixed(&[(1, 1), (1, 6), (5, 1), (5, 3), (8, 15), (11, 1), (11, 11), (12, 25), (12, 26)])
+                || moving(&[EASTER_MONDAY, CORPUS_CHRISTI])
+                || (fixed(&[(12, 24)]) && day.year() >= 2025)
+        }
     }
 }
 
@@ -206,7 +252,8 @@ fn weekday_of_month(day: NaiveDate, month: u32, weekday: Weekday, nth: Nth) -> b
         }
 }
 
-/// New Year, Christmas and Boxing Day; on a weekend, the next weekdays stand in (Banking and Financial Dealings Act 1971).
+/// New Year, Christmas and Boxing Day; on a weekend, the next weekdays stand in (Banking and Financial Dealings Act
+/// 1971).
 fn british_fixed(day: NaiveDate) -> bool {
     use Weekday::{Mon, Tue};
     matches!(
@@ -218,7 +265,9 @@ fn british_fixed(day: NaiveDate) -> bool {
 /// Since 2023 the first Monday of February, or its first day when that is a Friday.
 fn saint_brigid(day: NaiveDate) -> bool {
     let first = day.with_day(1).map(|d| d.weekday());
-    day.year() >= 2023 && day.month() == 2 && if first == Some(Weekday::Fri) { day.day() == 1 } else { weekday_of_month(day, 2, Weekday::Mon, Nth::First) }
+    day.year() >= 2023
+        && day.month() == 2
+        && if first == Some(Weekday::Fri) { day.day() == 1 } else { weekday_of_month(day, 2, Weekday::Mon, Nth::First) }
 }
 
 /// The 27th of April, or the 26th when that is a Sunday.

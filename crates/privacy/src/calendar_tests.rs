@@ -1,4 +1,5 @@
-//! Every case says in its name why the law has it so. The days were held against an independent calendar of public holidays.
+//! Every case says in its name why the law has it so. The days were held against an independent calendar of public
+//! holidays.
 
 use super::*;
 
@@ -8,7 +9,10 @@ fn day(text: &str) -> NaiveDate {
 
 fn due(country: Country, extra: &[&str], received: &str, months: u32, stops: &[(&str, &str)]) -> NaiveDate {
     let calendar = Calendar { country, extra: extra.iter().map(|t| day(t)).collect() };
-    let pauses: Vec<Pause> = stops.iter().map(|(from, until)| Pause { from: day(from), until: (!until.is_empty()).then(|| day(until)) }).collect();
+    let pauses: Vec<Pause> = stops
+        .iter()
+        .map(|(from, until)| Pause { from: day(from), until: (!until.is_empty()).then(|| day(until)) })
+        .collect();
     deadline(&calendar, day(received), months, &pauses, day("2026-03-20")).due
 }
 
@@ -99,7 +103,18 @@ deadlines! {
 
 #[test]
 fn easter_is_where_the_church_has_it() {
-    for (year, expected) in [(1999, "1999-04-04"), (2000, "2000-04-23"), (2008, "2008-03-23"), (2011, "2011-04-24"), (2024, "2024-03-31"), (2025, "2025-04-20"), (2026, "2026-04-05"), (2027, "2027-03-28"), (2038, "2038-04-25"), (2285, "2285-03-22")] {
+    for (year, expected) in [
+        (1999, "1999-04-04"),
+        (2000, "2000-04-23"),
+        (2008, "2008-03-23"),
+        (2011, "2011-04-24"),
+        (2024, "2024-03-31"),
+        (2025, "2025-04-20"),
+        (2026, "2026-04-05"),
+        (2027, "2027-03-28"),
+        (2038, "2038-04-25"),
+        (2285, "2285-03-22"),
+    ] {
         assert_eq!(easter(year), day(expected), "{year}");
     }
 }
@@ -108,10 +123,17 @@ fn easter_is_where_the_church_has_it() {
 fn how_it_was_counted_is_said_in_a_sentence() {
     let calendar = Calendar::of(Country::De);
     let d = deadline(&calendar, day("2026-01-31"), 1, &[], day("2026-02-01"));
-    assert_eq!(d.reasoning, "received on Sat 31 Jan 2026; one month from then ends on Sat 28 Feb 2026 (that month has no 31.); that is on a weekend, so the next working day counts: Mon 2 Mar 2026");
+    assert_eq!(
+        d.reasoning,
+        "received on Sat 31 Jan 2026; one month from then ends on Sat 28 Feb 2026 (that month has no 31.); that is on a weekend, so the next working day counts: Mon 2 Mar 2026"
+    );
     let stop = Pause { from: day("2026-03-01"), until: Some(day("2026-03-02")) };
     let d = deadline(&calendar, day("2026-03-05"), 1, &[stop], day("2026-03-03"));
-    assert!(d.reasoning.contains("stood still for 1 day, which makes it Mon 6 Apr 2026; that is a public holiday"), "{}", d.reasoning);
+    assert!(
+        d.reasoning.contains("stood still for 1 day, which makes it Mon 6 Apr 2026; that is a public holiday"),
+        "{}",
+        d.reasoning
+    );
 }
 
 proptest::proptest! {

@@ -42,11 +42,29 @@ pub struct Consent {
 const COLUMNS: [&str; 7] = ["subject", "purpose", "text_version", "given", "expires", "withdrawn", "source"];
 
 impl Consent {
-    pub fn new(number: u64, subject: Identifier, purpose: &str, text_version: &str, given: NaiveDate, expires: Option<NaiveDate>, source: &str) -> Result<Self, Refused> {
+    pub fn new(
+        number: u64,
+        subject: Identifier,
+        purpose: &str,
+        text_version: &str,
+        given: NaiveDate,
+        expires: Option<NaiveDate>,
+        source: &str,
+    ) -> Result<Self, Refused> {
         if expires.is_some_and(|e| e < given) {
             return Refused::because("it cannot expire before it was given");
         }
-        Ok(Self { number, version: 1, subject, purpose: said(purpose, "the purpose")?, text_version: said(text_version, "the version of the text")?, given, expires, withdrawn: None, source: source.trim().to_owned() })
+        Ok(Self {
+            number,
+            version: 1,
+            subject,
+            purpose: said(purpose, "the purpose")?,
+            text_version: said(text_version, "the version of the text")?,
+            given,
+            expires,
+            withdrawn: None,
+            source: source.trim().to_owned(),
+        })
     }
 
     pub fn standing(&self, today: NaiveDate) -> Standing {
@@ -75,7 +93,15 @@ pub fn import(text: &str, first: u64) -> Result<Vec<Consent>, Refused> {
     let mut number = first;
     csv_table::read(text, &COLUMNS, |row| {
         let given = row.day("given")?.ok_or_else(|| Refused("given: the day is missing".into()))?;
-        let mut c = Consent::new(number, Identifier::parse(row.text("subject"))?, row.text("purpose"), row.text("text_version"), given, row.day("expires")?, row.text("source"))?;
+        let mut c = Consent::new(
+            number,
+            Identifier::parse(row.text("subject"))?,
+            row.text("purpose"),
+            row.text("text_version"),
+            given,
+            row.day("expires")?,
+            row.text("source"),
+        )?;
         if let Some(day) = row.day("withdrawn")? {
             c = Consent { version: 1, ..c.withdraw(day)? };
         }
@@ -86,7 +112,20 @@ pub fn import(text: &str, first: u64) -> Result<Vec<Consent>, Refused> {
 
 pub fn export(consents: &[Consent]) -> String {
     let day = |d: Option<NaiveDate>| d.map(|d| d.to_string()).unwrap_or_default();
-    csv_table::write(&COLUMNS, consents.iter().map(|c| vec![c.subject.to_string(), c.purpose.clone(), c.text_version.clone(), c.given.to_string(), day(c.expires), day(c.withdrawn), c.source.clone()]))
+    csv_table::write(
+        &COLUMNS,
+        consents.iter().map(|c| {
+            vec![
+                c.subject.to_string(),
+                c.purpose.clone(),
+                c.text_version.clone(),
+                c.given.to_string(),
+                day(c.expires),
+                day(c.withdrawn),
+                c.source.clone(),
+            ]
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -108,11 +147,19 @@ mod tests {
     fn a_consent_stands_until_its_last_day_or_until_it_is_withdrawn() {
         let day = |t: &str| t.parse().unwrap();
         let c = &import(LIST, 1).unwrap()[0];
-        for (today, standing) in [("2025-12-31", Standing::Future), ("2026-01-01", Standing::Valid), ("2026-12-31", Standing::Valid), ("2027-01-01", Standing::Expired)] {
+        for (today, standing) in [
+            ("2025-12-31", Standing::Future),
+            ("2026-01-01", Standing::Valid),
+            ("2026-12-31", Standing::Valid),
+            ("2027-01-01", Standing::Expired),
+        ] {
             assert_eq!(c.standing(day(today)), standing, "{today}");
         }
         let w = c.withdraw(day("2026-05-05")).unwrap();
-        assert_eq!((w.standing(day("2026-05-04")), w.standing(day("2026-05-05"))), (Standing::Valid, Standing::Withdrawn));
+        assert_eq!(
+            (w.standing(day("2026-05-04")), w.standing(day("2026-05-05"))),
+            (Standing::Valid, Standing::Withdrawn)
+        );
         assert!(w.withdraw(day("2026-05-06")).is_err() && c.withdraw(day("2025-05-06")).is_err());
     }
 

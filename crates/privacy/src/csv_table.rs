@@ -6,8 +6,13 @@ use wf_model::text::{cell, from_cell};
 use crate::Refused;
 
 /// Rows of exactly these columns. What is wrong is said with its line; nothing is taken then.
-pub fn read<T>(text: &str, columns: &[&str], mut row: impl FnMut(&Row<'_>) -> Result<T, Refused>) -> Result<Vec<T>, Refused> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+pub fn read<T>(
+    text: &str,
+    columns: &[&str],
+    mut row: impl FnMut(&Row<'_>) -> Result<T, Refused>,
+) -> Result<Vec<T>, Refused> {
+    let mut reader =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let header = reader.headers().map_err(|e| Refused(format!("the first line: {e}")))?.clone();
     if header.iter().ne(columns.iter().copied()) {
         return Refused::because(format!("the first line must be: {}", columns.join(",")));

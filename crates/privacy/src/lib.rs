@@ -7,9 +7,9 @@
 //! - [`retention`] says what is kept how long, and what a legal hold keeps longer.
 //! - [`consent`] and [`activity`] are consents (Art. 7) and the record of processing (Art. 30), with their CSV forms.
 //!
-//! Everything here takes `now` or `today` as an argument and returns a new state. No clock, no disk: `app` commits what these return, and
-//! carries out on events and rows what they decide. A new duty of the law gets a module here; a new place that holds personal data
-//! is found by the store's subject search.
+//! Everything here takes `now` or `today` as an argument and returns a new state. No clock, no disk: `app` commits what
+//! these return, and carries out on events and rows what they decide. A new duty of the law gets a module here; a new
+//! place that holds personal data is found by the store's subject search.
 
 pub mod activity;
 pub mod breach;

@@ -1,7 +1,8 @@
 //! A data subject request, from receipt to answer (GDPR Art. 12, 15 to 18, 20, 21).
 //!
-//! `received -> identity check -> in progress -> (needs input) -> executed -> completed`; refused, withdrawn and duplicate from anywhere before that.
-//! *Executed* is done but not answered: the subject's own address is kept until it is, and no longer.
+//! `received -> identity check -> in progress -> (needs input) -> executed -> completed`; refused, withdrawn and
+//! duplicate from anywhere before that. *Executed* is done but not answered: the subject's own address is kept until it
+//! is, and no longer.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -265,13 +266,18 @@ impl Request {
     /// A day of receipt that has not come yet or is more than three years ago; a rectification without a correction.
     pub fn register(act: &Act<'_>, new: New) -> Result<Self, Refused> {
         if new.received > act.today {
-            return Refused::because(format!("it cannot have been received on {}, which has not come yet", new.received));
+            return Refused::because(format!(
+                "it cannot have been received on {}, which has not come yet",
+                new.received
+            ));
         }
         if (act.today - new.received).num_days() > 3 * 366 {
             return Refused::because(format!("{} is more than three years ago; check the year", new.received));
         }
         if new.kind == RequestKind::Rectification && new.corrections.is_empty() {
-            return Refused::because("a rectification says what is wrong and what is right: give at least one correction");
+            return Refused::because(
+                "a rectification says what is wrong and what is right: give at least one correction",
+            );
         }
         for c in &new.corrections {
             check_correction(c)?;
@@ -301,7 +307,11 @@ impl Request {
             history: Vec::new(),
         };
         r.version = 1;
-        r.history.push(Entry { at: act.now, by: act.by.to_owned(), text: format!("registered; received on {}", r.received) });
+        r.history.push(Entry {
+            at: act.now,
+            by: act.by.to_owned(),
+            text: format!("registered; received on {}", r.received),
+        });
         Ok(r)
     }
 
@@ -322,7 +332,11 @@ impl Request {
     /// Open past its last day, or answered after it.
     pub fn is_late(&self, calendar: &Calendar, today: NaiveDate) -> bool {
         // A refusal is told within the first month, extended or not (Art. 12(4)).
-        let due = if self.state == RequestState::Refused { self.counted(calendar, 1, today).due } else { self.deadline(calendar, today).due };
+        let due = if self.state == RequestState::Refused {
+            self.counted(calendar, 1, today).due
+        } else {
+            self.deadline(calendar, today).due
+        };
         match (self.closed_on, self.state) {
             (_, RequestState::Withdrawn | RequestState::Duplicate) => false,
             (Some(closed), _) => closed > due,
@@ -338,15 +352,24 @@ impl Request {
     }
 
     fn open(&self) -> Result<(), Refused> {
-        if self.state.is_open() { Ok(()) } else { Refused::because(format!("request #{} is {}: it is closed", self.number, self.state)) }
+        if self.state.is_open() {
+            Ok(())
+        } else {
+            Refused::because(format!("request #{} is {}: it is closed", self.number, self.state))
+        }
     }
 
     fn not_done(&self) -> Result<(), Refused> {
         self.open()?;
-        if self.state == RequestState::Executed { Refused::because(format!("request #{} is executed; only its answer is owed", self.number)) } else { Ok(()) }
+        if self.state == RequestState::Executed {
+            Refused::because(format!("request #{} is executed; only its answer is owed", self.number))
+        } else {
+            Ok(())
+        }
     }
 
-    /// The next step of the way: the identity check begins, is passed (`note` says how), the subject answered, the answer was sent.
+    /// The next step of the way: the identity check begins, is passed (`note` says how), the subject answered, the
+    /// answer was sent.
     pub fn advance(&self, act: &Act<'_>, note: &str) -> Result<Self, Refused> {
         self.open()?;
         match self.state {
@@ -364,21 +387,35 @@ impl Request {
                 Ok(r)
             }
             RequestState::NeedsInput => {
-                let mut r = self.resumed(act, StopGround::Clarification).next(act, if note.trim().is_empty() { "the subject answered".to_owned() } else { format!("the subject answered: {}", note.trim()) });
+                let mut r = self.resumed(act, StopGround::Clarification).next(
+                    act,
+                    if note.trim().is_empty() {
+                        "the subject answered".to_owned()
+                    } else {
+                        format!("the subject answered: {}", note.trim())
+                    },
+                );
                 r.version = self.version + 1;
                 r.state = RequestState::InProgress;
                 Ok(r)
             }
-            RequestState::InProgress => Refused::because(format!("request #{} is in progress: execute or refuse it", self.number)),
+            RequestState::InProgress => {
+                Refused::because(format!("request #{} is in progress: execute or refuse it", self.number))
+            }
             RequestState::Executed => self.complete(act, note),
-            RequestState::Completed | RequestState::Refused | RequestState::Withdrawn | RequestState::Duplicate => Refused::because("it is closed"),
+            RequestState::Completed | RequestState::Refused | RequestState::Withdrawn | RequestState::Duplicate => {
+                Refused::because("it is closed")
+            }
         }
     }
 
     /// The subject is asked what they mean.
     pub fn ask(&self, act: &Act<'_>, question: &str) -> Result<Self, Refused> {
         if self.state != RequestState::InProgress {
-            return Refused::because(format!("request #{} is {}: the subject is asked while it is in progress", self.number, self.state));
+            return Refused::because(format!(
+                "request #{} is {}: the subject is asked while it is in progress",
+                self.number, self.state
+            ));
         }
         let mut r = self.next(act, format!("the subject was asked: {}", said(question, "the question")?));
         r.state = RequestState::NeedsInput;
@@ -395,8 +432,12 @@ impl Request {
         };
         if !fits {
             return Refused::because(match ground {
-                StopGround::Identity => "the clock stands still for an identity check only until the identity is verified",
-                StopGround::Clarification => "the clock stands still for a clarification only while the subject is asked: ask first",
+                StopGround::Identity => {
+                    "the clock stands still for an identity check only until the identity is verified"
+                }
+                StopGround::Clarification => {
+                    "the clock stands still for a clarification only while the subject is asked: ask first"
+                }
             });
         }
         if self.clock_stopped() {
@@ -441,7 +482,10 @@ impl Request {
             return Refused::because(format!("{notified} is before the request was received"));
         }
         if notified > first.due {
-            return Refused::because(format!("the subject must be told within the first month, which ended on {} (Art. 12(3)): it can no longer be extended", first.due));
+            return Refused::because(format!(
+                "the subject must be told within the first month, which ended on {} (Art. 12(3)): it can no longer be extended",
+                first.due
+            ));
         }
         let mut r = self.next(act, format!("extended by two months; the subject was told on {notified}: {reason}"));
         r.extension = Some(Extension { reason, notified, by: act.by.to_owned() });
@@ -459,7 +503,9 @@ impl Request {
 
     pub fn withdraw(&self, act: &Act<'_>, note: &str) -> Result<Self, Refused> {
         self.not_done()?;
-        Ok(self.next(act, format!("withdrawn by the subject {}", note.trim()).trim_end()).closed(act, RequestState::Withdrawn))
+        Ok(self
+            .next(act, format!("withdrawn by the subject {}", note.trim()).trim_end())
+            .closed(act, RequestState::Withdrawn))
     }
 
     /// It asks for what that one asks for.
@@ -488,7 +534,10 @@ impl Request {
             return Refused::because("only a rectification has corrections");
         }
         check_correction(&correction)?;
-        let mut r = self.next(act, format!("correction of {}", if correction.field.is_empty() { "every field" } else { &correction.field }));
+        let mut r = self.next(
+            act,
+            format!("correction of {}", if correction.field.is_empty() { "every field" } else { &correction.field }),
+        );
         r.corrections.push(correction);
         r.approvals.clear();
         Ok(r)
@@ -502,17 +551,29 @@ impl Request {
             return Refused::because(format!("there is a task for {system} already"));
         }
         let mut r = self.next(act, format!("a task for {system}"));
-        r.tasks.push(Task { system, owner: owner.trim().to_owned(), due: self.deadline(act.calendar, act.today).due, connector, receipt: None, failed: None });
+        r.tasks.push(Task {
+            system,
+            owner: owner.trim().to_owned(),
+            due: self.deadline(act.calendar, act.today).due,
+            connector,
+            receipt: None,
+            failed: None,
+        });
         Ok(r)
     }
 
     /// The other system did it, or said why not.
     pub fn task_answered(&self, act: &Act<'_>, system: &str, answer: Result<Receipt, String>) -> Result<Self, Refused> {
-        let mut r = self.next(act, match &answer {
-            Ok(_) => format!("{system} did it"),
-            Err(why) => format!("{system} did not do it: {why}"),
-        });
-        let Some(task) = r.tasks.iter_mut().find(|t| t.system == system) else { return Refused::because(format!("request #{} has no task for {system}", self.number)) };
+        let mut r = self.next(
+            act,
+            match &answer {
+                Ok(_) => format!("{system} did it"),
+                Err(why) => format!("{system} did not do it: {why}"),
+            },
+        );
+        let Some(task) = r.tasks.iter_mut().find(|t| t.system == system) else {
+            return Refused::because(format!("request #{} has no task for {system}", self.number));
+        };
         match answer {
             Ok(receipt) => (task.receipt, task.failed) = (Some(receipt), None),
             Err(why) => task.failed = Some(why),
@@ -523,7 +584,10 @@ impl Request {
     /// A second person agrees that it is executed.
     pub fn approve(&self, act: &Act<'_>, approver: &str, asked_by: &str) -> Result<Self, Refused> {
         if self.state != RequestState::InProgress {
-            return Refused::because(format!("request #{} is {}: it is approved when it is in progress", self.number, self.state));
+            return Refused::because(format!(
+                "request #{} is {}: it is approved when it is in progress",
+                self.number, self.state
+            ));
         }
         if approver == asked_by {
             return Refused::because(format!("{approver} carries it out: somebody else approves"));
@@ -536,7 +600,8 @@ impl Request {
         Ok(r)
     }
 
-    /// Whether it may be executed now. A deletion needs a second person, unless the organisation decided that one is enough.
+    /// Whether it may be executed now. A deletion needs a second person, unless the organisation decided that one is
+    /// enough.
     pub fn may_execute(&self, by: &str, approvals_needed: u32) -> Result<(), Refused> {
         self.not_done()?;
         if self.state != RequestState::InProgress {
@@ -547,7 +612,11 @@ impl Request {
         }
         let others = self.approvals.iter().filter(|a| a.by != by).count() as u32;
         if self.kind == RequestKind::Deletion && others + 1 < approvals_needed {
-            return Refused::because(format!("an erasure is approved by two persons: {} more must approve request #{}", approvals_needed - others - 1, self.number));
+            return Refused::because(format!(
+                "an erasure is approved by two persons: {} more must approve request #{}",
+                approvals_needed - others - 1,
+                self.number
+            ));
         }
         Ok(())
     }
@@ -562,9 +631,17 @@ impl Request {
     /// The subject was answered. Of a deletion, who they are is forgotten now.
     fn complete(&self, act: &Act<'_>, note: &str) -> Result<Self, Refused> {
         if let Some(open) = self.tasks.iter().find(|t| t.receipt.is_none()) {
-            return Refused::because(format!("{} has not confirmed yet: the subject is answered when every system has", open.system));
+            return Refused::because(format!(
+                "{} has not confirmed yet: the subject is answered when every system has",
+                open.system
+            ));
         }
-        let mut r = self.next(act, if note.trim().is_empty() { "answered".to_owned() } else { format!("answered: {}", note.trim()) }).closed(act, RequestState::Completed);
+        let mut r = self
+            .next(
+                act,
+                if note.trim().is_empty() { "answered".to_owned() } else { format!("answered: {}", note.trim()) },
+            )
+            .closed(act, RequestState::Completed);
         if self.kind == RequestKind::Deletion {
             r.forget();
         }
@@ -579,7 +656,15 @@ impl Request {
         self.corrections.clear();
         for e in &mut self.history {
             // What was written by hand may name them.
-            for begin in ["identity verified", "the subject was asked", "the subject answered", "answered", "the clock stands still", "extended by two months", "withdrawn"] {
+            for begin in [
+                "identity verified",
+                "the subject was asked",
+                "the subject answered",
+                "answered",
+                "the clock stands still",
+                "extended by two months",
+                "withdrawn",
+            ] {
                 if e.text.starts_with(begin) {
                     e.text = begin.to_owned();
                 }
@@ -604,7 +689,9 @@ impl Request {
 
 fn check_correction(c: &Correction) -> Result<(), Refused> {
     if c.old.trim().is_empty() || c.new.trim().is_empty() || c.old == c.new {
-        return Refused::because("a correction has an old value and another new one; what is to be gone is asked for by a deletion");
+        return Refused::because(
+            "a correction has an old value and another new one; what is to be gone is asked for by a deletion",
+        );
     }
     if c.old.chars().count() > 1000 || c.new.chars().count() > 1000 || c.field.chars().count() > 200 {
         return Refused::because("a value of a correction is longer than 1,000 characters");
@@ -612,13 +699,23 @@ fn check_correction(c: &Correction) -> Result<(), Refused> {
     Ok(())
 }
 
-/// An earlier request of the same kind about the same person that is not over, or was answered in the last `months` months.
-pub fn duplicate_of<'a>(kind: RequestKind, keys: &[String], received: NaiveDate, known: impl IntoIterator<Item = &'a Request>, months: u32) -> Option<&'a Request> {
+/// An earlier request of the same kind about the same person that is not over, or was answered in the last `months`
+/// months.
+pub fn duplicate_of<'a>(
+    kind: RequestKind,
+    keys: &[String],
+    received: NaiveDate,
+    known: impl IntoIterator<Item = &'a Request>,
+    months: u32,
+) -> Option<&'a Request> {
     known.into_iter().find(|r| {
         r.kind == kind
             && !matches!(r.state, RequestState::Withdrawn | RequestState::Duplicate)
             && r.subject_keys.iter().any(|k| keys.contains(k))
-            && (r.state.is_open() || r.closed_on.and_then(|d| d.checked_add_months(chrono::Months::new(months))).is_some_and(|d| d > received))
+            && (r.state.is_open()
+                || r.closed_on
+                    .and_then(|d| d.checked_add_months(chrono::Months::new(months)))
+                    .is_some_and(|d| d > received))
     })
 }
 

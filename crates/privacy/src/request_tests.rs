@@ -6,12 +6,31 @@ fn day(t: &str) -> NaiveDate {
 }
 
 fn act<'a>(calendar: &'a Calendar, today: &str) -> Act<'a> {
-    Act { now: Timestamp::parse(&format!("{today}T09:00:00Z")).unwrap(), today: day(today), by: "Ann", calendar, law: Law::Eu }
+    Act {
+        now: Timestamp::parse(&format!("{today}T09:00:00Z")).unwrap(),
+        today: day(today),
+        by: "Ann",
+        calendar,
+        law: Law::Eu,
+    }
 }
 
 fn new(kind: RequestKind, received: &str) -> New {
-    let corrections = if kind == RequestKind::Rectification { vec![Correction { field: String::new(), old: "Lea".into(), new: "Leah".into() }] } else { vec![] };
-    New { number: 1, kind, received: day(received), subject: vec![Identifier::parse("ann@x.com").unwrap()], subject_keys: vec!["k".into()], contact: "ann@x.com".into(), note: "by mail".into(), corrections }
+    let corrections = if kind == RequestKind::Rectification {
+        vec![Correction { field: String::new(), old: "Lea".into(), new: "Leah".into() }]
+    } else {
+        vec![]
+    };
+    New {
+        number: 1,
+        kind,
+        received: day(received),
+        subject: vec![Identifier::parse("ann@x.com").unwrap()],
+        subject_keys: vec!["k".into()],
+        contact: "ann@x.com".into(),
+        note: "by mail".into(),
+        corrections,
+    }
 }
 
 fn request(kind: RequestKind, received: &str, calendar: &Calendar) -> Request {
@@ -27,14 +46,21 @@ fn a_request_goes_its_way_and_no_other() {
     let r = r.advance(&a, "").unwrap();
     assert!(r.advance(&a, " ").is_err(), "how it was verified must be said");
     let r = r.advance(&a, "called back").unwrap();
-    assert_eq!((r.state, r.identity.as_ref().map(|i| i.text.as_str())), (RequestState::InProgress, Some("called back")));
+    assert_eq!(
+        (r.state, r.identity.as_ref().map(|i| i.text.as_str())),
+        (RequestState::InProgress, Some("called back"))
+    );
     assert!(r.advance(&a, "").is_err(), "it is executed, not advanced");
     let asked = r.ask(&a, "which account?").unwrap();
     assert!(asked.may_execute("Ann", 2).is_err());
     let r = asked.advance(&a, "the shop").unwrap();
     r.may_execute("Ann", 2).unwrap();
     let r = r.executed(&a, Outcome::default());
-    assert!(r.refuse(&a, "too late").is_err() && r.withdraw(&a, "").is_err() && r.extend(&a, "x", day("2026-03-03")).is_err());
+    assert!(
+        r.refuse(&a, "too late").is_err()
+            && r.withdraw(&a, "").is_err()
+            && r.extend(&a, "x", day("2026-03-03")).is_err()
+    );
     let r = r.advance(&a, "sent by post").unwrap();
     assert_eq!((r.state, r.closed_on), (RequestState::Completed, Some(day("2026-03-03"))));
     assert!(r.advance(&a, "").is_err() && r.ask(&a, "x").is_err(), "closed is closed");
@@ -71,14 +97,24 @@ fn an_erasure_needs_a_second_person_who_is_somebody_else() {
 fn a_completed_erasure_forgets_whose_it_was_and_still_recognises_them() {
     let c = Calendar::default();
     let a = act(&c, "2026-03-03");
-    let r = request(RequestKind::Deletion, "2026-03-02", &c).advance(&a, "").unwrap().advance(&a, "passport of ann@x.com").unwrap();
+    let r = request(RequestKind::Deletion, "2026-03-02", &c)
+        .advance(&a, "")
+        .unwrap()
+        .advance(&a, "passport of ann@x.com")
+        .unwrap();
     let r = r.executed(&a, Outcome::default()).advance(&a, "mailed ann@x.com").unwrap();
     let text = serde_json::to_string(&r).unwrap();
     assert!(!text.contains("ann@x.com"), "{text}");
     let again = duplicate_of(RequestKind::Deletion, &["k".into()], day("2026-04-01"), [&r], 12);
     assert_eq!(again.map(|r| r.number), Some(1));
-    assert!(duplicate_of(RequestKind::Access, &["k".into()], day("2026-04-01"), [&r], 12).is_none(), "another wish is another request");
-    assert!(duplicate_of(RequestKind::Deletion, &["k".into()], day("2027-04-01"), [&r], 12).is_none(), "after a year it is a new request");
+    assert!(
+        duplicate_of(RequestKind::Access, &["k".into()], day("2026-04-01"), [&r], 12).is_none(),
+        "another wish is another request"
+    );
+    assert!(
+        duplicate_of(RequestKind::Deletion, &["k".into()], day("2027-04-01"), [&r], 12).is_none(),
+        "after a year it is a new request"
+    );
     assert!(duplicate_of(RequestKind::Deletion, &["other".into()], day("2026-04-01"), [&r], 12).is_none());
 }
 
@@ -86,13 +122,21 @@ fn a_completed_erasure_forgets_whose_it_was_and_still_recognises_them() {
 fn a_request_is_answered_only_when_every_other_system_has_confirmed() {
     let c = Calendar::default();
     let a = act(&c, "2026-03-03");
-    let r = request(RequestKind::Access, "2026-03-02", &c).advance(&a, "").unwrap().advance(&a, "x").unwrap().add_task(&a, "CRM", "Bob", false).unwrap();
+    let r = request(RequestKind::Access, "2026-03-02", &c)
+        .advance(&a, "")
+        .unwrap()
+        .advance(&a, "x")
+        .unwrap()
+        .add_task(&a, "CRM", "Bob", false)
+        .unwrap();
     assert!(r.add_task(&a, "CRM", "", false).is_err(), "once each");
     let r = r.executed(&a, Outcome::default());
     assert!(r.advance(&a, "").unwrap_err().to_string().contains("CRM"));
     let failed = r.task_answered(&a, "CRM", Err("503".into())).unwrap();
     assert!(failed.advance(&a, "").is_err());
-    let done = failed.task_answered(&a, "CRM", Ok(Receipt { at: a.now, by: "Bob".into(), text: "ticket 9".into(), sha256: None })).unwrap();
+    let done = failed
+        .task_answered(&a, "CRM", Ok(Receipt { at: a.now, by: "Bob".into(), text: "ticket 9".into(), sha256: None }))
+        .unwrap();
     assert_eq!((done.tasks[0].failed.as_deref(), done.advance(&a, "").unwrap().state), (None, RequestState::Completed));
 }
 
@@ -112,7 +156,9 @@ fn a_refusal_names_the_reasons_and_the_remedies_of_the_law() {
 #[test]
 fn a_refusal_is_due_within_the_first_month_even_when_the_answer_was_extended() {
     let c = Calendar::default();
-    let r = request(RequestKind::Access, "2026-03-02", &c).extend(&act(&c, "2026-03-10"), "many systems", day("2026-03-10")).unwrap();
+    let r = request(RequestKind::Access, "2026-03-02", &c)
+        .extend(&act(&c, "2026-03-10"), "many systems", day("2026-03-10"))
+        .unwrap();
     assert!(!r.refuse(&act(&c, "2026-04-02"), "unfounded").unwrap().is_late(&c, day("2026-06-30")));
     assert!(r.refuse(&act(&c, "2026-04-03"), "unfounded").unwrap().is_late(&c, day("2026-06-30")));
 }
@@ -121,7 +167,12 @@ fn a_refusal_is_due_within_the_first_month_even_when_the_answer_was_extended() {
 fn what_cannot_be_is_refused_when_it_is_registered() {
     let c = Calendar::default();
     let a = act(&c, "2026-03-03");
-    for (kind, received, change) in [(RequestKind::Access, "2026-03-04", ""), (RequestKind::Access, "2022-03-01", ""), (RequestKind::Rectification, "2026-03-01", "none"), (RequestKind::Rectification, "2026-03-01", "same")] {
+    for (kind, received, change) in [
+        (RequestKind::Access, "2026-03-04", ""),
+        (RequestKind::Access, "2022-03-01", ""),
+        (RequestKind::Rectification, "2026-03-01", "none"),
+        (RequestKind::Rectification, "2026-03-01", "same"),
+    ] {
         let mut n = new(kind, received);
         match change {
             "none" => n.corrections.clear(),

@@ -1,6 +1,7 @@
 //! What is kept how long, and what a legal hold keeps longer.
 //!
-//! Twelve months of evidence against data minimisation (GDPR Art. 5(1)(e)) is solved by classes: what came in goes early, incidents and their proof stay.
+//! Twelve months of evidence against data minimisation (GDPR Art. 5(1)(e)) is solved by classes: what came in goes
+//! early, incidents and their proof stay.
 
 use std::fmt;
 
@@ -43,7 +44,11 @@ impl TryFrom<String> for Period {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let n = |digits: &str| digits.parse::<u32>().ok().filter(|n| *n > 0 && *n <= 12_000);
-        text.strip_suffix("mo").and_then(n).map(Self::Months).or_else(|| text.strip_suffix('d').and_then(n).map(Self::Days)).ok_or_else(|| format!("'{text}' is not a period: write 90d or 12mo"))
+        text.strip_suffix("mo")
+            .and_then(n)
+            .map(Self::Months)
+            .or_else(|| text.strip_suffix('d').and_then(n).map(Self::Days))
+            .ok_or_else(|| format!("'{text}' is not a period: write 90d or 12mo"))
     }
 }
 
@@ -80,24 +85,36 @@ pub struct Retention {
     pub quarantine: Period,
     /// Resolved incidents, with their timeline and messages.
     pub incidents: Period,
-    /// The details of audit entries; the entries and their proofs stay for ever. An auditor of SOC 2 wants twelve months, and comes some weeks after they have ended.
+    /// The details of audit entries; the entries and their proofs stay for ever. An auditor of SOC 2 wants twelve
+    /// months, and comes some weeks after they have ended.
     pub audit: Period,
     /// Closed requests of data subjects, and consents that ended.
     pub privacy: Period,
-    /// The time of day at which everything over its time is deleted, as `03:30`, in the zone of `[privacy]`. Without it nothing is deleted but by hand.
+    /// The time of day at which everything over its time is deleted, as `03:30`, in the zone of `[privacy]`. Without it
+    /// nothing is deleted but by hand.
     #[serde(deserialize_with = "time_of_day")]
     pub run_at: Option<NaiveTime>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { raw: Period::Days(90), events: Period::Months(12), quarantine: Period::Days(90), incidents: Period::Months(12), audit: Period::Months(12), privacy: Period::Months(36), run_at: None }
+        Self {
+            raw: Period::Days(90),
+            events: Period::Months(12),
+            quarantine: Period::Days(90),
+            incidents: Period::Months(12),
+            audit: Period::Months(12),
+            privacy: Period::Months(36),
+            run_at: None,
+        }
     }
 }
 
 fn time_of_day<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<NaiveTime>, D::Error> {
     let text = String::deserialize(d)?;
-    NaiveTime::parse_from_str(&text, "%H:%M").map(Some).map_err(|_| serde::de::Error::custom(format!("'{text}' is not a time of day: write 03:30")))
+    NaiveTime::parse_from_str(&text, "%H:%M")
+        .map(Some)
+        .map_err(|_| serde::de::Error::custom(format!("'{text}' is not a time of day: write 03:30")))
 }
 
 impl Retention {
@@ -160,7 +177,8 @@ pub struct Hold {
     pub until: Option<Timestamp>,
     /// The request for restriction (Art. 18) it carries out: what it covers is kept, and left out of reports.
     pub restriction: Option<u64>,
-    /// It keeps nothing; it leaves the subject out of reports (an objection, Art. 21, which must not make us store longer).
+    /// It keeps nothing; it leaves the subject out of reports (an objection, Art. 21, which must not make us store
+    /// longer).
     #[serde(default)]
     pub only_masks: bool,
     pub released: Option<Entry>,
@@ -190,9 +208,15 @@ impl Hold {
             return Refused::because("it was released already");
         }
         if self.restriction.is_some() && !why.contains(|c: char| c.is_ascii_digit()) {
-            return Refused::because("before a restriction is lifted the subject is told (Art. 18(3)): say on which day they were");
+            return Refused::because(
+                "before a restriction is lifted the subject is told (Art. 18(3)): say on which day they were",
+            );
         }
-        Ok(Self { version: self.version + 1, released: Some(Entry { at: now, by: by.to_owned(), text: said(why, "why it is released")? }), ..self.clone() })
+        Ok(Self {
+            version: self.version + 1,
+            released: Some(Entry { at: now, by: by.to_owned(), text: said(why, "why it is released")? }),
+            ..self.clone()
+        })
     }
 }
 
@@ -214,14 +238,22 @@ pub struct Item<'a> {
 
 impl Holds {
     pub fn new(all: impl IntoIterator<Item = Hold>) -> Self {
-        Self { active: all.into_iter().filter(|h| h.released.is_none()).map(|h| (Finder::new(&h.subject), h)).map(|(f, h)| (h.clone(), (!h.subject.is_empty()).then_some(f))).collect() }
+        Self {
+            active: all
+                .into_iter()
+                .filter(|h| h.released.is_none())
+                .map(|h| (Finder::new(&h.subject), h))
+                .map(|(f, h)| (h.clone(), (!h.subject.is_empty()).then_some(f)))
+                .collect(),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
         self.active.is_empty()
     }
 
-    /// Without the restrictions of these requests: what a subject asked for protects them from others, not from themselves.
+    /// Without the restrictions of these requests: what a subject asked for protects them from others, not from
+    /// themselves.
     pub fn without_restrictions_of(all: impl IntoIterator<Item = Hold>, requests: &[u64]) -> Self {
         Self::new(all.into_iter().filter(|h| h.restriction.is_none_or(|r| !requests.contains(&r))))
     }
@@ -233,20 +265,26 @@ impl Holds {
 
     /// The hold that covers this, if any. `about` says whether a subject's identifiers stand in it.
     pub fn covering(&self, item: &Item<'_>, about: impl Fn(&Finder) -> bool) -> Option<&Hold> {
-        self.active.iter().filter(|(h, _)| !h.only_masks).find(|(h, finder)| {
-            item.incident.is_some_and(|n| h.incidents.contains(&n))
-                || (h.by_match()
-                    && h.from.is_none_or(|t| item.to >= t)
-                    && h.until.is_none_or(|t| item.from <= t)
-                    && (h.feeds.is_empty() || item.feeds.iter().any(|f| h.feeds.iter().any(|held| held == f)))
-                    && finder.as_ref().is_none_or(&about))
-        })
-        .map(|(h, _)| h)
+        self.active
+            .iter()
+            .filter(|(h, _)| !h.only_masks)
+            .find(|(h, finder)| {
+                item.incident.is_some_and(|n| h.incidents.contains(&n))
+                    || (h.by_match()
+                        && h.from.is_none_or(|t| item.to >= t)
+                        && h.until.is_none_or(|t| item.from <= t)
+                        && (h.feeds.is_empty() || item.feeds.iter().any(|f| h.feeds.iter().any(|held| held == f)))
+                        && finder.as_ref().is_none_or(&about))
+            })
+            .map(|(h, _)| h)
     }
 
     /// Whether any hold could cover something of this time: what decides if a block must be looked into.
     pub fn may_cover(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.active.iter().filter(|(h, _)| !h.only_masks).any(|(h, _)| !h.incidents.is_empty() || (h.by_match() && h.from.is_none_or(|t| to >= t) && h.until.is_none_or(|t| from <= t)))
+        self.active.iter().filter(|(h, _)| !h.only_masks).any(|(h, _)| {
+            !h.incidents.is_empty()
+                || (h.by_match() && h.from.is_none_or(|t| to >= t) && h.until.is_none_or(|t| from <= t))
+        })
     }
 
     /// Subjects whose processing is restricted: left out of reports.
@@ -270,8 +308,19 @@ mod tests {
 
     fn hold(change: impl FnOnce(&mut Hold)) -> Hold {
         let mut h = Hold {
-            number: 1, version: 1, title: "claim".into(), reason: "court".into(), placed: Entry { at: Timestamp::EPOCH, by: "Ann".into(), text: String::new() },
-            incidents: vec![], subject: vec![], feeds: vec![], from: None, until: None, restriction: None, only_masks: false, released: None,
+            number: 1,
+            version: 1,
+            title: "claim".into(),
+            reason: "court".into(),
+            placed: Entry { at: Timestamp::EPOCH, by: "Ann".into(), text: String::new() },
+            incidents: vec![],
+            subject: vec![],
+            feeds: vec![],
+            from: None,
+            until: None,
+            restriction: None,
+            only_masks: false,
+            released: None,
         };
         change(&mut h);
         h
@@ -299,7 +348,11 @@ mod tests {
             assert_eq!(covers(hold(may), when, feed, None, text), expected, "{when} {feed} {text}");
         }
         let one = |h: &mut Hold| h.incidents = vec![7];
-        assert!(covers(hold(one), "2020-01-01", "x", Some(7), "") && !covers(hold(one), "2020-01-01", "x", Some(8), "") && !covers(hold(one), "2020-01-01", "x", None, ""));
+        assert!(
+            covers(hold(one), "2020-01-01", "x", Some(7), "")
+                && !covers(hold(one), "2020-01-01", "x", Some(8), "")
+                && !covers(hold(one), "2020-01-01", "x", None, "")
+        );
         let released = hold(one).release(at("2026-01-01"), "Ann", "settled").unwrap();
         assert!(!covers(released, "2020-01-01", "x", Some(7), ""), "a released hold covers nothing");
     }
@@ -313,8 +366,14 @@ mod tests {
 
     #[test]
     fn periods_are_days_or_calendar_months() {
-        for (text, cutoff) in [("90d", "2026-02-28T10:00:00Z"), ("12mo", "2025-05-29T10:00:00Z"), ("3mo", "2026-02-28T10:00:00Z")] {
-            assert_eq!(Period::try_from(text.to_owned()).unwrap().cutoff(at("2026-05-29T10:00:00Z")), at(cutoff), "{text}");
+        for (text, cutoff) in
+            [("90d", "2026-02-28T10:00:00Z"), ("12mo", "2025-05-29T10:00:00Z"), ("3mo", "2026-02-28T10:00:00Z")]
+        {
+            assert_eq!(
+                Period::try_from(text.to_owned()).unwrap().cutoff(at("2026-05-29T10:00:00Z")),
+                at(cutoff),
+                "{text}"
+            );
         }
         for bad in ["", "12", "0d", "-1d", "1y", "mo", "99999999999d"] {
             assert!(Period::try_from(bad.to_owned()).is_err(), "{bad}");
@@ -324,8 +383,17 @@ mod tests {
     #[test]
     fn a_run_is_due_once_a_day_after_its_time() {
         let r = Retention { run_at: NaiveTime::from_hms_opt(3, 30, 0), ..Retention::default() };
-        let (day, before, after) = ("2026-05-02".parse().unwrap(), NaiveTime::from_hms_opt(3, 29, 0).unwrap(), NaiveTime::from_hms_opt(9, 0, 0).unwrap());
-        assert!(!run_due(&r, day, before, None) && run_due(&r, day, after, None) && !run_due(&r, day, after, Some(day)) && run_due(&r, day, after, day.pred_opt()));
+        let (day, before, after) = (
+            "2026-05-02".parse().unwrap(),
+            NaiveTime::from_hms_opt(3, 29, 0).unwrap(),
+            NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+        );
+        assert!(
+            !run_due(&r, day, before, None)
+                && run_due(&r, day, after, None)
+                && !run_due(&r, day, after, Some(day))
+                && run_due(&r, day, after, day.pred_opt())
+        );
         assert!(!run_due(&Retention::default(), day, after, None), "without a time nothing is deleted");
     }
 }

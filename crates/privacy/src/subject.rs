@@ -1,11 +1,12 @@
 //! A person whose data it is: the identifiers they are known by, found in text and replaced, and nobody else's.
 //!
-//! `ann@x.com` is not in `joann@x.com`, `10.0.0.1` not in `10.0.0.11`. An identifier also counts when it is written otherwise: in another case, with
-//! JSON escapes, percent-encoded in an address, an IPv6 address in full, a telephone number with spaces.
+//! `ann@x.com` is not in `joann@x.com`, `10.0.0.1` not in `10.0.0.11`. An identifier also counts when it is written
+//! otherwise: in another case, with JSON escapes, percent-encoded in an address, an IPv6 address in full, a telephone
+//! number with spaces.
 //!
-//! A user id as short as `5`, or one of digits alone, cannot be told from any other number: one of fewer than six characters, or without a letter, counts only
-//! where a name says that it is a user's (`"user_id": 5`, `user.id`, `user_id=5`). A telephone number written as a bare number counts where a name says that
-//! it is one.
+//! A user id as short as `5`, or one of digits alone, cannot be told from any other number: one of fewer than six
+//! characters, or without a letter, counts only where a name says that it is a user's (`"user_id": 5`, `user.id`,
+//! `user_id=5`). A telephone number written as a bare number counts where a name says that it is one.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -61,24 +62,41 @@ impl Identifier {
     pub fn parse(text: &str) -> Result<Self, Refused> {
         let text = text.trim();
         let (kind, value) = match text.split_once(':') {
-            Some((k, v)) if IdentifierKind::ALL.iter().any(|kind| kind.as_str() == k) => (IdentifierKind::ALL.into_iter().find(|kind| kind.as_str() == k), v.trim()),
+            Some((k, v)) if IdentifierKind::ALL.iter().any(|kind| kind.as_str() == k) => {
+                (IdentifierKind::ALL.into_iter().find(|kind| kind.as_str() == k), v.trim())
+            }
             _ => (None, text),
         };
         let kind = kind.unwrap_or_else(|| guess(value));
         let wrong = |what: &str| Refused::because(format!("'{value}' is no {what}"));
         if value.is_empty() || value.chars().count() > 320 || value.chars().any(char::is_control) {
-            return Refused::because("an identifier is 1 to 320 characters on one line: email:ann@example.com, ip:203.0.113.4, phone:+49170…, user_id:4711, name:Ann Lee");
+            return Refused::because(
+                "an identifier is 1 to 320 characters on one line: email:ann@example.com, ip:203.0.113.4, phone:+49170…, user_id:4711, name:Ann Lee",
+            );
         }
         if value == ERASED || value == RESTRICTED {
             return Refused::because("this stands for somebody who was erased, and identifies nobody");
         }
         match kind {
-            IdentifierKind::Email if !value.contains('@') || value.starts_with('@') || value.ends_with('@') || value.contains(char::is_whitespace) => return wrong("mail address"),
+            IdentifierKind::Email
+                if !value.contains('@')
+                    || value.starts_with('@')
+                    || value.ends_with('@')
+                    || value.contains(char::is_whitespace) =>
+            {
+                return wrong("mail address");
+            }
             IdentifierKind::Ip if value.parse::<IpAddr>().is_err() => return wrong("IP address"),
             IdentifierKind::Phone if digits(value).len() < 7 => return wrong("telephone number (7 digits or more)"),
             // Two letters would be half of every text.
-            IdentifierKind::Name if value.chars().filter(|c| c.is_alphanumeric()).count() < 3 => return wrong("name of three letters or more"),
-            IdentifierKind::Email | IdentifierKind::Ip | IdentifierKind::Phone | IdentifierKind::UserId | IdentifierKind::Name => {}
+            IdentifierKind::Name if value.chars().filter(|c| c.is_alphanumeric()).count() < 3 => {
+                return wrong("name of three letters or more");
+            }
+            IdentifierKind::Email
+            | IdentifierKind::Ip
+            | IdentifierKind::Phone
+            | IdentifierKind::UserId
+            | IdentifierKind::Name => {}
         }
         Ok(Self { kind, value: value.to_owned() })
     }
@@ -99,7 +117,9 @@ impl Identifier {
     pub fn normal(&self) -> String {
         let value = match self.kind {
             IdentifierKind::Email | IdentifierKind::UserId => self.value.to_lowercase(),
-            IdentifierKind::Ip => self.value.parse::<IpAddr>().map_or_else(|_| self.value.clone(), |ip| ip.to_canonical().to_string()),
+            IdentifierKind::Ip => {
+                self.value.parse::<IpAddr>().map_or_else(|_| self.value.clone(), |ip| ip.to_canonical().to_string())
+            }
             IdentifierKind::Phone => digits(&self.value),
             IdentifierKind::Name => self.value.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" "),
         };
@@ -155,14 +175,23 @@ impl Finder {
         for id in identifiers.iter().filter(|i| i.value != ERASED && i.value != RESTRICTED) {
             match id.kind {
                 IdentifierKind::Email | IdentifierKind::Name => sources.push((id.kind, spelled(&id.value), 0)),
-                IdentifierKind::Ip => sources.extend(addresses(&id.value).into_iter().map(|a| (IdentifierKind::Ip, a, 0))),
+                IdentifierKind::Ip => {
+                    sources.extend(addresses(&id.value).into_iter().map(|a| (IdentifierKind::Ip, a, 0)))
+                }
                 IdentifierKind::Phone => {
                     let spaced: Vec<String> = digits(&id.value).chars().map(|c| c.to_string()).collect();
                     sources.push((id.kind, format!(r"(?:\+|%2b|00)?{}", spaced.join(r"(?:[\s().\-/\\]|%20){0,4}")), 0));
                 }
                 IdentifierKind::UserId => {
                     user_ids.push(id.value.to_lowercase());
-                    sources.push((id.kind, format!(r"(?:user[ _.\-]?(?:id|name)?|uid|account(?:[ _.\-]?id)?|login)\s*[=:]\s*[\x22']?({})", spelled(&id.value)), 1));
+                    sources.push((
+                        id.kind,
+                        format!(
+                            r"(?:user[ _.\-]?(?:id|name)?|uid|account(?:[ _.\-]?id)?|login)\s*[=:]\s*[\x22']?({})",
+                            spelled(&id.value)
+                        ),
+                        1,
+                    ));
                     if distinctive(&id.value) {
                         sources.push((id.kind, spelled(&id.value), 0));
                     }
@@ -170,9 +199,13 @@ impl Finder {
             }
         }
         let built = |s: &str| Regex::new(&format!("(?i){s}")).ok();
-        let patterns = sources.iter().filter_map(|(kind, s, group)| Some(Pattern { kind: *kind, regex: built(s)?, group: *group })).collect();
+        let patterns = sources
+            .iter()
+            .filter_map(|(kind, s, group)| Some(Pattern { kind: *kind, regex: built(s)?, group: *group }))
+            .collect();
         // What may hide one: an escape in JSON, or a short id that only its name gives away.
-        let mut quick: Vec<String> = sources.iter().filter(|(_, _, group)| *group == 0).map(|(_, s, _)| format!("(?i){s}")).collect();
+        let mut quick: Vec<String> =
+            sources.iter().filter(|(_, _, group)| *group == 0).map(|(_, s, _)| format!("(?i){s}")).collect();
         quick.extend(user_ids.iter().map(|u| format!("(?i){}", spelled(u))));
         // Whatever JSON escapes is looked at closely: `\\` in a Windows name, `\t` between two words, `\u0040`.
         quick.push(r"\\".into());
@@ -189,12 +222,17 @@ impl Finder {
         self.may_hold(text) && self.replace(text, ERASED).is_some()
     }
 
-    /// The text with every identifier replaced; `None` when there is none. JSON stays JSON: strings are looked at as what they say.
+    /// The text with every identifier replaced; `None` when there is none. JSON stays JSON: strings are looked at as
+    /// what they say.
     pub fn replace(&self, text: &str, with: &str) -> Option<String> {
         if !self.may_hold(text) {
             return None;
         }
-        if text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() { self.replace_json(text, with) } else { self.replace_plain(text, with) }
+        if text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+            self.replace_json(text, with)
+        } else {
+            self.replace_plain(text, with)
+        }
     }
 
     /// A value whose name is known, as a mapped field: `user.id` of 5 is the user 5.
@@ -202,8 +240,8 @@ impl Finder {
         (names_a_user(name) && self.is_user(value)) || self.holds(value)
     }
 
-    /// A document of our own as JSON: as [`Self::replace`], but counts and numbers of ours stay what they are, and a field's name may stand beside its value
-    /// (`{"field": "user.id", "value": "5"}`).
+    /// A document of our own as JSON: as [`Self::replace`], but counts and numbers of ours stay what they are, and a
+    /// field's name may stand beside its value (`{"field": "user.id", "value": "5"}`).
     pub fn replace_typed(&self, text: &str, with: &str) -> Option<String> {
         let mut document: serde_json::Value = serde_json::from_str(text).ok()?;
         self.replace_in(&mut document, "", with).then(|| document.to_string())
@@ -213,7 +251,11 @@ impl Finder {
         use serde_json::Value;
         match value {
             Value::String(text) => {
-                let new = if names_a_user(key) && self.is_user(text) { Some(with.to_owned()) } else { self.replace(text, with) };
+                let new = if names_a_user(key) && self.is_user(text) {
+                    Some(with.to_owned())
+                } else {
+                    self.replace(text, with)
+                };
                 let found = new.is_some();
                 if let Some(new) = new {
                     *text = new;
@@ -229,7 +271,15 @@ impl Finder {
             }
             Value::Object(map) => {
                 // `field` names what `value` is; so do `kind` and `entity_field`.
-                let named: Vec<(&str, String)> = [("field", "value"), ("kind", "value"), ("entity_field", "entity"), ("entity_field", "entity_value")].into_iter().filter_map(|(name, v)| Some((v, map.get(name)?.as_str()?.to_owned()))).collect();
+                let named: Vec<(&str, String)> = [
+                    ("field", "value"),
+                    ("kind", "value"),
+                    ("entity_field", "entity"),
+                    ("entity_field", "entity_value"),
+                ]
+                .into_iter()
+                .filter_map(|(name, v)| Some((v, map.get(name)?.as_str()?.to_owned())))
+                .collect();
                 let mut found = false;
                 for (k, v) in map.iter_mut() {
                     let key = named.iter().find(|(v, _)| v == k).map_or(k.as_str(), |(_, name)| name);
@@ -298,7 +348,11 @@ impl Finder {
                     let literal = text.get(start..i)?;
                     let Ok(said) = serde_json::from_str::<String>(literal) else { continue };
                     let is_key = bytes[i..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':');
-                    let new = if !is_key && names(&parents, &key) && self.is_user(&said) { Some(with.to_owned()) } else { self.replace(&said, with) };
+                    let new = if !is_key && names(&parents, &key) && self.is_user(&said) {
+                        Some(with.to_owned())
+                    } else {
+                        self.replace(&said, with)
+                    };
                     if let Some(new) = new {
                         out.push_str(&text[copied..start]);
                         out.push_str(&serde_json::to_string(&new).unwrap_or_default());
@@ -314,7 +368,9 @@ impl Finder {
                         i += 1;
                     }
                     let number = &text[start..i];
-                    if (names(&parents, &key) && self.is_user(number)) || (names_a_phone(&key) && self.replace_plain(number, with).is_some()) {
+                    if (names(&parents, &key) && self.is_user(number))
+                        || (names_a_phone(&key) && self.replace_plain(number, with).is_some())
+                    {
                         out.push_str(&text[copied..start]);
                         out.push_str(&quoted);
                         copied = i;
@@ -366,8 +422,8 @@ fn spelled(value: &str) -> String {
     out
 }
 
-/// The ways an address is written, as patterns: with and without leading zeros, any run of zeros left out, the end as an IPv4 address, and an IPv4 address
-/// inside an IPv6 one.
+/// The ways an address is written, as patterns: with and without leading zeros, any run of zeros left out, the end as
+/// an IPv4 address, and an IPv4 address inside an IPv6 one.
 fn addresses(value: &str) -> Vec<String> {
     let Ok(ip) = value.parse::<IpAddr>() else { return vec![regex::escape(value)] };
     let (groups, v4) = match ip.to_canonical() {
@@ -387,7 +443,11 @@ fn addresses(value: &str) -> Vec<String> {
                 all.push(format!("{}{COLON}{COLON}{}", join(&groups[..from]), join(&groups[to..])));
                 if to <= 6 {
                     let between = join(&groups[to..6]);
-                    all.push(format!("{}{COLON}{COLON}{between}{}{last}", join(&groups[..from]), if between.is_empty() { "" } else { COLON }));
+                    all.push(format!(
+                        "{}{COLON}{COLON}{between}{}{last}",
+                        join(&groups[..from]),
+                        if between.is_empty() { "" } else { COLON }
+                    ));
                 }
             }
         }
@@ -413,7 +473,31 @@ fn names_a_user(key: &str) -> bool {
     let plain: String = key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     matches!(
         plain.as_str(),
-        "user" | "userid" | "username" | "uid" | "login" | "account" | "accountid" | "accountname" | "customer" | "customerid" | "member" | "memberid" | "employee" | "employeeid" | "subject" | "subjectid" | "sub" | "actor" | "actorid" | "owner" | "ownerid" | "usertargetid" | "usertargetname" | "usereffectiveid" | "relateduser"
+        "user"
+            | "userid"
+            | "username"
+            | "uid"
+            | "login"
+            | "account"
+            | "accountid"
+            | "accountname"
+            | "customer"
+            | "customerid"
+            | "member"
+            | "memberid"
+            | "employee"
+            | "employeeid"
+            | "subject"
+            | "subjectid"
+            | "sub"
+            | "actor"
+            | "actorid"
+            | "owner"
+            | "ownerid"
+            | "usertargetid"
+            | "usertargetname"
+            | "usereffectiveid"
+            | "relateduser"
     )
 }
 
@@ -425,14 +509,38 @@ fn stands_alone(kind: IdentifierKind, text: &str, start: usize, end: usize) -> b
     let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let goes_on = |c: char| after == Some(c) && word(then);
     match kind {
-        IdentifierKind::Email => !word(before) && !before.is_some_and(|c| "._+-!#$&'*/=?^`{|}~".contains(c) && !"='/{|`".contains(c)) && !word(after) && !goes_on('.') && !goes_on('-') && after != Some('@') && after != Some('_'),
-        IdentifierKind::Ip if text[start..end].contains('.') && !text[start..end].contains(':') => !word(before) && !preceded(text, start, '.') && !word(after) && !goes_on('.'),
-        IdentifierKind::Ip => !before.is_some_and(|c| c.is_ascii_hexdigit() || c == ':' || c == '.') && !after.is_some_and(|c| c.is_alphanumeric() || c == ':') && !goes_on('.'),
-        IdentifierKind::Phone => !before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '+') && !word(after) && !preceded(text, start, '.') && !goes_on('.'),
+        IdentifierKind::Email => {
+            !word(before)
+                && !before.is_some_and(|c| "._+-!#$&'*/=?^`{|}~".contains(c) && !"='/{|`".contains(c))
+                && !word(after)
+                && !goes_on('.')
+                && !goes_on('-')
+                && after != Some('@')
+                && after != Some('_')
+        }
+        IdentifierKind::Ip if text[start..end].contains('.') && !text[start..end].contains(':') => {
+            !word(before) && !preceded(text, start, '.') && !word(after) && !goes_on('.')
+        }
+        IdentifierKind::Ip => {
+            !before.is_some_and(|c| c.is_ascii_hexdigit() || c == ':' || c == '.')
+                && !after.is_some_and(|c| c.is_alphanumeric() || c == ':')
+                && !goes_on('.')
+        }
+        IdentifierKind::Phone => {
+            !before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '+')
+                && !word(after)
+                && !preceded(text, start, '.')
+                && !goes_on('.')
+        }
         IdentifierKind::Name => !word(before) && !word(after),
         IdentifierKind::UserId => {
             let joins = |c: Option<char>| c.is_some_and(|c| c == '_' || c == '-' || c == '@');
-            !word(before) && !joins(before) && !preceded(text, start, '.') && !word(after) && !joins(after) && !goes_on('.')
+            !word(before)
+                && !joins(before)
+                && !preceded(text, start, '.')
+                && !word(after)
+                && !joins(after)
+                && !goes_on('.')
         }
     }
 }
@@ -465,13 +573,32 @@ mod tests {
     #[test]
     fn look_alikes_are_somebody_else() {
         for (id, others) in [
-            ("ann@x.com", vec!["joann@x.com", "ann@x.com.au", "ann@x.community", "j.ann@x.com", "ann+shop@x.com", "o-ann@x.com", "a%2Bann@x.com", "ann@x.com@y.org", "ann@xxcom"]),
-            ("10.0.0.1", vec!["10.0.0.11", "110.0.0.1", "10.0.0.1.5", "1.10.0.0.1", "10.0.0.12", "10a0.0.1", "10.0.0.100"]),
+            (
+                "ann@x.com",
+                vec![
+                    "joann@x.com",
+                    "ann@x.com.au",
+                    "ann@x.community",
+                    "j.ann@x.com",
+                    "ann+shop@x.com",
+                    "o-ann@x.com",
+                    "a%2Bann@x.com",
+                    "ann@x.com@y.org",
+                    "ann@xxcom",
+                ],
+            ),
+            (
+                "10.0.0.1",
+                vec!["10.0.0.11", "110.0.0.1", "10.0.0.1.5", "1.10.0.0.1", "10.0.0.12", "10a0.0.1", "10.0.0.100"],
+            ),
             ("2001:db8::1", vec!["2001:db8::11", "2001:db8::1:2", "12001:db8::1", "2001:db8::"]),
             ("name:Ann Lee", vec!["Joann Lee", "Ann Leeds", "Ann Sue Lee", "AnnLee"]),
             ("user_id:100000", vec![r#"{"bytes":100000}"#, "100000 rows", r#"{"order_id":100000}"#]),
             ("+491701234567", vec![r#"{"bytes":491701234567}"#]),
-            ("user_id:4711", vec![r#"{"count":4711}"#, "4711 failures", r#"{"user_id":47110}"#, "user_id=14711", "port 4711"]),
+            (
+                "user_id:4711",
+                vec![r#"{"count":4711}"#, "4711 failures", r#"{"user_id":47110}"#, "user_id=14711", "port 4711"],
+            ),
             ("user_id:alice99", vec!["alice991", "malice99", "alice99-test", "alice99@y.com", "alice99.smith"]),
             ("+491701234567", vec!["+4917012345678", "14917012345671", "4917012345670"]),
         ] {
@@ -488,7 +615,11 @@ mod tests {
             ("ann@x.com", "mail to ANN@X.COM.", "mail to X."),
             ("ann@x.com", "mailto:ann@x.com, <ann@x.com>", "mailto:X, <X>"),
             ("ann@x.com", "/reset?to=ann%40x.com&x=1", "/reset?to=X&x=1"),
-            ("ann@x.com", r#"{"a":"ann\u0040x.com","n":1,"b":[ "see ann@x.com" ]}"#, r#"{"a":"X","n":1,"b":[ "see X" ]}"#),
+            (
+                "ann@x.com",
+                r#"{"a":"ann\u0040x.com","n":1,"b":[ "see ann@x.com" ]}"#,
+                r#"{"a":"X","n":1,"b":[ "see X" ]}"#,
+            ),
             ("ann@x.com", r#"{"msg":"{\"email\":\"ann@x.com\"}"}"#, r#"{"msg":"{\"email\":\"X\"}"}"#),
             ("user_id:CORP\\alice", r#"{"who":"CORP\\alice","x":1}"#, r#"{"who":"X","x":1}"#),
             ("name:Ann Lee", r#"{"n":"Ann\tLee"}"#, r#"{"n":"X"}"#),
@@ -499,10 +630,18 @@ mod tests {
             ("ann@x.com", r#"{"ann@x.com":5}"#, r#"{"X":5}"#),
             ("10.0.0.1", "from 10.0.0.1:443 to 10.0.0.11", "from X:443 to 10.0.0.11"),
             ("10.0.0.1", "::ffff:10.0.0.1", "X"),
-            ("2001:db8::1", "[2001:0db8:0000:0000:0000:0000:0000:0001]:443 2001:DB8::1 2001:db8:0:0:0:0:0:1", "[X]:443 X X"),
+            (
+                "2001:db8::1",
+                "[2001:0db8:0000:0000:0000:0000:0000:0001]:443 2001:DB8::1 2001:db8:0:0:0:0:0:1",
+                "[X]:443 X X",
+            ),
             ("name:Ann Lee", "Ann  Lee, ann lee and Ann%20Lee's", "X, X and X's"),
             ("name:Jos\u{e9} Diaz", r#"{"n":"Jos\u00e9 Diaz"}"#, r#"{"n":"X"}"#),
-            ("user_id:5", r#"{"user_id":5,"count":5,"userId":"5","user":{"id":5}}"#, r#"{"user_id":"X","count":5,"userId":"X","user":{"id":"X"}}"#),
+            (
+                "user_id:5",
+                r#"{"user_id":5,"count":5,"userId":"5","user":{"id":5}}"#,
+                r#"{"user_id":"X","count":5,"userId":"X","user":{"id":"X"}}"#,
+            ),
             ("user_id:5", "pin_failed | ip=10.0.0.5 | user_id=5 | n=5", "pin_failed | ip=10.0.0.5 | user_id=X | n=5"),
             ("user_id:alice99", "login of alice99 failed", "login of X failed"),
             ("+49 170 1234567", "call +49 (170) 123-4567 or 0049170 1234567", "call X or X"),
@@ -516,8 +655,14 @@ mod tests {
     fn in_documents_of_our_own_numbers_stay_and_a_name_beside_a_value_counts() {
         let f = finder(&["user_id:5", "+491701234567", "ann@x.com"]);
         for (text, becomes) in [
-            (r#"{"count":5,"entity":{"field":"user.id","value":"5"},"n":491701234567}"#, Some(r#"{"count":5,"entity":{"field":"user.id","value":"X"},"n":491701234567}"#)),
-            (r#"{"entity":"5","entity_field":"user.id","number":5}"#, Some(r#"{"entity":"X","entity_field":"user.id","number":5}"#)),
+            (
+                r#"{"count":5,"entity":{"field":"user.id","value":"5"},"n":491701234567}"#,
+                Some(r#"{"count":5,"entity":{"field":"user.id","value":"X"},"n":491701234567}"#),
+            ),
+            (
+                r#"{"entity":"5","entity_field":"user.id","number":5}"#,
+                Some(r#"{"entity":"X","entity_field":"user.id","number":5}"#),
+            ),
             (r#"{"kind":"user_id","value":"5"}"#, Some(r#"{"kind":"user_id","value":"X"}"#)),
             (r#"{"field":"source.port","value":"5"}"#, None),
             (r#"[{"text":"by ann@x.com"}]"#, Some(r#"[{"text":"by X"}]"#)),
@@ -528,7 +673,10 @@ mod tests {
 
     #[test]
     fn what_was_erased_identifies_nobody() {
-        let f = Finder::new(&[Identifier { kind: IdentifierKind::Email, value: ERASED.into() }, Identifier { kind: IdentifierKind::UserId, value: RESTRICTED.into() }]);
+        let f = Finder::new(&[
+            Identifier { kind: IdentifierKind::Email, value: ERASED.into() },
+            Identifier { kind: IdentifierKind::UserId, value: RESTRICTED.into() },
+        ]);
         assert!(!f.holds("by [erased] and [restricted]"));
         assert!(Identifier::parse(ERASED).is_err());
     }
@@ -536,7 +684,11 @@ mod tests {
     #[test]
     fn replacing_leaves_nothing_to_replace() {
         let f = finder(&["ann@x.com", "10.0.0.1", "name:Ann Lee", "user_id:5", "+491701234567"]);
-        for text in ["ann@x.com ann@x.com", r#"{"user_id":5,"ip":"10.0.0.1","who":"Ann Lee <ann@x.com>"}"#, "user_id=5, Ann Lee, +49 170 1234567"] {
+        for text in [
+            "ann@x.com ann@x.com",
+            r#"{"user_id":5,"ip":"10.0.0.1","who":"Ann Lee <ann@x.com>"}"#,
+            "user_id=5, Ann Lee, +49 170 1234567",
+        ] {
             let replaced = f.replace(text, ERASED).unwrap();
             assert_eq!(f.replace(&replaced, ERASED), None, "{replaced}");
         }
@@ -544,11 +696,29 @@ mod tests {
 
     #[test]
     fn what_identifies_nobody_is_refused_with_the_reason() {
-        for bad in ["", "   ", "email:ann", "email:@x", "ip:10.0.0", "phone:123", "name:A", "email:a b@x.com", &"x".repeat(400), "name:Ann\nLee"] {
+        for bad in [
+            "",
+            "   ",
+            "email:ann",
+            "email:@x",
+            "ip:10.0.0",
+            "phone:123",
+            "name:A",
+            "email:a b@x.com",
+            &"x".repeat(400),
+            "name:Ann\nLee",
+        ] {
             assert!(Identifier::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Identifier::parse_all(&[]).is_err());
-        for (text, kind) in [("ann@x.com", IdentifierKind::Email), ("10.0.0.1", IdentifierKind::Ip), ("fe80::1", IdentifierKind::Ip), ("+491701234567", IdentifierKind::Phone), ("Ann Lee", IdentifierKind::Name), ("4711", IdentifierKind::UserId)] {
+        for (text, kind) in [
+            ("ann@x.com", IdentifierKind::Email),
+            ("10.0.0.1", IdentifierKind::Ip),
+            ("fe80::1", IdentifierKind::Ip),
+            ("+491701234567", IdentifierKind::Phone),
+            ("Ann Lee", IdentifierKind::Name),
+            ("4711", IdentifierKind::UserId),
+        ] {
             assert_eq!(Identifier::parse(text).unwrap().kind, kind, "{text}");
         }
         assert_eq!(Identifier::parse("ip:::ffff:10.0.0.1").unwrap().normal(), "ip:10.0.0.1");

@@ -1,4 +1,5 @@
-//! Steps of the checklist that carry something out: asked for, done through the outbox, taken back by hand or by itself.
+//! Steps of the checklist that carry something out: asked for, done through the outbox, taken back by hand or by
+//! itself.
 
 use serde_json::json;
 use wf_model::{Actor, Destination, EntryKind, Incident, Notification, Purpose, Timestamp};
@@ -10,7 +11,11 @@ use crate::plan::{ActionInfo, destination_of};
 use crate::{Changes, Plan};
 
 fn known<'a>(incident: &Incident, index: usize, plan: &'a Plan) -> Result<(String, &'a ActionInfo, String), Refusal> {
-    let item = incident.handling.checklist.get(index).ok_or(Refusal::NoSuchItem { number: incident.number, index: index + 1 })?;
+    let item = incident
+        .handling
+        .checklist
+        .get(index)
+        .ok_or(Refusal::NoSuchItem { number: incident.number, index: index + 1 })?;
     let info = plan.actions.get(&item.text).ok_or_else(|| Refusal::NoAction { name: item.text.clone() })?;
     let entity = incident.entity.as_ref().filter(|e| e.field == info.about).map(|e| e.value.clone());
     let entity = entity.ok_or_else(|| Refusal::NotAbout { number: incident.number, about: info.about.clone() })?;
@@ -18,7 +23,13 @@ fn known<'a>(incident: &Incident, index: usize, plan: &'a Plan) -> Result<(Strin
 }
 
 /// Carries a step out. If it is to end by itself, its end is owed as well.
-pub fn carry_out(now: Timestamp, actor: &Actor, incident: &Incident, index: usize, plan: &Plan) -> Result<Changes, Refusal> {
+pub fn carry_out(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    index: usize,
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
     let mut draft = Draft::of(now, incident);
     carry_out_in(&mut draft, actor, index, plan)?;
     Ok(draft.finish())
@@ -44,7 +55,13 @@ pub(crate) fn carry_out_in(draft: &mut Draft, actor: &Actor, index: usize, plan:
 }
 
 /// Takes it back, now.
-pub fn take_back(now: Timestamp, actor: &Actor, incident: &Incident, index: usize, plan: &Plan) -> Result<Changes, Refusal> {
+pub fn take_back(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    index: usize,
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
     let (name, info, entity) = known(incident, index, plan)?;
     if !info.undo {
         return Err(Refusal::NoUndo { name: info.title.clone() });
@@ -73,7 +90,11 @@ fn owe(draft: &mut Draft, plan: &Plan, purpose: Purpose, to: &Destination, due: 
 
 /// What came of it stands on the timeline.
 pub fn done(now: Timestamp, incident: &Incident, n: &Notification, plan: &Plan) -> Changes {
-    let title = n.to.channel.strip_prefix("action.").and_then(|name| plan.actions.get(name)).map_or(n.to.channel.as_str(), |a| a.title.as_str());
+    let title =
+        n.to.channel
+            .strip_prefix("action.")
+            .and_then(|name| plan.actions.get(name))
+            .map_or(n.to.channel.as_str(), |a| a.title.as_str());
     let mut draft = Draft::of(now, incident);
     let word = if n.purpose == Purpose::Undo { "was taken back" } else { "was done" };
     let said = n.provider_id.as_ref().map_or_else(String::new, |a| format!(" ({a})"));

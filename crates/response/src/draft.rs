@@ -39,7 +39,14 @@ impl Draft {
     /// One notice an incident and change: the first reason if it is that the incident is new, else the last.
     pub fn notice(&mut self, reason: NoticeReason) {
         let i = &self.incident;
-        let notice = Notice { incident: i.id.clone(), number: i.number, severity: i.severity, kind: i.kind.clone(), count: i.count, reason };
+        let notice = Notice {
+            incident: i.id.clone(),
+            number: i.number,
+            severity: i.severity,
+            kind: i.kind.clone(),
+            count: i.count,
+            reason,
+        };
         match self.changes.notices.first_mut() {
             Some(earlier) => {
                 let first = earlier.reason;
@@ -55,7 +62,13 @@ impl Draft {
     pub fn audit(&mut self, actor: &Actor, action: &str, mut payload: Value) {
         payload["number"] = json!(self.incident.number);
         payload["count"] = json!(self.incident.count);
-        self.changes.audit.push(AuditAction { at: self.now, actor: actor.clone(), action: action.into(), subject: format!("incident:{}", self.incident.id), payload });
+        self.changes.audit.push(AuditAction {
+            at: self.now,
+            actor: actor.clone(),
+            action: action.into(),
+            subject: format!("incident:{}", self.incident.id),
+            payload,
+        });
     }
 
     /// What was asked of people about it and not sent yet is owed no longer.

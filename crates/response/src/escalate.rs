@@ -1,5 +1,5 @@
-//! The ladder: step after step until somebody answers. After sleep, a crash or a jump of the clock, every step that became due runs once, in
-//! order, and says how late it is.
+//! The ladder: step after step until somebody answers. After sleep, a crash or a jump of the clock, every step that
+//! became due runs once, in order, and says how late it is.
 
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ pub(crate) fn resume(draft: &mut Draft, plan: &Plan) {
         // At its end and open again: from the beginning, or nobody would ever hear of it.
         Some(l) if l.exhausted || l.step().is_none() => {
             let round = l.round + 1;
-            draft.incident.handling.ladder = plan.ladder(draft.incident.severity).map(|l| Ladder { round, due: Some(draft.now), ..l });
+            draft.incident.handling.ladder =
+                plan.ladder(draft.incident.severity).map(|l| Ladder { round, due: Some(draft.now), ..l });
             climb(draft, plan);
         }
         Some(l) => {
@@ -72,16 +73,32 @@ fn run(draft: &mut Draft, plan: &Plan, ladder: &Ladder, late: Duration) -> bool 
     let aside: String = [again, late.clone()].into_iter().flatten().map(|t| format!(", {t}")).collect();
     let missing = if reach.missing.is_empty() { String::new() } else { format!(" ({})", reach.missing.join("; ")) };
     if reach.to.is_empty() {
-        draft.entry(&Actor::Engine, EntryKind::EscalationFailed, format!("Step {number} of {} reached nobody{aside}: {}", ladder.steps.len(), reach.missing.join("; ")));
-        draft.audit(&Actor::Engine, "escalation.failed", json!({ "step": number, "round": ladder.round, "why": reach.missing }));
+        draft.entry(
+            &Actor::Engine,
+            EntryKind::EscalationFailed,
+            format!("Step {number} of {} reached nobody{aside}: {}", ladder.steps.len(), reach.missing.join("; ")),
+        );
+        draft.audit(
+            &Actor::Engine,
+            "escalation.failed",
+            json!({ "step": number, "round": ladder.round, "why": reach.missing }),
+        );
         return false;
     }
     let names: Vec<&str> = reach.people.iter().map(|p| plan.name(p)).collect();
     let who = if names.is_empty() { "nobody by name".to_owned() } else { names.join(", ") };
     let mut channels: Vec<&str> = reach.to.iter().map(|d| d.channel.as_str()).collect();
     channels.dedup();
-    draft.entry(&Actor::Engine, EntryKind::Escalated, format!("Step {number} of {}: {who} by {}{aside}{missing}", ladder.steps.len(), channels.join(", ")));
-    draft.audit(&Actor::Engine, "escalation.step", json!({ "step": number, "round": ladder.round, "people": reach.people, "channels": channels }));
+    draft.entry(
+        &Actor::Engine,
+        EntryKind::Escalated,
+        format!("Step {number} of {}: {who} by {}{aside}{missing}", ladder.steps.len(), channels.join(", ")),
+    );
+    draft.audit(
+        &Actor::Engine,
+        "escalation.step",
+        json!({ "step": number, "round": ladder.round, "people": reach.people, "channels": channels }),
+    );
     let mut remarks = vec![format!("Step {number} of {}, for {who}", ladder.steps.len())];
     remarks.extend(late.map(|l| format!("This is {l}: the console was asleep or down")));
     notify::owe(draft, plan, Purpose::Trigger, Asked { step: Some(number), round: ladder.round }, &reach.to, &remarks);
@@ -109,7 +126,11 @@ fn end(draft: &mut Draft) {
     (l.due, l.exhausted) = (None, true);
     // What is told once and needs no answer ends quietly.
     if draft.incident.severity >= Severity::P2 {
-        draft.entry(&Actor::Engine, EntryKind::EscalationFailed, "Every step of escalation has run and nobody has acknowledged".into());
+        draft.entry(
+            &Actor::Engine,
+            EntryKind::EscalationFailed,
+            "Every step of escalation has run and nobody has acknowledged".into(),
+        );
         draft.audit(&Actor::Engine, "escalation.exhausted", json!({}));
         draft.notice(NoticeReason::Alarm);
     }
@@ -148,11 +169,26 @@ pub fn on_due(now: Timestamp, incident: &Incident, plan: &Plan) -> Option<Change
 fn remind(draft: &mut Draft, plan: &Plan) {
     draft.incident.handling.reminded_at = Some(draft.now);
     let by = draft.incident.acknowledged_by.clone().unwrap_or_default();
-    draft.entry(&Actor::Engine, EntryKind::Reminded, format!("{by} acknowledged it and nothing has happened since; without an answer the acknowledgement ends in {}", spoken(WITHDRAW_AFTER)));
+    draft.entry(
+        &Actor::Engine,
+        EntryKind::Reminded,
+        format!(
+            "{by} acknowledged it and nothing has happened since; without an answer the acknowledgement ends in {}",
+            spoken(WITHDRAW_AFTER)
+        ),
+    );
     draft.notice(NoticeReason::Reminder);
     // The owner over what is theirs alone; the rooms that several share are spared.
-    let owner: Vec<_> = draft.incident.handling.told.iter().filter(|d| d.person.as_deref().is_some_and(|p| plan.name(p) == by)).cloned().collect();
-    let remark = format!("Do you still stand by it? Answer within {}, or it is escalated again", spoken(WITHDRAW_AFTER));
+    let owner: Vec<_> = draft
+        .incident
+        .handling
+        .told
+        .iter()
+        .filter(|d| d.person.as_deref().is_some_and(|p| plan.name(p) == by))
+        .cloned()
+        .collect();
+    let remark =
+        format!("Do you still stand by it? Answer within {}, or it is escalated again", spoken(WITHDRAW_AFTER));
     notify::owe(draft, plan, Purpose::Reminder, Asked::default(), &owner, &[remark]);
 }
 
@@ -164,17 +200,32 @@ fn withdraw(draft: &mut Draft, plan: &Plan) {
     (i.acknowledged_at, i.acknowledged_count) = (None, None);
     (i.handling.acknowledged_until, i.handling.reminded_at, i.handling.owner) = (None, None, None);
     draft.changes.supersede.push(draft.incident.id.clone());
-    draft.entry(&Actor::Engine, EntryKind::Withdrawn, format!("The acknowledgement of {by} has ended: nobody answered the reminder"));
+    draft.entry(
+        &Actor::Engine,
+        EntryKind::Withdrawn,
+        format!("The acknowledgement of {by} has ended: nobody answered the reminder"),
+    );
     draft.audit(&Actor::Engine, "incident.withdraw", json!({ "acknowledged_by": by }));
     draft.notice(NoticeReason::Reopened);
     resume(draft, plan);
 }
 
-/// The next step, now, because somebody asks for it; also of an incident that somebody works on. `seen` is the [`Ladder::stage`] they saw: if
-/// another was quicker, nothing is skipped.
-pub fn now(now: Timestamp, actor: &Actor, incident: &Incident, plan: &Plan, seen: Option<u32>) -> Result<Changes, Refusal> {
+/// The next step, now, because somebody asks for it; also of an incident that somebody works on. `seen` is the
+/// [`Ladder::stage`] they saw: if another was quicker, nothing is skipped.
+pub fn now(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    plan: &Plan,
+    seen: Option<u32>,
+) -> Result<Changes, Refusal> {
     if !incident.is_live() {
-        return Err(Refusal::State { number: incident.number, state: incident.state, action: "escalating", wanted: "open or acknowledged" });
+        return Err(Refusal::State {
+            number: incident.number,
+            state: incident.state,
+            action: "escalating",
+            wanted: "open or acknowledged",
+        });
     }
     let stage = incident.handling.ladder.as_ref().map_or(0, Ladder::stage);
     if seen.is_some_and(|s| s != stage) {
@@ -204,7 +255,8 @@ pub fn now(now: Timestamp, actor: &Actor, incident: &Incident, plan: &Plan, seen
     Ok(draft.finish())
 }
 
-/// Live incidents whose escalation is in trouble: a step that should have run, or none where one is due. Each is said once.
+/// Live incidents whose escalation is in trouble: a step that should have run, or none where one is due. Each is said
+/// once.
 pub fn watch<'a>(now: Timestamp, plan: &Plan, live: impl Iterator<Item = &'a Incident>) -> Changes {
     let mut all = Changes::default();
     for i in live {
@@ -218,20 +270,35 @@ pub fn watch<'a>(now: Timestamp, plan: &Plan, live: impl Iterator<Item = &'a Inc
                 if let Some(l) = &mut draft.incident.handling.ladder {
                     l.due = Some(now + wait);
                 }
-                draft.entry(&Actor::Engine, EntryKind::Note, "The clock was set back; the next step keeps its time from now on".into());
+                draft.entry(
+                    &Actor::Engine,
+                    EntryKind::Note,
+                    "The clock was set back; the next step keeps its time from now on".into(),
+                );
                 all.join(draft.finish());
                 continue;
             }
         }
         let overdue = i.due_at().is_some_and(|d| d + OVERDUE < now) && h.overdue_said.is_none();
-        let uncovered = h.ladder.is_none() && h.overdue_said.is_none() && i.state == IncidentState::Open && i.severity >= Severity::P2
-            && h.silenced_by.is_none() && !h.in_storm && h.snoozed_until.is_none() && plan.is_set_up() && plan.ladder(i.severity).is_some();
+        let uncovered = h.ladder.is_none()
+            && h.overdue_said.is_none()
+            && i.state == IncidentState::Open
+            && i.severity >= Severity::P2
+            && h.silenced_by.is_none()
+            && !h.in_storm
+            && h.snoozed_until.is_none()
+            && plan.is_set_up()
+            && plan.ladder(i.severity).is_some();
         if !overdue && !uncovered {
             continue;
         }
         let mut draft = Draft::of(now, i);
         draft.incident.handling.overdue_said = Some(now);
-        let text = if overdue { "Escalation is overdue: its step should have run".to_owned() } else { "Nobody was told: escalation was set up after it opened. It begins now".to_owned() };
+        let text = if overdue {
+            "Escalation is overdue: its step should have run".to_owned()
+        } else {
+            "Nobody was told: escalation was set up after it opened. It begins now".to_owned()
+        };
         draft.entry(&Actor::Engine, EntryKind::EscalationFailed, text);
         draft.notice(NoticeReason::Alarm);
         if uncovered {

@@ -1,11 +1,14 @@
-//! The ladders of the seeds on a simulated clock, and what must hold whatever happens: nobody skipped, nobody asked after an acknowledgement,
-//! every step once, in order.
+//! The ladders of the seeds on a simulated clock, and what must hold whatever happens: nobody skipped, nobody asked
+//! after an acknowledgement, every step once, in order.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use wf_model::{Actor, Contribution, Entity, EntryKind, FeedName, Incident, Match, Matcher, Message, Notification, Part, Purpose, Seq, Severity, Timestamp, Verdict};
+use wf_model::{
+    Actor, Contribution, Entity, EntryKind, FeedName, Incident, Match, Matcher, Message, Notification, Part, Purpose,
+    Seq, Severity, Timestamp, Verdict,
+};
 
 use crate::plan::{ChannelInfo, Contact, Digest, Loudness, Person};
 use crate::{Book, Changes, Plan, Settings, escalate, lifecycle, merge, silence};
@@ -24,7 +27,14 @@ pub(crate) fn plan() -> Plan {
         phone: format!("+4917{:08}", name.len()),
         ..Person::default()
     };
-    let channel = |name: &str, contact, loudness| ChannelInfo { name: name.into(), contact, loudness, worked_at: Some(Timestamp::EPOCH), broken: None, severities: vec![] };
+    let channel = |name: &str, contact, loudness| ChannelInfo {
+        name: name.into(),
+        contact,
+        loudness,
+        worked_at: Some(Timestamp::EPOCH),
+        broken: None,
+        severities: vec![],
+    };
     Plan {
         people: [("ann", person(&["duty"], "Ann")), ("ben", person(&["officer"], "Ben")), ("cto", person(&["cto"], "Carla")), ("ceo", person(&["ceo"], "Dora"))].map(|(id, p)| (id.to_owned(), p)).into(),
         schedules: [("soc".to_owned(), toml::from_str("time_zone = \"UTC\"\nlayer = [{ people = [\"ann\"], rotation = \"daily\", start = \"1969-01-01T00:00\" }]").unwrap())].into(),
@@ -69,12 +79,18 @@ struct Console {
 
 impl Console {
     fn new(plan: Plan) -> Self {
-        Self { book: Book::new(Settings::default(), Arc::new(plan), 0, [], vec![]), owed: vec![], log: vec![], incidents: Default::default() }
+        Self {
+            book: Book::new(Settings::default(), Arc::new(plan), 0, [], vec![]),
+            owed: vec![],
+            log: vec![],
+            incidents: Default::default(),
+        }
     }
 
     fn take(&mut self, changes: Changes) {
         self.book.apply(&changes);
-        // Cancelled where nothing was sent: here everything is sent at once, so only what is due later can be withdrawn.
+        // Cancelled where nothing was sent: here everything is sent at once, so only what is due later can be
+        // withdrawn.
         self.owed.extend(changes.notifications);
         self.log.extend(changes.timeline.into_iter().map(|e| (e.at.millis() / MINUTE, e.kind, e.text)));
         for i in changes.incidents {
@@ -134,7 +150,13 @@ fn a_p1_that_nobody_acknowledges_goes_to_the_officer_after_15_to_the_cto_after_3
     assert_eq!(c.people(), [(0, "ann"), (15, "ben"), (30, "cto"), (60, "ceo")].map(|(m, p)| (m, p.to_owned())));
     let first: Vec<_> = c.owed.iter().filter(|n| n.created_at == at(0)).map(|n| n.to.channel.as_str()).collect();
     assert_eq!(first, ["phone", "sms", "slack", "mail", "pagerduty"], "all of them at once");
-    assert!(c.log.iter().any(|(m, k, t)| *m == 120 && *k == EntryKind::EscalationFailed && t.contains("nobody has acknowledged")), "{:?}", c.log);
+    assert!(
+        c.log
+            .iter()
+            .any(|(m, k, t)| *m == 120 && *k == EntryKind::EscalationFailed && t.contains("nobody has acknowledged")),
+        "{:?}",
+        c.log
+    );
 }
 
 #[test]
@@ -176,9 +198,18 @@ fn an_acknowledgement_at_any_minute_stops_the_ladder_and_those_who_were_told_hea
         c.run(0, minute);
         let before = c.asked();
         let told = c.incidents[&number].handling.told.clone();
-        let changes = lifecycle::acknowledge(at(minute), &who(), &c.incidents[&number].clone(), None, Some(Duration::from_secs(1_000_000)), c.book.plan()).unwrap();
+        let changes = lifecycle::acknowledge(
+            at(minute),
+            &who(),
+            &c.incidents[&number].clone(),
+            None,
+            Some(Duration::from_secs(1_000_000)),
+            c.book.plan(),
+        )
+        .unwrap();
         assert_eq!(changes.withdraw, [c.incidents[&number].id.clone()], "what waits is cancelled in the same commit");
-        let follow: Vec<_> = changes.notifications.iter().filter(|n| n.purpose == Purpose::Acknowledged).map(|n| n.to.clone()).collect();
+        let follow: Vec<_> =
+            changes.notifications.iter().filter(|n| n.purpose == Purpose::Acknowledged).map(|n| n.to.clone()).collect();
         assert_eq!(follow, told);
         c.take(changes);
         c.run(minute + 1, 300);
@@ -194,11 +225,20 @@ fn an_acknowledgement_that_nobody_stands_by_is_asked_about_then_withdrawn_and_th
     c.run(5, 34);
     assert!(c.log.iter().all(|(_, k, _)| *k != EntryKind::Reminded));
     c.run(35, 39);
-    let reminded: Vec<_> = c.owed.iter().filter(|n| n.purpose == Purpose::Reminder).map(|n| (n.created_at, n.to.person.as_deref())).collect();
+    let reminded: Vec<_> = c
+        .owed
+        .iter()
+        .filter(|n| n.purpose == Purpose::Reminder)
+        .map(|n| (n.created_at, n.to.person.as_deref()))
+        .collect();
     assert!(reminded.iter().all(|r| *r == (at(35), Some("ann"))) && !reminded.is_empty(), "{reminded:?}");
     assert_eq!(c.people().len(), 1);
     c.run(40, 40);
-    assert_eq!(c.people()[1], (40, "ben".to_owned()), "withdrawn after five minutes, and the next level is told at once");
+    assert_eq!(
+        c.people()[1],
+        (40, "ben".to_owned()),
+        "withdrawn after five minutes, and the next level is told at once"
+    );
     assert_eq!(c.incidents[&number].acknowledged_by, None);
     // Whoever answers the reminder keeps it.
     let mut c = Console::new(plan());
@@ -216,8 +256,12 @@ fn what_was_due_while_the_console_slept_runs_once_in_order_and_says_how_late_it_
     c.open(0, Severity::P1);
     c.tick(70);
     assert_eq!(c.people(), [(0, "ann"), (70, "ben"), (70, "cto"), (70, "ceo")].map(|(m, p)| (m, p.to_owned())));
-    let late: Vec<_> = c.log.iter().filter(|(m, k, _)| *m == 70 && *k == EntryKind::Escalated).map(|(_, _, t)| t.clone()).collect();
-    assert!(late[0].contains("55 min late") && late[1].contains("40 min late") && late[2].contains("10 min late"), "{late:?}");
+    let late: Vec<_> =
+        c.log.iter().filter(|(m, k, _)| *m == 70 && *k == EntryKind::Escalated).map(|(_, _, t)| t.clone()).collect();
+    assert!(
+        late[0].contains("55 min late") && late[1].contains("40 min late") && late[2].contains("10 min late"),
+        "{late:?}"
+    );
     c.run(71, 119);
     assert_eq!(c.people().len(), 4);
 }
@@ -230,8 +274,18 @@ fn a_step_that_reaches_nobody_says_why_and_the_next_runs_at_once() {
     let mut c = Console::new(plan);
     c.open(0, Severity::P1);
     c.run(0, 60);
-    assert_eq!(c.people(), [(0, "ann"), (15, "cto"), (45, "ceo")].map(|(m, p)| (m, p.to_owned())), "the officer's step is skipped at once, its waiting with it");
-    assert!(c.log.iter().any(|(m, k, t)| *m == 15 && *k == EntryKind::EscalationFailed && t.contains("nobody has the role 'officer'")), "{:?}", c.log);
+    assert_eq!(
+        c.people(),
+        [(0, "ann"), (15, "cto"), (45, "ceo")].map(|(m, p)| (m, p.to_owned())),
+        "the officer's step is skipped at once, its waiting with it"
+    );
+    assert!(
+        c.log.iter().any(|(m, k, t)| *m == 15
+            && *k == EntryKind::EscalationFailed
+            && t.contains("nobody has the role 'officer'")),
+        "{:?}",
+        c.log
+    );
 }
 
 #[test]
@@ -271,8 +325,14 @@ fn a_snooze_holds_the_ladder_and_ends_where_it_stood() {
     assert_eq!(c.people().len(), 1);
     c.run(100, 100);
     assert_eq!(c.people()[1], (100, "ben".to_owned()));
-    for (until, expected) in [(at(99), lifecycle::Refusal::NotInFuture), (at(100) + Duration::from_secs(8 * 86_400), lifecycle::Refusal::TooLong)] {
-        assert_eq!(lifecycle::snooze(at(100), &who(), &c.incidents[&number].clone(), until, None, chrono_tz::UTC).unwrap_err(), expected);
+    for (until, expected) in [
+        (at(99), lifecycle::Refusal::NotInFuture),
+        (at(100) + Duration::from_secs(8 * 86_400), lifecycle::Refusal::TooLong),
+    ] {
+        assert_eq!(
+            lifecycle::snooze(at(100), &who(), &c.incidents[&number].clone(), until, None, chrono_tz::UTC).unwrap_err(),
+            expected
+        );
     }
 }
 
@@ -280,12 +340,23 @@ fn a_snooze_holds_the_ladder_and_ends_where_it_stood() {
 fn a_silence_mutes_new_notifications_never_a_resolve_and_its_end_tells_what_still_fires() {
     let mut c = Console::new(plan());
     let loud = c.open(0, Severity::P1);
-    c.take(silence::add(at(1), &who(), "s1".into(), Matcher { kind: Some("K".into()), ..Matcher::default() }, "maintenance", at(60)).unwrap());
+    c.take(
+        silence::add(
+            at(1),
+            &who(),
+            "s1".into(),
+            Matcher { kind: Some("K".into()), ..Matcher::default() },
+            "maintenance",
+            at(60),
+        )
+        .unwrap(),
+    );
     let quiet = c.open(2, Severity::P1);
     assert_eq!(c.incidents[&quiet].handling.silenced_by.as_deref(), Some("s1"));
     assert!(c.owed.iter().all(|n| n.page.number != quiet));
     // Whoever was told before is told of the end.
-    let resolved = lifecycle::resolve(at(3), &who(), &c.incidents[&loud].clone(), Verdict::Benign, None, c.book.plan()).unwrap();
+    let resolved =
+        lifecycle::resolve(at(3), &who(), &c.incidents[&loud].clone(), Verdict::Benign, None, c.book.plan()).unwrap();
     assert!(resolved.notifications.iter().any(|n| n.purpose == Purpose::Resolved));
     c.take(resolved);
     assert_eq!(silence::due(at(59), &c.book), Vec::<String>::new());
@@ -294,8 +365,14 @@ fn a_silence_mutes_new_notifications_never_a_resolve_and_its_end_tells_what_stil
     c.take(ended);
     assert_eq!(c.people().last(), Some(&(60, "ann".to_owned())));
     assert!(c.owed.iter().any(|n| n.page.number == quiet && n.purpose == Purpose::Trigger));
-    assert_eq!(silence::end(at(61), &who(), &c.book, "s1").unwrap_err(), lifecycle::Refusal::NoSilence { id: "s1".into() });
-    assert_eq!(silence::add(at(1), &who(), "s2".into(), Matcher::default(), "x", at(60)).unwrap_err(), lifecycle::Refusal::SilenceOfEverything);
+    assert_eq!(
+        silence::end(at(61), &who(), &c.book, "s1").unwrap_err(),
+        lifecycle::Refusal::NoSilence { id: "s1".into() }
+    );
+    assert_eq!(
+        silence::add(at(1), &who(), "s2".into(), Matcher::default(), "x", at(60)).unwrap_err(),
+        lifecycle::Refusal::SilenceOfEverything
+    );
 }
 
 #[test]
@@ -333,7 +410,10 @@ fn chosen_matches_are_moved_out_and_new_ones_go_on_to_the_old_incident() {
         c.take(changes);
     }
     let all = c.incidents[&number].clone();
-    assert_eq!(merge::split(at(5), &who(), &all, 9, &[], c.book.plan()).unwrap_err(), lifecycle::Refusal::SplitOfAll { number });
+    assert_eq!(
+        merge::split(at(5), &who(), &all, 9, &[], c.book.plan()).unwrap_err(),
+        lifecycle::Refusal::SplitOfAll { number }
+    );
     let changes = merge::split(at(5), &who(), &all, c.book.next_number(), &folded[..2], c.book.plan()).unwrap();
     assert_eq!(changes.folded.len(), 4);
     c.take(changes);
@@ -348,7 +428,8 @@ fn chosen_matches_are_moved_out_and_new_ones_go_on_to_the_old_incident() {
 #[test]
 fn in_a_storm_one_notification_stands_for_all_and_every_incident_is_still_there() {
     let mut c = Console::new(plan());
-    let hits: Vec<Match> = (0..500).map(|n| hit(Severity::P2, &format!("10.0.{}.{}", n / 250, n % 250), at(0))).collect();
+    let hits: Vec<Match> =
+        (0..500).map(|n| hit(Severity::P2, &format!("10.0.{}.{}", n / 250, n % 250), at(0))).collect();
     for chunk in hits.chunks(20) {
         let changes = c.book.fold(at(0), chunk);
         c.take(changes);
@@ -426,7 +507,11 @@ fn an_incident_that_everybody_ignored_and_somebody_acknowledged_and_forgot_is_to
     assert!(c.incidents[&number].handling.ladder.as_ref().unwrap().exhausted);
     c.take(lifecycle::acknowledge(at(126), &who(), &c.incidents[&number].clone(), None, None, c.book.plan()).unwrap());
     c.run(126, 200);
-    assert_eq!(c.people()[4], (161, "ann".to_owned()), "half an hour, a reminder, five minutes: then the first step again");
+    assert_eq!(
+        c.people()[4],
+        (161, "ann".to_owned()),
+        "half an hour, a reminder, five minutes: then the first step again"
+    );
 }
 
 #[test]
@@ -436,7 +521,10 @@ fn an_acknowledged_incident_that_becomes_graver_is_told_to_all_and_asked_about_s
     c.take(lifecycle::acknowledge(at(1), &who(), &c.incidents[&number].clone(), None, None, c.book.plan()).unwrap());
     assert_eq!(c.incidents[&number].handling.acknowledged_until, None);
     let changes = c.book.fold(at(2), &[hit(Severity::P1, "0", at(2))]);
-    assert!(changes.notifications.iter().any(|n| n.purpose == Purpose::Grew && n.page.remarks[0].contains("P1 Critical")), "{changes:?}");
+    assert!(
+        changes.notifications.iter().any(|n| n.purpose == Purpose::Grew && n.page.remarks[0].contains("P1 Critical")),
+        "{changes:?}"
+    );
     c.take(changes);
     assert_eq!(c.incidents[&number].handling.acknowledged_until, Some(at(32)));
     c.run(2, 37);
@@ -446,7 +534,17 @@ fn an_acknowledged_incident_that_becomes_graver_is_told_to_all_and_asked_about_s
 #[test]
 fn a_silence_for_small_things_and_a_snooze_do_not_hide_what_becomes_grave() {
     let mut c = Console::new(plan());
-    c.take(silence::add(at(0), &who(), "s1".into(), Matcher { severity: Some(Severity::P3), ..Matcher::default() }, "noise", at(600)).unwrap());
+    c.take(
+        silence::add(
+            at(0),
+            &who(),
+            "s1".into(),
+            Matcher { severity: Some(Severity::P3), ..Matcher::default() },
+            "noise",
+            at(600),
+        )
+        .unwrap(),
+    );
     let quiet = c.open(1, Severity::P3);
     assert!(c.incidents[&quiet].handling.silenced_by.is_some() && c.owed.is_empty());
     let changes = c.book.fold(at(2), &[hit(Severity::P1, "1", at(2))]);
@@ -468,19 +566,26 @@ fn a_flood_of_small_things_never_hides_a_p1_and_what_a_storm_hid_is_told_when_it
     let changes = c.book.fold(at(0), &flood);
     c.take(changes);
     let changes = c.book.fold(at(0), &[hit(Severity::P1, "203.0.113.9", at(0))]);
-    assert!(changes.notifications.iter().any(|n| n.severity == Severity::P1 && n.to.channel == "phone"), "the P1 is told at once");
+    assert!(
+        changes.notifications.iter().any(|n| n.severity == Severity::P1 && n.to.channel == "phone"),
+        "the P1 is told at once"
+    );
     c.take(changes);
     // A storm of P1 is told as one; when it is over, those still open stand for themselves.
     let mut c = Console::new(plan());
     let storm: Vec<Match> = (0..70).map(|n| hit(Severity::P1, &format!("10.0.0.{n}"), at(0))).collect();
     let changes = c.book.fold(at(0), &storm);
     c.take(changes);
-    let hidden: Vec<u64> = c.incidents.values().filter(|i| i.handling.in_storm && i.rule == "r").map(|i| i.number).collect();
+    let hidden: Vec<u64> =
+        c.incidents.values().filter(|i| i.handling.in_storm && i.rule == "r").map(|i| i.number).collect();
     assert_eq!(hidden.len(), 10);
     let over = c.book.calm(at(6)).unwrap();
     c.take(over);
     for number in hidden {
-        assert!(!c.incidents[&number].handling.in_storm && c.owed.iter().any(|n| n.page.number == number && n.created_at == at(6)));
+        assert!(
+            !c.incidents[&number].handling.in_storm
+                && c.owed.iter().any(|n| n.page.number == number && n.created_at == at(6))
+        );
     }
 }
 
@@ -497,10 +602,17 @@ fn a_grave_part_gives_the_whole_its_ladder() {
 fn whoever_is_asked_again_after_a_reopening_is_not_told_besides_that_it_is_back() {
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P1);
-    c.take(lifecycle::resolve(at(1), &who(), &c.incidents[&number].clone(), Verdict::Benign, None, c.book.plan()).unwrap());
+    c.take(
+        lifecycle::resolve(at(1), &who(), &c.incidents[&number].clone(), Verdict::Benign, None, c.book.plan()).unwrap(),
+    );
     let changes = lifecycle::reopen(at(2), &who(), &c.incidents[&number].clone(), None, c.book.plan()).unwrap();
-    assert_eq!(changes.supersede, [c.incidents[&number].id.clone()], "news of its end that was not sent yet is not news any more");
-    let mut places: Vec<_> = changes.notifications.iter().map(|n| (n.to.channel.clone(), n.to.address.clone())).collect();
+    assert_eq!(
+        changes.supersede,
+        [c.incidents[&number].id.clone()],
+        "news of its end that was not sent yet is not news any more"
+    );
+    let mut places: Vec<_> =
+        changes.notifications.iter().map(|n| (n.to.channel.clone(), n.to.address.clone())).collect();
     let all = places.len();
     places.sort();
     places.dedup();
@@ -511,7 +623,17 @@ fn whoever_is_asked_again_after_a_reopening_is_not_told_besides_that_it_is_back(
 fn a_longer_acknowledgement_that_was_asked_for_stands_when_somebody_adds_a_note() {
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P1);
-    c.take(lifecycle::acknowledge(at(1), &who(), &c.incidents[&number].clone(), None, Some(Duration::from_secs(8 * 3600)), c.book.plan()).unwrap());
+    c.take(
+        lifecycle::acknowledge(
+            at(1),
+            &who(),
+            &c.incidents[&number].clone(),
+            None,
+            Some(Duration::from_secs(8 * 3600)),
+            c.book.plan(),
+        )
+        .unwrap(),
+    );
     c.take(lifecycle::note(at(2), &who(), &c.incidents[&number].clone(), "n", c.book.plan()).unwrap());
     assert_eq!(c.incidents[&number].handling.acknowledged_until, Some(at(481)));
 }
@@ -520,7 +642,10 @@ fn a_longer_acknowledgement_that_was_asked_for_stands_when_somebody_adds_a_note(
 fn an_override_that_ends_while_the_ladder_runs_ends_for_the_next_step() {
     let mut p = plan();
     p.schedules.insert("soc".into(), toml::from_str("time_zone = \"UTC\"\nlayer = [{ people = [\"ann\"], rotation = \"daily\", start = \"1969-01-01T00:00\" }]\noverride = [{ person = \"cto\", from = \"1969-12-31T20:00\", to = \"1970-01-01T00:05\" }]").unwrap());
-    p.policies.insert("p".into(), toml::from_str("repeat = 1\nstep = [{ notify = [\"schedule:soc\"], wait = \"10m\" }]").unwrap());
+    p.policies.insert(
+        "p".into(),
+        toml::from_str("repeat = 1\nstep = [{ notify = [\"schedule:soc\"], wait = \"10m\" }]").unwrap(),
+    );
     p.severities.insert(Severity::P1, toml::from_str("policy = \"p\"").unwrap());
     let mut c = Console::new(p);
     c.open(0, Severity::P1);

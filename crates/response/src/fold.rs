@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use wf_model::{
-    Actor, CheckItem, Contribution, Entity, EntryKind, Folded, Handling, Incident, IncidentId, IncidentState, Match, Message, NoticeReason, Part, Purpose, Seq, Severity, Silence, Timestamp,
+    Actor, CheckItem, Contribution, Entity, EntryKind, Folded, Handling, Incident, IncidentId, IncidentState, Match,
+    Message, NoticeReason, Part, Purpose, Seq, Severity, Silence, Timestamp,
 };
 
 use crate::draft::Draft;
@@ -60,7 +61,13 @@ pub struct Book {
 
 impl Book {
     /// `incidents` are those stored: all live ones, and those resolved within the recurrence window.
-    pub fn new(settings: Settings, plan: Arc<Plan>, last_number: u64, incidents: impl IntoIterator<Item = Incident>, silences: Vec<Silence>) -> Self {
+    pub fn new(
+        settings: Settings,
+        plan: Arc<Plan>,
+        last_number: u64,
+        incidents: impl IntoIterator<Item = Incident>,
+        silences: Vec<Silence>,
+    ) -> Self {
         let mut book = Self { settings, plan, last_number, silences, ..Self::default() };
         for incident in incidents {
             book.take(&incident);
@@ -125,7 +132,11 @@ impl Book {
         }
         let key = fingerprint(&incident.rule, incident.entity.as_ref());
         if incident.is_live() {
-            let newest = self.by_fingerprint.get(&key).and_then(|id| self.live.get(id)).is_none_or(|held| held.number <= incident.number);
+            let newest = self
+                .by_fingerprint
+                .get(&key)
+                .and_then(|id| self.live.get(id))
+                .is_none_or(|held| held.number <= incident.number);
             if newest && incident.handling.split_from.is_none() {
                 self.by_fingerprint.insert(key, incident.id.clone());
             }
@@ -134,7 +145,9 @@ impl Book {
             }
             // What was taken out of it again no longer leads here.
             self.by_fingerprint.retain(|k, id| {
-                *id != incident.id || (k.0 == incident.rule && k.1 == incident.entity) || incident.handling.merged.iter().any(|m| m.rule == k.0 && m.entity == k.1)
+                *id != incident.id
+                    || (k.0 == incident.rule && k.1 == incident.entity)
+                    || incident.handling.merged.iter().any(|m| m.rule == k.0 && m.entity == k.1)
             });
             self.live.insert(incident.id.clone(), incident.clone());
             return;
@@ -156,7 +169,8 @@ impl Book {
         for (_, severity) in self.opened.iter().filter(|(t, _)| *t + Duration::from_secs(60) > now && *t <= now) {
             lately[usize::from(severity.number() - 1)] += 1;
         }
-        let mut batch = Batch { book: self, now, drafts: Vec::new(), index: HashMap::new(), number: self.last_number, lately };
+        let mut batch =
+            Batch { book: self, now, drafts: Vec::new(), index: HashMap::new(), number: self.last_number, lately };
         for m in matches {
             batch.take(m);
         }
@@ -178,14 +192,21 @@ impl Book {
         entities.dedup();
         let mut draft = Draft::of(now, storm);
         draft.incident.handling.in_storm = false;
-        let text = format!("The storm is over: {} incidents in {}; {} of them are still open, about {} addresses, users or resources", storm.count, wf_model::span::spoken(storm.last_seen.since(storm.first_seen)), of.len(), entities.len());
+        let text = format!(
+            "The storm is over: {} incidents in {}; {} of them are still open, about {} addresses, users or resources",
+            storm.count,
+            wf_model::span::spoken(storm.last_seen.since(storm.first_seen)),
+            of.len(),
+            entities.len()
+        );
         draft.entry(&Actor::Engine, EntryKind::Note, text);
         let mut changes = draft.finish();
         changes.join(self.after_storm(now));
         Some(changes)
     }
 
-    /// What opened in a storm that is over, or that somebody resolved, stands for itself again: a P1 that is still open is told now.
+    /// What opened in a storm that is over, or that somebody resolved, stands for itself again: a P1 that is still open
+    /// is told now.
     pub fn after_storm(&self, now: Timestamp) -> Changes {
         let mut changes = Changes::default();
         for incident in self.live.values().filter(|i| i.handling.in_storm && i.rule != STORM) {
@@ -218,7 +239,18 @@ struct Touched {
 impl Touched {
     fn of(draft: Draft, m: &Match) -> Self {
         let i = &draft.incident;
-        let folded = Folded { incident: i.id.clone(), version: i.version, at: draft.now, first_seen: m.first_at, last_seen: m.at, count: 0, rule: m.rule.clone(), entity: m.entity.clone(), events: Vec::new(), moved_to: None };
+        let folded = Folded {
+            incident: i.id.clone(),
+            version: i.version,
+            at: draft.now,
+            first_seen: m.first_at,
+            last_seen: m.at,
+            count: 0,
+            rule: m.rule.clone(),
+            entity: m.entity.clone(),
+            events: Vec::new(),
+            moved_to: None,
+        };
         Self { draft, folded, crossed: None }
     }
 
@@ -234,11 +266,21 @@ impl Touched {
     fn tell_growth(&mut self, plan: &Plan) {
         let Some(step) = self.crossed else { return };
         let i = &self.draft.incident;
-        if i.handling.silenced_by.is_some() || i.handling.snoozed_until.is_some() || i.handling.in_storm && i.rule != STORM {
+        if i.handling.silenced_by.is_some()
+            || i.handling.snoozed_until.is_some()
+            || i.handling.in_storm && i.rule != STORM
+        {
             return;
         }
         let told = i.handling.told.clone();
-        notify::owe(&mut self.draft, plan, Purpose::Grew, Asked::default(), &told, &[format!("It has grown past {step}")]);
+        notify::owe(
+            &mut self.draft,
+            plan,
+            Purpose::Grew,
+            Asked::default(),
+            &told,
+            &[format!("It has grown past {step}")],
+        );
     }
 }
 
@@ -309,7 +351,14 @@ impl Batch<'_> {
             first_events: m.events.iter().take(SAMPLE).copied().collect(),
             last_events: Vec::new(),
             actions: m.actions.clone(),
-            handling: Handling { checklist: m.actions.iter().map(|a| CheckItem { text: a.clone(), done_by: None, done_at: None, lasts_until: None }).collect(), ..Handling::default() },
+            handling: Handling {
+                checklist: m
+                    .actions
+                    .iter()
+                    .map(|a| CheckItem { text: a.clone(), done_by: None, done_at: None, lasts_until: None })
+                    .collect(),
+                ..Handling::default()
+            },
         };
         let mut draft = Draft::new(self.now, incident);
         let rest: Vec<_> = m.events.iter().skip(SAMPLE).copied().collect();
@@ -324,7 +373,13 @@ impl Batch<'_> {
         draft.audit(&Actor::Engine, "incident.open", payload);
         let stormy = self.tell_of(&mut draft, recurrence_of.is_some());
         for index in 0..draft.incident.handling.checklist.len() {
-            let asks = draft.incident.handling.checklist.get(index).and_then(|c| self.book.plan.actions.get(&c.text)).is_none_or(|a| !a.without_asking);
+            let asks = draft
+                .incident
+                .handling
+                .checklist
+                .get(index)
+                .and_then(|c| self.book.plan.actions.get(&c.text))
+                .is_none_or(|a| !a.without_asking);
             // An incident about something else has nothing to carry it out on.
             if !asks && let Err(e) = act::carry_out_in(&mut draft, &Actor::Engine, index, &self.book.plan) {
                 draft.entry(&Actor::Engine, EntryKind::Checked, format!("Not carried out: {e}"));
@@ -340,12 +395,17 @@ impl Batch<'_> {
         }
     }
 
-    /// Tells whoever is to be told of a new incident, unless a silence covers it or one notification stands for many. `true`: it is part of a storm.
+    /// Tells whoever is to be told of a new incident, unless a silence covers it or one notification stands for many.
+    /// `true`: it is part of a storm.
     fn tell_of(&mut self, draft: &mut Draft, recurrence: bool) -> bool {
         let plan = &self.book.plan;
         if let Some(s) = silence::covering(&self.book.silences, self.now, &draft.incident) {
             draft.incident.handling.silenced_by = Some(s.id.clone());
-            draft.entry(&Actor::Engine, EntryKind::Silenced, format!("Nobody is told: silence {} of {}, “{}”", s.id, s.author, s.reason));
+            draft.entry(
+                &Actor::Engine,
+                EntryKind::Silenced,
+                format!("Nobody is told: silence {} of {}, “{}”", s.id, s.author, s.reason),
+            );
             return false;
         }
         let is_storm = draft.incident.rule == STORM;
@@ -355,7 +415,11 @@ impl Batch<'_> {
             // Only as many as are at least as grave: a flood of P4 never hides a P1.
             if self.lately[..grave].iter().sum::<u32>() > plan.escalation.storm {
                 draft.incident.handling.in_storm = true;
-                draft.entry(&Actor::Engine, EntryKind::Note, "Opened in a storm of incidents: one notification stands for all of them".into());
+                draft.entry(
+                    &Actor::Engine,
+                    EntryKind::Note,
+                    "Opened in a storm of incidents: one notification stands for all of them".into(),
+                );
                 return true;
             }
         }
@@ -391,11 +455,17 @@ impl Batch<'_> {
         }
         let (count, state) = (incident.count, incident.state);
         let acknowledged = incident.acknowledged_count;
-        let muted = incident.handling.silenced_by.is_some() || incident.handling.snoozed_until.is_some() || (incident.handling.in_storm && incident.rule != STORM);
+        let muted = incident.handling.silenced_by.is_some()
+            || incident.handling.snoozed_until.is_some()
+            || (incident.handling.in_storm && incident.rule != STORM);
         if m.severity > incident.severity {
             let from = incident.severity;
             incident.severity = m.severity;
-            draft.entry(&Actor::Engine, EntryKind::SeverityRaised, format!("Severity raised from {from} to {}", m.severity));
+            draft.entry(
+                &Actor::Engine,
+                EntryKind::SeverityRaised,
+                format!("Severity raised from {from} to {}", m.severity),
+            );
             self.graver(at);
             return;
         }
@@ -448,12 +518,20 @@ impl Batch<'_> {
             escalate::begin(draft, plan);
             return;
         }
-        // Somebody is on it, as what it was: they and all who were told hear of it, and are asked again after the graver one's time.
+        // Somebody is on it, as what it was: they and all who were told hear of it, and are asked again after the
+        // graver one's time.
         let usual = plan.acknowledge_for(severity).map(|t| now + t);
         let h = &mut draft.incident.handling;
         h.acknowledged_until = [h.acknowledged_until, usual].into_iter().flatten().min();
         let told = h.told.clone();
-        notify::owe(draft, plan, Purpose::Grew, Asked::default(), &told, &[format!("It has become {severity} {}", severity.word())]);
+        notify::owe(
+            draft,
+            plan,
+            Purpose::Grew,
+            Asked::default(),
+            &told,
+            &[format!("It has become {severity} {}", severity.word())],
+        );
     }
 }
 
@@ -470,7 +548,10 @@ fn storm(m: &Match) -> Match {
         count: 1,
         value: 1,
         contribution: Contribution::Grew,
-        message: Message(vec![Part::Count, Part::Text(" incidents opened in a storm; one notification stands for all of them".into())]),
+        message: Message(vec![
+            Part::Count,
+            Part::Text(" incidents opened in a storm; one notification stands for all of them".into()),
+        ]),
         actions: vec![],
         events: m.events.iter().take(1).copied().collect(),
         feeds: m.feeds.clone(),
@@ -539,7 +620,11 @@ mod tests {
     #[test]
     fn one_rule_and_one_entity_is_one_incident() {
         let mut book = book();
-        let c = step(&mut book, 10, &[m("a", Some("x"), 1, 5), m("a", Some("y"), 2, 1), m("b", Some("x"), 3, 1), m("a", Some("x"), 4, 2)]);
+        let c = step(
+            &mut book,
+            10,
+            &[m("a", Some("x"), 1, 5), m("a", Some("y"), 2, 1), m("b", Some("x"), 3, 1), m("a", Some("x"), 4, 2)],
+        );
         assert_eq!(c.incidents.iter().map(|i| (i.number, i.count)).collect::<Vec<_>>(), [(1, 7), (2, 1), (3, 1)]);
         let c = step(&mut book, 20, &[m("a", Some("x"), 5, 1)]);
         assert_eq!((c.incidents[0].number, c.incidents[0].count, c.incidents[0].version), (1, 8, 2));
@@ -576,7 +661,15 @@ mod tests {
     fn after_an_acknowledgement_only_ten_times_the_count_is_told() {
         let mut book = book();
         let c = step(&mut book, 0, &[m("a", Some("x"), 0, 8)]);
-        let acked = crate::lifecycle::acknowledge(Timestamp::from_millis(1), &Actor::Operator("o".into()), &c.incidents[0], None, None, &Plan::default()).unwrap();
+        let acked = crate::lifecycle::acknowledge(
+            Timestamp::from_millis(1),
+            &Actor::Operator("o".into()),
+            &c.incidents[0],
+            None,
+            None,
+            &Plan::default(),
+        )
+        .unwrap();
         book.apply(&acked);
         assert!(step(&mut book, 2, &[m("a", Some("x"), 2, 71)]).notices.is_empty());
         assert_eq!(step(&mut book, 3, &[m("a", Some("x"), 3, 1)]).notices.len(), 1);
@@ -589,7 +682,17 @@ mod tests {
         for (later, expected) in [(86_400_000, Some(1)), (86_400_001, None)] {
             let mut book = book();
             let c = step(&mut book, 0, &[m("a", Some("x"), 0, 1)]);
-            book.apply(&crate::lifecycle::resolve(Timestamp::EPOCH, &operator, &c.incidents[0], wf_model::Verdict::Benign, None, &Plan::default()).unwrap());
+            book.apply(
+                &crate::lifecycle::resolve(
+                    Timestamp::EPOCH,
+                    &operator,
+                    &c.incidents[0],
+                    wf_model::Verdict::Benign,
+                    None,
+                    &Plan::default(),
+                )
+                .unwrap(),
+            );
             let c = step(&mut book, later, &[m("a", Some("x"), later, 1)]);
             assert_eq!((c.incidents[0].number, c.incidents[0].recurrence_of), (2, expected));
             assert_eq!(c.notices.len(), 1);

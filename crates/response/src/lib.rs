@@ -8,9 +8,9 @@
 //! - [`delivery`] is what follows when a message does not get through.
 //! - [`readiness`] says who could not be reached, before it matters; [`metrics`] how well it went, after.
 //!
-//! All return [`Changes`], which are values: whole new states of incidents with a version, timeline entries and notifications with an
-//! identity, so that applying them twice does nothing. The caller commits them and only then tells the [`Book`].
-//! A new action of an officer goes into `lifecycle`; a new rule of folding into `fold`.
+//! All return [`Changes`], which are values: whole new states of incidents with a version, timeline entries and
+//! notifications with an identity, so that applying them twice does nothing. The caller commits them and only then
+//! tells the [`Book`]. A new action of an officer goes into `lifecycle`; a new rule of folding into `fold`.
 
 pub mod act;
 pub mod delivery;
@@ -42,7 +42,8 @@ pub struct Changes {
     pub folded: Vec<Folded>,
     /// To be told to the officer at this window, once this is committed.
     pub notices: Vec<Notice>,
-    /// Of these incidents, what was asked of people and not sent yet is owed no longer. Taken before `notifications` are added.
+    /// Of these incidents, what was asked of people and not sent yet is owed no longer. Taken before `notifications`
+    /// are added.
     pub withdraw: Vec<IncidentId>,
     /// Of this incident, what waits to be taken back of this action waits no longer.
     pub forget: Vec<(IncidentId, String)>,

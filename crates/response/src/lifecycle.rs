@@ -22,7 +22,9 @@ pub enum Refusal {
     NoteTooLong { length: usize },
     #[error("the note is empty")]
     NoteEmpty,
-    #[error("incident #{number} was escalated by somebody else in the meantime; look who was told, then do it again if it is still needed")]
+    #[error(
+        "incident #{number} was escalated by somebody else in the meantime; look who was told, then do it again if it is still needed"
+    )]
     Stale { number: u64 },
     #[error("incident #{number} cannot be escalated: nothing in the config says who is told of {severity}")]
     NoLadder { number: u64, severity: Severity },
@@ -52,12 +54,22 @@ pub enum Refusal {
     NoSilence { id: String },
 }
 
-/// Somebody takes it: nobody else is asked any more, the count goes on silently, and whoever looks sees who works on it. It holds for
-/// the time the severity gives, or `hold`; then they are asked again.
-pub fn acknowledge(now: Timestamp, actor: &Actor, incident: &Incident, note: Option<&str>, hold: Option<std::time::Duration>, plan: &Plan) -> Result<Changes, Refusal> {
+/// Somebody takes it: nobody else is asked any more, the count goes on silently, and whoever looks sees who works on
+/// it. It holds for the time the severity gives, or `hold`; then they are asked again.
+pub fn acknowledge(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    note: Option<&str>,
+    hold: Option<std::time::Duration>,
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
     match incident.state {
         IncidentState::Open => {}
-        IncidentState::Acknowledged if incident.handling.reminded_at.is_some() && incident.acknowledged_by.as_deref() == Some(&actor.to_string()) => {
+        IncidentState::Acknowledged
+            if incident.handling.reminded_at.is_some()
+                && incident.acknowledged_by.as_deref() == Some(&actor.to_string()) =>
+        {
             return stand_by(now, actor, incident, note, hold, plan);
         }
         IncidentState::Acknowledged => {
@@ -86,13 +98,28 @@ pub fn acknowledge(now: Timestamp, actor: &Actor, incident: &Incident, note: Opt
     };
     escalate::stop(&mut d);
     d.withdraw();
-    traced(&mut d, actor, EntryKind::Acknowledged, "incident.acknowledge", &format!("Acknowledged{through}"), note, json!({}))?;
+    traced(
+        &mut d,
+        actor,
+        EntryKind::Acknowledged,
+        "incident.acknowledge",
+        &format!("Acknowledged{through}"),
+        note,
+        json!({}),
+    )?;
     notify::follow(&mut d, plan, Purpose::Acknowledged, format!("{actor} is on it"));
     Ok(d.finish())
 }
 
 /// The reminder is answered: the acknowledgement holds once more.
-fn stand_by(now: Timestamp, actor: &Actor, incident: &Incident, note: Option<&str>, hold: Option<std::time::Duration>, plan: &Plan) -> Result<Changes, Refusal> {
+fn stand_by(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    note: Option<&str>,
+    hold: Option<std::time::Duration>,
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
     let mut d = Draft::of(now, incident);
     d.withdraw();
     d.incident.handling.reminded_at = None;
@@ -103,7 +130,14 @@ fn stand_by(now: Timestamp, actor: &Actor, incident: &Incident, note: Option<&st
 }
 
 /// It is over, and this is what it was.
-pub fn resolve(now: Timestamp, actor: &Actor, incident: &Incident, verdict: Verdict, note: Option<&str>, plan: &Plan) -> Result<Changes, Refusal> {
+pub fn resolve(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    verdict: Verdict,
+    note: Option<&str>,
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
     if incident.state == IncidentState::Resolved {
         return Err(refused(incident, "resolving", "open or acknowledged"));
     }
@@ -118,13 +152,27 @@ pub fn resolve(now: Timestamp, actor: &Actor, incident: &Incident, verdict: Verd
     escalate::stop(&mut d);
     d.withdraw();
     let word = verdict.as_str().replace('_', " ");
-    traced(&mut d, actor, EntryKind::Resolved, "incident.resolve", &format!("Resolved as {word}"), note, json!({ "verdict": verdict }))?;
+    traced(
+        &mut d,
+        actor,
+        EntryKind::Resolved,
+        "incident.resolve",
+        &format!("Resolved as {word}"),
+        note,
+        json!({ "verdict": verdict }),
+    )?;
     notify::follow(&mut d, plan, Purpose::Resolved, format!("{actor} resolved it as {word}"));
     Ok(d.finish())
 }
 
 /// It was not over: it is told anew, from the first step.
-pub fn reopen(now: Timestamp, actor: &Actor, incident: &Incident, note: Option<&str>, plan: &Plan) -> Result<Changes, Refusal> {
+pub fn reopen(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    note: Option<&str>,
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
     if incident.state != IncidentState::Resolved {
         return Err(refused(incident, "reopening", "resolved"));
     }
@@ -159,7 +207,14 @@ pub fn note(now: Timestamp, actor: &Actor, incident: &Incident, text: &str, plan
 }
 
 /// Nobody is asked until then; then it goes on where it stood.
-pub fn snooze(now: Timestamp, actor: &Actor, incident: &Incident, until: Timestamp, note: Option<&str>, zone: chrono_tz::Tz) -> Result<Changes, Refusal> {
+pub fn snooze(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    until: Timestamp,
+    note: Option<&str>,
+    zone: chrono_tz::Tz,
+) -> Result<Changes, Refusal> {
     if !incident.is_live() {
         return Err(refused(incident, "snoozing", "open or acknowledged"));
     }
@@ -175,31 +230,64 @@ pub fn snooze(now: Timestamp, actor: &Actor, incident: &Incident, until: Timesta
     d.incident.handling.reminded_at = None;
     escalate::stop(&mut d);
     d.withdraw();
-    let text = format!("Snoozed until {} ({})", schedule::spoken(zone, until), wf_model::span::spoken(until.since(now)));
+    let text =
+        format!("Snoozed until {} ({})", schedule::spoken(zone, until), wf_model::span::spoken(until.since(now)));
     traced(&mut d, actor, EntryKind::Snoozed, "incident.snooze", &text, note, json!({ "until": until }))?;
     Ok(d.finish())
 }
 
 /// Somebody else works on it.
-pub fn assign(now: Timestamp, actor: &Actor, incident: &Incident, owner: &str, note: Option<&str>, plan: &Plan) -> Result<Changes, Refusal> {
+pub fn assign(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    owner: &str,
+    note: Option<&str>,
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
     if !incident.is_live() {
         return Err(refused(incident, "assigning", "open or acknowledged"));
     }
     let mut d = Draft::of(now, incident);
     active(&mut d, plan);
     d.incident.handling.owner = Some(owner.to_owned());
-    traced(&mut d, actor, EntryKind::Assigned, "incident.assign", &format!("Assigned to {owner}"), note, json!({ "owner": owner }))?;
+    traced(
+        &mut d,
+        actor,
+        EntryKind::Assigned,
+        "incident.assign",
+        &format!("Assigned to {owner}"),
+        note,
+        json!({ "owner": owner }),
+    )?;
     Ok(d.finish())
 }
 
 /// A step of the checklist is done, or is not.
-pub fn check(now: Timestamp, actor: &Actor, incident: &Incident, index: usize, done: bool, plan: &Plan) -> Result<Changes, Refusal> {
+pub fn check(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    index: usize,
+    done: bool,
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
     let mut d = Draft::of(now, incident);
-    let Some(item) = d.incident.handling.checklist.get_mut(index) else { return Err(Refusal::NoSuchItem { number: incident.number, index: index + 1 }) };
+    let Some(item) = d.incident.handling.checklist.get_mut(index) else {
+        return Err(Refusal::NoSuchItem { number: incident.number, index: index + 1 });
+    };
     (item.done_by, item.done_at) = if done { (Some(actor.to_string()), Some(now)) } else { (None, None) };
     let text = format!("{} {}", if done { "Done:" } else { "Not done after all:" }, item.text.replace('_', " "));
     active(&mut d, plan);
-    traced(&mut d, actor, EntryKind::Checked, "incident.check", &text, None, json!({ "step": index + 1, "done": done }))?;
+    traced(
+        &mut d,
+        actor,
+        EntryKind::Checked,
+        "incident.check",
+        &text,
+        None,
+        json!({ "step": index + 1, "done": done }),
+    )?;
     Ok(d.finish())
 }
 
@@ -220,7 +308,15 @@ fn refused(incident: &Incident, action: &'static str, wanted: &'static str) -> R
 }
 
 /// One line of the timeline and one of the audit log, with the officer's own words.
-fn traced(d: &mut Draft, actor: &Actor, kind: EntryKind, action: &str, text: &str, note: Option<&str>, mut payload: Value) -> Result<(), Refusal> {
+fn traced(
+    d: &mut Draft,
+    actor: &Actor,
+    kind: EntryKind,
+    action: &str,
+    text: &str,
+    note: Option<&str>,
+    mut payload: Value,
+) -> Result<(), Refusal> {
     let note = note.map(str::trim).filter(|n| !n.is_empty());
     if let Some(n) = note
         && n.chars().count() > NOTE_LIMIT
@@ -309,7 +405,10 @@ mod tests {
     #[test]
     fn a_reopened_incident_is_told_and_belongs_to_nobody() {
         let who = Actor::Operator("o".into());
-        let resolved = resolve(Timestamp::EPOCH, &who, &incident(), Verdict::Benign, None, &Plan::default()).unwrap().incidents.remove(0);
+        let resolved = resolve(Timestamp::EPOCH, &who, &incident(), Verdict::Benign, None, &Plan::default())
+            .unwrap()
+            .incidents
+            .remove(0);
         let c = reopen(Timestamp::EPOCH, &who, &resolved, None, &Plan::default()).unwrap();
         assert_eq!(c.notices.len(), 1);
         assert_eq!((&c.incidents[0].acknowledged_by, c.incidents[0].verdict), (&None, None));
@@ -318,7 +417,13 @@ mod tests {
     #[test]
     fn an_endless_note_is_refused() {
         let long = "x".repeat(NOTE_LIMIT + 1);
-        assert!(matches!(acknowledge(Timestamp::EPOCH, &Actor::Engine, &incident(), Some(&long), None, &Plan::default()), Err(Refusal::NoteTooLong { .. })));
-        assert_eq!(note(Timestamp::EPOCH, &Actor::Engine, &incident(), "  ", &Plan::default()), Err(Refusal::NoteEmpty));
+        assert!(matches!(
+            acknowledge(Timestamp::EPOCH, &Actor::Engine, &incident(), Some(&long), None, &Plan::default()),
+            Err(Refusal::NoteTooLong { .. })
+        ));
+        assert_eq!(
+            note(Timestamp::EPOCH, &Actor::Engine, &incident(), "  ", &Plan::default()),
+            Err(Refusal::NoteEmpty)
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! Two incidents become one, or one becomes two; both can be undone.
 
 use serde_json::json;
-use wf_model::{Actor, EntryKind, Folded, Handling, Incident, IncidentId, IncidentState, Merged, Purpose, Timestamp, Verdict};
+use wf_model::{
+    Actor, EntryKind, Folded, Handling, Incident, IncidentId, IncidentState, Merged, Purpose, Timestamp, Verdict,
+};
 
 use crate::draft::Draft;
 use crate::lifecycle::Refusal;
@@ -14,12 +16,24 @@ pub fn merge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, pl
     }
     for i in [into, part] {
         if !i.is_live() {
-            return Err(Refusal::State { number: i.number, state: i.state, action: "merging", wanted: "open or acknowledged" });
+            return Err(Refusal::State {
+                number: i.number,
+                state: i.state,
+                action: "merging",
+                wanted: "open or acknowledged",
+            });
         }
     }
     let mut whole = Draft::of(now, into);
     let i = &mut whole.incident;
-    i.handling.merged.push(Merged { number: part.number, rule: part.rule.clone(), entity: part.entity.clone(), count: part.count, severity: into.severity, message: into.message.clone() });
+    i.handling.merged.push(Merged {
+        number: part.number,
+        rule: part.rule.clone(),
+        entity: part.entity.clone(),
+        count: part.count,
+        severity: into.severity,
+        message: into.message.clone(),
+    });
     // What had become part of the part leads here as well.
     i.handling.merged.extend(part.handling.merged.iter().map(|m| Merged { count: 0, ..m.clone() }));
     i.count += part.count;
@@ -31,7 +45,8 @@ pub fn merge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, pl
             i.feeds.push(feed.clone());
         }
     }
-    let graver = part.severity > into.severity && into.state == IncidentState::Open && into.handling.snoozed_until.is_none();
+    let graver =
+        part.severity > into.severity && into.state == IncidentState::Open && into.handling.snoozed_until.is_none();
     whole.entry(actor, EntryKind::Merged, format!("#{} became part of this: {}", part.number, part.title()));
     whole.audit(actor, "incident.merge", json!({ "part": part.number }));
     if graver {
@@ -45,7 +60,8 @@ pub fn merge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, pl
     let i = &mut gone.incident;
     i.handling.merged_into = Some(into.number);
     i.handling.snoozed_until = None;
-    (i.state, i.resolved_at, i.resolved_by, i.verdict) = (IncidentState::Resolved, Some(now), Some(actor.to_string()), Some(Verdict::Duplicate));
+    (i.state, i.resolved_at, i.resolved_by, i.verdict) =
+        (IncidentState::Resolved, Some(now), Some(actor.to_string()), Some(Verdict::Duplicate));
     gone.entry(actor, EntryKind::Merged, format!("Became part of #{}", into.number));
     gone.audit(actor, "incident.merged", json!({ "into": into.number }));
     notify::follow(&mut gone, plan, Purpose::Resolved, format!("{actor} made it part of #{}", into.number));
@@ -55,9 +71,22 @@ pub fn merge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, pl
 }
 
 /// Takes `part` out of `into` again: it is open, and escalation goes on where it stood.
-pub fn unmerge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, plan: &Plan) -> Result<Changes, Refusal> {
-    let merged = into.handling.merged.iter().find(|m| m.number == part.number).filter(|_| part.handling.merged_into == Some(into.number));
-    let Some(merged) = merged.cloned() else { return Err(Refusal::NotMerged { number: part.number, into: into.number }) };
+pub fn unmerge(
+    now: Timestamp,
+    actor: &Actor,
+    into: &Incident,
+    part: &Incident,
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
+    let merged = into
+        .handling
+        .merged
+        .iter()
+        .find(|m| m.number == part.number)
+        .filter(|_| part.handling.merged_into == Some(into.number));
+    let Some(merged) = merged.cloned() else {
+        return Err(Refusal::NotMerged { number: part.number, into: into.number });
+    };
     let mut whole = Draft::of(now, into);
     let inner: Vec<u64> = part.handling.merged.iter().map(|m| m.number).collect();
     let i = &mut whole.incident;
@@ -85,17 +114,33 @@ pub fn unmerge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, 
     Ok(changes)
 }
 
-/// Moves chosen batches of matches out into a new incident with this number. New matches go on to the old one; merging the two is the undo.
-pub fn split(now: Timestamp, actor: &Actor, incident: &Incident, number: u64, chosen: &[Folded], plan: &Plan) -> Result<Changes, Refusal> {
+/// Moves chosen batches of matches out into a new incident with this number. New matches go on to the old one; merging
+/// the two is the undo.
+pub fn split(
+    now: Timestamp,
+    actor: &Actor,
+    incident: &Incident,
+    number: u64,
+    chosen: &[Folded],
+    plan: &Plan,
+) -> Result<Changes, Refusal> {
     if !incident.is_live() {
-        return Err(Refusal::State { number: incident.number, state: incident.state, action: "splitting", wanted: "open or acknowledged" });
+        return Err(Refusal::State {
+            number: incident.number,
+            state: incident.state,
+            action: "splitting",
+            wanted: "open or acknowledged",
+        });
     }
     let chosen: Vec<&Folded> = chosen.iter().filter(|f| f.incident == incident.id && f.moved_to.is_none()).collect();
     let count: u64 = chosen.iter().map(|f| f.count).sum();
     if chosen.is_empty() || count >= incident.count {
         return Err(Refusal::SplitOfAll { number: incident.number });
     }
-    let id = IncidentId(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(format!("{}\0split\0{number}\0{}", incident.id, now.millis()).as_bytes())));
+    let id = IncidentId(format!(
+        "{:016x}",
+        xxhash_rust::xxh3::xxh3_64(format!("{}\0split\0{number}\0{}", incident.id, now.millis()).as_bytes())
+    ));
     let mut events: Vec<_> = chosen.iter().flat_map(|f| f.events.iter().copied()).collect();
     events.sort();
     let new = Incident {
@@ -113,7 +158,11 @@ pub fn split(now: Timestamp, actor: &Actor, incident: &Incident, number: u64, ch
         first_events: events.iter().take(5).copied().collect(),
         last_events: Vec::new(),
         recurrence_of: None,
-        handling: Handling { split_from: Some(incident.number), checklist: incident.handling.checklist.clone(), ..Handling::default() },
+        handling: Handling {
+            split_from: Some(incident.number),
+            checklist: incident.handling.checklist.clone(),
+            ..Handling::default()
+        },
         ..incident.clone()
     };
     let mut rest = Draft::of(now, incident);
@@ -124,8 +173,12 @@ pub fn split(now: Timestamp, actor: &Actor, incident: &Incident, number: u64, ch
     let mut new = Draft::new(now, new);
     new.entry(actor, EntryKind::Split, format!("{count} moved out of #{}", incident.number));
     new.audit(actor, "incident.split_off", json!({ "from": incident.number }));
-    // Whoever splits it has it before their eyes: nobody is told at this moment, and the ladder waits its first step's time.
-    new.incident.handling.ladder = plan.ladder(incident.severity).map(|l| wf_model::Ladder { due: l.steps.first().map(|s| now + std::time::Duration::from_millis(s.wait)), ..l });
+    // Whoever splits it has it before their eyes: nobody is told at this moment, and the ladder waits its first step's
+    // time.
+    new.incident.handling.ladder = plan.ladder(incident.severity).map(|l| wf_model::Ladder {
+        due: l.steps.first().map(|s| now + std::time::Duration::from_millis(s.wait)),
+        ..l
+    });
     changes.join(new.finish());
     for f in chosen {
         changes.folded.push(Folded { moved_to: Some(number), ..f.clone() });

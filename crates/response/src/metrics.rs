@@ -1,5 +1,5 @@
-//! How well it went, each number with its formula (response.md, section 6). Duplicates and parts of merged incidents are left out; one that is
-//! not acknowledged or resolved yet is counted as open with its age, not dropped.
+//! How well it went, each number with its formula (response.md, section 6). Duplicates and parts of merged incidents
+//! are left out; one that is not acknowledged or resolved yet is counted as open with its age, not dropped.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use std::time::Duration;
 use wf_model::{Incident, IncidentId, IncidentState, Severity, Timestamp, Verdict};
 
 /// Agreed limits: acknowledged within 15 minutes (P1) or an hour (P2), detected within five minutes.
-pub const SLA_ACKNOWLEDGE: [(Severity, Duration); 2] = [(Severity::P1, Duration::from_secs(15 * 60)), (Severity::P2, Duration::from_secs(3600))];
+pub const SLA_ACKNOWLEDGE: [(Severity, Duration); 2] =
+    [(Severity::P1, Duration::from_secs(15 * 60)), (Severity::P2, Duration::from_secs(3600))];
 pub const SLA_DETECT: Duration = Duration::from_secs(300);
 /// From this share of the time on, it is at risk.
 pub const AT_RISK: f64 = 0.8;
@@ -70,7 +71,10 @@ pub struct Handled<'a> {
 
 impl<'a> Handled<'a> {
     /// Incidents with what is known of when they were first acknowledged, and first acted on.
-    pub fn all(incidents: &'a [Incident], first: &HashMap<IncidentId, (Option<Timestamp>, Option<Timestamp>)>) -> Vec<Self> {
+    pub fn all(
+        incidents: &'a [Incident],
+        first: &HashMap<IncidentId, (Option<Timestamp>, Option<Timestamp>)>,
+    ) -> Vec<Self> {
         incidents
             .iter()
             .map(|incident| {
@@ -83,18 +87,36 @@ impl<'a> Handled<'a> {
 
 /// For all severities together, then for each.
 pub fn metrics<'a>(now: Timestamp, all: &[Handled<'a>]) -> Vec<Metrics> {
-    let counted: Vec<&Handled<'a>> = all.iter().filter(|h| h.incident.verdict != Some(Verdict::Duplicate) && h.incident.handling.merged_into.is_none()).collect();
-    std::iter::once(None).chain(Severity::ALL.map(Some)).map(|s| of(now, s, counted.iter().filter(|h| s.is_none_or(|s| h.incident.severity == s)).copied())).collect()
+    let counted: Vec<&Handled<'a>> = all
+        .iter()
+        .filter(|h| h.incident.verdict != Some(Verdict::Duplicate) && h.incident.handling.merged_into.is_none())
+        .collect();
+    std::iter::once(None)
+        .chain(Severity::ALL.map(Some))
+        .map(|s| of(now, s, counted.iter().filter(|h| s.is_none_or(|s| h.incident.severity == s)).copied()))
+        .collect()
 }
 
 fn of<'a>(now: Timestamp, severity: Option<Severity>, handled: impl Iterator<Item = &'a Handled<'a>>) -> Metrics {
     let handled: Vec<_> = handled.collect();
     let spread = |end: fn(&Handled) -> Option<Timestamp>, begin: fn(&Incident) -> Timestamp| {
-        let mut spans: Vec<f64> = handled.iter().filter_map(|h| Some(end(h)?.since(begin(h.incident)).as_millis() as f64)).collect();
+        let mut spans: Vec<f64> =
+            handled.iter().filter_map(|h| Some(end(h)?.since(begin(h.incident)).as_millis() as f64)).collect();
         spans.sort_by(f64::total_cmp);
         // One that was resolved without it never gets there: it is not open.
-        let open: Vec<f64> = handled.iter().filter(|h| end(h).is_none() && h.incident.is_live()).map(|h| now.since(begin(h.incident)).as_millis() as f64).collect();
-        Spread { n: spans.len() as u64, mean: mean(&spans), median: quantile(&spans, 0.5), p95: quantile(&spans, 0.95), open: open.len() as u64, oldest_open: open.iter().copied().fold(0.0, f64::max) }
+        let open: Vec<f64> = handled
+            .iter()
+            .filter(|h| end(h).is_none() && h.incident.is_live())
+            .map(|h| now.since(begin(h.incident)).as_millis() as f64)
+            .collect();
+        Spread {
+            n: spans.len() as u64,
+            mean: mean(&spans),
+            median: quantile(&spans, 0.5),
+            p95: quantile(&spans, 0.95),
+            open: open.len() as u64,
+            oldest_open: open.iter().copied().fold(0.0, f64::max),
+        }
     };
     let mut m = Metrics {
         severity,
@@ -158,7 +180,8 @@ mod tests {
         };
         let mut i = book.fold(Timestamp::from_millis(detected), &[m]).incidents.remove(0);
         if let Some((at, verdict)) = resolved {
-            (i.state, i.resolved_at, i.verdict) = (IncidentState::Resolved, Some(Timestamp::from_millis(at)), Some(verdict));
+            (i.state, i.resolved_at, i.verdict) =
+                (IncidentState::Resolved, Some(Timestamp::from_millis(at)), Some(verdict));
         }
         i
     }
@@ -184,7 +207,15 @@ mod tests {
         let minutes = |ms: f64| ms / 60_000.0;
         assert_eq!((all[0].incidents, p1.incidents), (4, 3));
         assert_eq!((p1.detect.n, p1.detect.mean), (3, 2000.0));
-        assert_eq!((p1.acknowledge.n, minutes(p1.acknowledge.mean), minutes(p1.acknowledge.median), minutes(p1.acknowledge.p95)), (2, 11.0, 2.0, 20.0));
+        assert_eq!(
+            (
+                p1.acknowledge.n,
+                minutes(p1.acknowledge.mean),
+                minutes(p1.acknowledge.median),
+                minutes(p1.acknowledge.p95)
+            ),
+            (2, 11.0, 2.0, 20.0)
+        );
         assert_eq!((p1.acknowledge.open, minutes(p1.acknowledge.oldest_open)), (1, 13.0));
         assert_eq!((minutes(p1.respond.mean), minutes(p1.resolve.mean)), (10.5, 45.0));
         // Two minutes and twenty, of fifteen; thirteen is past 80 % of it. P2: ninety minutes of sixty.

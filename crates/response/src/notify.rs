@@ -14,7 +14,14 @@ pub(crate) struct Asked {
 }
 
 /// Owes one message to each of these places.
-pub(crate) fn owe(draft: &mut Draft, plan: &Plan, purpose: Purpose, asked: Asked, to: &[Destination], remarks: &[String]) {
+pub(crate) fn owe(
+    draft: &mut Draft,
+    plan: &Plan,
+    purpose: Purpose,
+    asked: Asked,
+    to: &[Destination],
+    remarks: &[String],
+) {
     for place in to {
         let i = &draft.incident;
         let mut page = page(i, remarks);
@@ -23,7 +30,14 @@ pub(crate) fn owe(draft: &mut Draft, plan: &Plan, purpose: Purpose, asked: Asked
             page.code = Some(plan.code(&i.id.0, i.version, place.person.as_deref().unwrap_or(&place.channel)));
         }
         let notification = Notification {
-            key: format!("{}.{}.{purpose}.{}.{}.{:016x}", i.id, i.version, asked.step.unwrap_or(0), asked.round, xxh3_64(format!("{}\0{}", place.channel, place.address).as_bytes())),
+            key: format!(
+                "{}.{}.{purpose}.{}.{}.{:016x}",
+                i.id,
+                i.version,
+                asked.step.unwrap_or(0),
+                asked.round,
+                xxh3_64(format!("{}\0{}", place.channel, place.address).as_bytes())
+            ),
             incident: Some(i.id.clone()),
             purpose,
             severity: i.severity,
@@ -76,9 +90,24 @@ fn page(i: &Incident, remarks: &[String]) -> Page {
 }
 
 /// A message about no incident: a test of a channel, a digest, an alarm about escalation itself.
-pub fn about_itself(key: String, purpose: Purpose, severity: wf_model::Severity, to: Destination, now: Timestamp, title: String, remarks: Vec<String>) -> Notification {
+pub fn about_itself(
+    key: String,
+    purpose: Purpose,
+    severity: wf_model::Severity,
+    to: Destination,
+    now: Timestamp,
+    title: String,
+    remarks: Vec<String>,
+) -> Notification {
     Notification {
-        page: Page { thread: key.clone(), title, kind: purpose.as_str().to_uppercase(), detected_at: now, remarks, ..Page::default() },
+        page: Page {
+            thread: key.clone(),
+            title,
+            kind: purpose.as_str().to_uppercase(),
+            detected_at: now,
+            remarks,
+            ..Page::default()
+        },
         key,
         incident: None,
         purpose,
@@ -98,14 +127,21 @@ pub fn about_itself(key: String, purpose: Purpose, severity: wf_model::Severity,
     }
 }
 
-/// One message for a place that asked to be spared many: the gravest first, everything named. A message of its own, with a key of its own.
+/// One message for a place that asked to be spared many: the gravest first, everything named. A message of its own,
+/// with a key of its own.
 pub fn coalesce(now: Timestamp, waiting: &[&Notification]) -> Notification {
     let mut waiting: Vec<&Notification> = waiting.to_vec();
-    waiting.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.created_at.cmp(&b.created_at)).then_with(|| a.key.cmp(&b.key)));
+    waiting.sort_by(|a, b| {
+        b.severity.cmp(&a.severity).then_with(|| a.created_at.cmp(&b.created_at)).then_with(|| a.key.cmp(&b.key))
+    });
     let keys: String = waiting.iter().map(|n| n.key.as_str()).collect();
     let key = format!("together.{:016x}", xxh3_64(keys.as_bytes()));
     let worst = waiting.first().map_or(wf_model::Severity::P4, |n| n.severity);
-    let to = waiting.first().map(|n| n.to.clone()).unwrap_or_else(|| Destination { channel: String::new(), address: String::new(), person: None });
+    let to = waiting.first().map(|n| n.to.clone()).unwrap_or_else(|| Destination {
+        channel: String::new(),
+        address: String::new(),
+        person: None,
+    });
     let named = waiting.iter().take(20).map(|n| format!("{} #{}: {}", n.severity, n.page.number, n.page.title));
     let mut remarks: Vec<String> = named.collect();
     if waiting.len() > 20 {
@@ -116,6 +152,9 @@ pub fn coalesce(now: Timestamp, waiting: &[&Notification]) -> Notification {
 
 /// Whoever is asked anew is not told besides that it is back.
 pub(crate) fn once_each(draft: &mut Draft) {
-    let asked: Vec<Destination> = draft.changes.notifications.iter().filter(|n| n.purpose == Purpose::Trigger).map(|n| n.to.clone()).collect();
-    draft.changes.notifications.retain(|n| n.purpose != Purpose::Reopened || !asked.iter().any(|a| a.channel == n.to.channel && a.address == n.to.address));
+    let asked: Vec<Destination> =
+        draft.changes.notifications.iter().filter(|n| n.purpose == Purpose::Trigger).map(|n| n.to.clone()).collect();
+    draft.changes.notifications.retain(|n| {
+        n.purpose != Purpose::Reopened || !asked.iter().any(|a| a.channel == n.to.channel && a.address == n.to.address)
+    });
 }

@@ -1,4 +1,5 @@
-//! Who is told of what, over which channels, and what happens when nobody answers: the part of the config that escalation goes by.
+//! Who is told of what, over which channels, and what happens when nobody answers: the part of the config that
+//! escalation goes by.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,13 +21,16 @@ pub struct Person {
     pub name: String,
     /// The account of this person on this machine: whoever runs the console under it acts as them.
     pub os_user: String,
-    /// What policies may call this person by, as `["officer"]`, `["cto"]`, `["ceo"]`. Whoever has the role `auditor` looks, searches, exports and verifies at this console, and changes nothing.
+    /// What policies may call this person by, as `["officer"]`, `["cto"]`, `["ceo"]`. Whoever has the role `auditor`
+    /// looks, searches, exports and verifies at this console, and changes nothing.
     pub roles: Vec<String>,
     /// The IANA zone of the working hours.
     pub time_zone: Tz,
-    /// When P3 and P4 may reach this person, as `{ hours = "08:00-18:00", days = ["Mon"] }`; what comes outside waits. P1 and P2 never wait.
+    /// When P3 and P4 may reach this person, as `{ hours = "08:00-18:00", days = ["Mon"] }`; what comes outside waits.
+    /// P1 and P2 never wait.
     pub working: Option<Working>,
-    /// The secret of this person's authenticator app, in base32: with its codes they approve erasures and purges. `watchfloorctl privacy approvers enrol ID` makes one.
+    /// The secret of this person's authenticator app, in base32: with its codes they approve erasures and purges.
+    /// `watchfloorctl privacy approvers enrol ID` makes one.
     pub approver: Option<SecretRef>,
     /// A mail address.
     pub email: String,
@@ -70,7 +74,8 @@ pub struct PolicyStep {
 pub struct SeverityPlan {
     /// A policy of the config, or `three-step` or `straight-to-ceo`, which ship with Watchfloor; `none` tells nobody.
     pub policy: Option<String>,
-    /// Names of channels. By default as the seeds say: P1 every channel, P2 chat, mail and PagerDuty, P3 mail, P4 the daily digest alone.
+    /// Names of channels. By default as the seeds say: P1 every channel, P2 chat, mail and PagerDuty, P3 mail, P4 the
+    /// daily digest alone.
     pub channels: Option<Vec<String>>,
     /// How long an acknowledgement holds without activity; `none` for ever. P1 30m, P2 4h, P3 and P4 for ever.
     #[serde(deserialize_with = "hold")]
@@ -126,7 +131,9 @@ fn targets<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Target>, D::Error> {
             Some(("person", id)) => Ok(Target::Person(id.to_owned())),
             Some(("role", name)) => Ok(Target::Role(name.to_owned())),
             Some(("schedule", name)) => Ok(Target::Schedule(name.to_owned())),
-            _ => Err(serde::de::Error::custom(format!("'{text}' is nobody: write person:ID, role:NAME or schedule:NAME"))),
+            _ => Err(serde::de::Error::custom(format!(
+                "'{text}' is nobody: write person:ID, role:NAME or schedule:NAME"
+            ))),
         })
         .collect()
 }
@@ -141,7 +148,8 @@ fn hold<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Hold>, D::Error> {
 
 fn time_of_day<'de, D: Deserializer<'de>>(d: D) -> Result<NaiveTime, D::Error> {
     let text = String::deserialize(d)?;
-    NaiveTime::parse_from_str(&text, "%H:%M").map_err(|_| serde::de::Error::custom(format!("'{text}' is no time of day: write 08:00")))
+    NaiveTime::parse_from_str(&text, "%H:%M")
+        .map_err(|_| serde::de::Error::custom(format!("'{text}' is no time of day: write 08:00")))
 }
 
 /// What a channel needs of a person to reach them.
@@ -153,8 +161,8 @@ pub enum Contact {
     Place,
 }
 
-/// How urgent something must be for a channel to be used unless the config says otherwise (seeds: P1 phone, SMS, chat, mail and
-/// PagerDuty; P2 chat, mail and PagerDuty; P3 mail).
+/// How urgent something must be for a channel to be used unless the config says otherwise (seeds: P1 phone, SMS, chat,
+/// mail and PagerDuty; P2 chat, mail and PagerDuty; P3 mail).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loudness {
     /// No channel is this quiet.
@@ -223,13 +231,19 @@ impl Plan {
 
     /// What is wrong with it, each a sentence that names its place.
     pub fn check(&self) -> Result<(), String> {
-        let person = |place: &str, id: &str| if self.people.contains_key(id) { Ok(()) } else { Err(format!("{place}: there is no [person.{id}]")) };
+        let person = |place: &str, id: &str| {
+            if self.people.contains_key(id) { Ok(()) } else { Err(format!("{place}: there is no [person.{id}]")) }
+        };
         for (id, p) in &self.people {
-            let number = p.phone.strip_prefix('+').is_some_and(|n| n.len() > 5 && n.bytes().all(|b| b.is_ascii_digit()));
+            let number =
+                p.phone.strip_prefix('+').is_some_and(|n| n.len() > 5 && n.bytes().all(|b| b.is_ascii_digit()));
             if !p.phone.is_empty() && !number {
                 return Err(format!("[person.{id}]: '{}' is no telephone number: write it as +491701234567", p.phone));
             }
-            if !p.email.is_empty() && (!p.email.contains('@') || p.email.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ','))) {
+            if !p.email.is_empty()
+                && (!p.email.contains('@')
+                    || p.email.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ',')))
+            {
                 return Err(format!("[person.{id}]: '{}' is no mail address", p.email));
             }
         }
@@ -256,8 +270,12 @@ impl Plan {
                 for t in &step.notify {
                     match t {
                         Target::Person(id) => person(&place, id)?,
-                        Target::Schedule(s) if !self.schedules.contains_key(s) => return Err(format!("{place}: there is no [schedule.{s}]")),
-                        Target::Role(r) if self.with_role(r).next().is_none() => return Err(format!("{place}: nobody has the role '{r}'")),
+                        Target::Schedule(s) if !self.schedules.contains_key(s) => {
+                            return Err(format!("{place}: there is no [schedule.{s}]"));
+                        }
+                        Target::Role(r) if self.with_role(r).next().is_none() => {
+                            return Err(format!("{place}: nobody has the role '{r}'"));
+                        }
                         Target::Schedule(_) | Target::Role(_) => {}
                     }
                 }
@@ -343,7 +361,9 @@ impl Plan {
     pub fn ladder(&self, severity: Severity) -> Option<Ladder> {
         let all = self.channels_for(severity);
         let chosen = self.severities.get(&severity);
-        if chosen.is_some_and(|s| s.policy.as_deref() == Some("none")) || (all.is_empty() && chosen.is_none_or(|s| s.policy.is_none())) {
+        if chosen.is_some_and(|s| s.policy.as_deref() == Some("none"))
+            || (all.is_empty() && chosen.is_none_or(|s| s.policy.is_none()))
+        {
             return None;
         }
         let policy = chosen.and_then(|s| s.policy.clone()).unwrap_or_else(|| PRESETS[0].to_owned());
@@ -353,19 +373,29 @@ impl Plan {
         };
         let steps: Vec<Step> = steps
             .into_iter()
-            .map(|s| Step { targets: s.notify, channels: if s.channels.is_empty() { all.clone() } else { s.channels }, wait: s.wait.as_millis() as u64 })
+            .map(|s| Step {
+                targets: s.notify,
+                channels: if s.channels.is_empty() { all.clone() } else { s.channels },
+                wait: s.wait.as_millis() as u64,
+            })
             .collect();
         (!steps.is_empty()).then_some(Ladder { policy, steps, repeat, next: 0, round: 0, due: None, exhausted: false })
     }
 
-    /// The seeds' two ladders. P1: whoever is on call at once, the officer after 15 minutes, the CTO after 30, the CEO after 60; or straight to
-    /// the CEO after 15. P2 waits an hour for the next level. P3 and P4 are told once.
+    /// The seeds' two ladders. P1: whoever is on call at once, the officer after 15 minutes, the CTO after 30, the CEO
+    /// after 60; or straight to the CEO after 15. P2 waits an hour for the next level. P3 and P4 are told once.
     fn preset(&self, name: &str, severity: Severity) -> Vec<PolicyStep> {
-        let on_call: Vec<Target> = if self.schedules.is_empty() { vec![Target::Role("officer".into())] } else { self.schedules.keys().cloned().map(Target::Schedule).collect() };
+        let on_call: Vec<Target> = if self.schedules.is_empty() {
+            vec![Target::Role("officer".into())]
+        } else {
+            self.schedules.keys().cloned().map(Target::Schedule).collect()
+        };
         let minutes: &[u64] = match severity {
             Severity::P1 => &[15, 15, 30, 60],
             Severity::P2 => &[60, 60, 60, 60],
-            Severity::P3 | Severity::P4 => return vec![PolicyStep { notify: on_call, channels: vec![], wait: Duration::from_secs(24 * 3600) }],
+            Severity::P3 | Severity::P4 => {
+                return vec![PolicyStep { notify: on_call, channels: vec![], wait: Duration::from_secs(24 * 3600) }];
+            }
         };
         let levels: &[&str] = if name == "straight-to-ceo" { &["ceo"] } else { &["officer", "cto", "ceo"] };
         let levels = levels.iter().map(|r| vec![Target::Role((*r).to_owned())]);
@@ -381,7 +411,9 @@ impl Plan {
     pub fn people_of(&self, target: &Target, at: Timestamp) -> Vec<&str> {
         match target {
             Target::Person(id) => self.people.get_key_value(id).map(|(id, _)| id.as_str()).into_iter().collect(),
-            Target::Role(role) => self.people.iter().filter(|(_, p)| p.roles.contains(role)).map(|(id, _)| id.as_str()).collect(),
+            Target::Role(role) => {
+                self.people.iter().filter(|(_, p)| p.roles.contains(role)).map(|(id, _)| id.as_str()).collect()
+            }
             Target::Schedule(name) => self.schedules.get(name).and_then(|s| s.at(at)).into_iter().collect(),
         }
     }
@@ -412,8 +444,14 @@ impl Plan {
             }
             for id in &people {
                 match self.address(id, channel.contact) {
-                    Some(address) => reach.to.push(Destination { channel: name.clone(), address, person: Some((*id).to_owned()) }),
-                    None => reach.missing.push(format!("{} has no {} for {name}", self.name(id), if channel.contact == Contact::Email { "mail address" } else { "telephone number" })),
+                    Some(address) => {
+                        reach.to.push(Destination { channel: name.clone(), address, person: Some((*id).to_owned()) })
+                    }
+                    None => reach.missing.push(format!(
+                        "{} has no {} for {name}",
+                        self.name(id),
+                        if channel.contact == Contact::Email { "mail address" } else { "telephone number" }
+                    )),
                 }
             }
         }

@@ -45,7 +45,8 @@ pub struct Finding {
     pub reason: String,
 }
 
-/// What would happen to an incident of each severity at each hour of the coming four weeks, and whether each person could be told.
+/// What would happen to an incident of each severity at each hour of the coming four weeks, and whether each person
+/// could be told.
 pub fn look_ahead(plan: &Plan, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     for severity in Severity::ALL {
@@ -59,7 +60,10 @@ pub fn look_ahead(plan: &Plan, now: Timestamp) -> Vec<Finding> {
             let mut at = now;
             while at < now + AHEAD {
                 let (reachable, reason) = person_at(plan, severity, &person, now, at);
-                push(&mut findings, Finding { severity, person: Some(person.clone()), from: at, to: at + HOUR, reachable, reason });
+                push(
+                    &mut findings,
+                    Finding { severity, person: Some(person.clone()), from: at, to: at + HOUR, reachable, reason },
+                );
                 at = at + HOUR;
             }
         }
@@ -69,7 +73,12 @@ pub fn look_ahead(plan: &Plan, now: Timestamp) -> Vec<Finding> {
 
 fn push(findings: &mut Vec<Finding>, next: Finding) {
     match findings.last_mut() {
-        Some(last) if (last.severity, &last.person, last.reachable, &last.reason) == (next.severity, &next.person, next.reachable, &next.reason) => last.to = next.to,
+        Some(last)
+            if (last.severity, &last.person, last.reachable, &last.reason)
+                == (next.severity, &next.person, next.reachable, &next.reason) =>
+        {
+            last.to = next.to
+        }
         _ => findings.push(next),
     }
 }
@@ -86,7 +95,15 @@ pub fn sentences(plan: &Plan, now: Timestamp) -> Vec<String> {
     sentences
         .into_iter()
         .map(|((_, severity, reason), (first, total))| {
-            let when = if total >= AHEAD { "at any time".to_owned() } else { format!("first on {}, {} h of the coming four weeks", crate::schedule::spoken(plan.zone(), first), total.as_secs() / 3600) };
+            let when = if total >= AHEAD {
+                "at any time".to_owned()
+            } else {
+                format!(
+                    "first on {}, {} h of the coming four weeks",
+                    crate::schedule::spoken(plan.zone(), first),
+                    total.as_secs() / 3600
+                )
+            };
             format!("{severity}: {reason} ({when})")
         })
         .collect()
@@ -98,7 +115,14 @@ fn ladder_at(plan: &Plan, severity: Severity, now: Timestamp, at: Timestamp) -> 
         return (Reachable::Yes, String::new());
     }
     let Some(ladder) = plan.ladder(severity) else {
-        return (Reachable::No, if plan.channels.is_empty() { "nobody is told outside this window: there is no [channel.NAME]".into() } else { format!("nobody is told of {severity}: it has no channels or no policy") });
+        return (
+            Reachable::No,
+            if plan.channels.is_empty() {
+                "nobody is told outside this window: there is no [channel.NAME]".into()
+            } else {
+                format!("nobody is told of {severity}: it has no channels or no policy")
+            },
+        );
     };
     let mut wait = Duration::ZERO;
     let mut why = Vec::new();
@@ -110,13 +134,27 @@ fn ladder_at(plan: &Plan, severity: Severity, now: Timestamp, at: Timestamp) -> 
         } else if !works.is_empty() {
             return match (n, why.is_empty()) {
                 (0, _) => (Reachable::Yes, String::new()),
-                _ => (Reachable::Partly, format!("the first {} to answer is told only in step {}, after {}: {}", "person", n + 1, wf_model::span::spoken(wait), why.join("; "))),
+                _ => (
+                    Reachable::Partly,
+                    format!(
+                        "the first {} to answer is told only in step {}, after {}: {}",
+                        "person",
+                        n + 1,
+                        wf_model::span::spoken(wait),
+                        why.join("; ")
+                    ),
+                ),
             };
         } else {
             let mut reasons: Vec<String> = reach.missing.clone();
             reasons.extend(doubts.iter().filter_map(|d| trouble(plan, &d.channel, now)));
             reasons.dedup();
-            why.push(format!("step {} reaches {}: {}", n + 1, if doubts.is_empty() { "nobody" } else { "people only over channels in doubt" }, reasons.join(", ")));
+            why.push(format!(
+                "step {} reaches {}: {}",
+                n + 1,
+                if doubts.is_empty() { "nobody" } else { "people only over channels in doubt" },
+                reasons.join(", ")
+            ));
             if doubts.is_empty() {
                 // It goes on at once.
                 continue;
@@ -149,7 +187,9 @@ fn asked(plan: &Plan, severity: Severity) -> Vec<String> {
         .flat_map(|l| l.steps)
         .flat_map(|s| s.targets)
         .flat_map(|t| match t {
-            Target::Schedule(name) => plan.schedules.get(&name).map(|s| s.people().map(str::to_owned).collect()).unwrap_or_default(),
+            Target::Schedule(name) => {
+                plan.schedules.get(&name).map(|s| s.people().map(str::to_owned).collect()).unwrap_or_default()
+            }
             other => plan.people_of(&other, Timestamp::EPOCH).into_iter().map(str::to_owned).collect::<Vec<_>>(),
         })
         .collect();
@@ -163,10 +203,29 @@ fn person_at(plan: &Plan, severity: Severity, id: &str, now: Timestamp, at: Time
     let name = plan.name(id);
     let Some(person) = plan.people.get(id) else { return (Reachable::No, format!("there is no person '{id}'")) };
     let channels: Vec<_> = plan.channels_for(severity).into_iter().filter_map(|c| plan.channel(&c)).collect();
-    let own: Vec<_> = channels.iter().filter(|c| match c.contact { Contact::Email => !person.email.is_empty(), Contact::Phone => !person.phone.is_empty(), Contact::Place => false }).collect();
+    let own: Vec<_> = channels
+        .iter()
+        .filter(|c| match c.contact {
+            Contact::Email => !person.email.is_empty(),
+            Contact::Phone => !person.phone.is_empty(),
+            Contact::Place => false,
+        })
+        .collect();
     let room = channels.iter().any(|c| c.contact == Contact::Place && trouble(plan, &c.name, now).is_none());
     if own.is_empty() {
-        return if room { (Reachable::Partly, format!("{name} has no contact of their own for {severity}, only rooms that several share")) } else { (Reachable::No, format!("{name} cannot be reached: no mail address or telephone number fits the channels of {severity}")) };
+        return if room {
+            (
+                Reachable::Partly,
+                format!("{name} has no contact of their own for {severity}, only rooms that several share"),
+            )
+        } else {
+            (
+                Reachable::No,
+                format!(
+                    "{name} cannot be reached: no mail address or telephone number fits the channels of {severity}"
+                ),
+            )
+        };
     }
     if let Some(doubt) = own.iter().map(|c| trouble(plan, &c.name, now)).collect::<Option<Vec<_>>>() {
         return (Reachable::Partly, format!("{name} is reached only over channels in doubt: {}", doubt.join(", ")));
@@ -237,10 +296,17 @@ mod tests {
     #[test]
     fn a_hole_of_eight_hours_a_night_is_counted_over_four_weeks_and_the_worst_comes_first() {
         let mut hole = tested(plan());
-        hole.policies.insert("only".into(), toml::from_str("step = [{ notify = [\"schedule:soc\"], channels = [\"phone\"], wait = \"10m\" }]").unwrap());
+        hole.policies.insert(
+            "only".into(),
+            toml::from_str("step = [{ notify = [\"schedule:soc\"], channels = [\"phone\"], wait = \"10m\" }]").unwrap(),
+        );
         hole.severities.insert(Severity::P1, toml::from_str("policy = \"only\"").unwrap());
         hole.schedules.insert("soc".into(), toml::from_str("time_zone = \"UTC\"\nlayer = [{ people = [\"ann\"], rotation = \"daily\", start = \"2020-01-01T00:00\", hours = \"06:00-22:00\" }]").unwrap());
-        let not: Duration = look_ahead(&hole, now()).iter().filter(|f| f.severity == Severity::P1 && f.person.is_none() && f.reachable != Reachable::Yes).map(|f| f.to.since(f.from)).sum();
+        let not: Duration = look_ahead(&hole, now())
+            .iter()
+            .filter(|f| f.severity == Severity::P1 && f.person.is_none() && f.reachable != Reachable::Yes)
+            .map(|f| f.to.since(f.from))
+            .sum();
         assert_eq!(not, Duration::from_secs(28 * 8 * 3600));
         assert!(sentences(&hole, now())[0].starts_with("P1"));
     }

@@ -1,11 +1,14 @@
 //! Who is on call: rotations in layers, overrides, and the next change.
 //!
-//! Everything is said in wall-clock time of a zone, so a hand-over at 08:00 is at 08:00 on both sides of a change of the clocks. A
-//! moment that the clocks skip is taken as the first one after the hole; one that they repeat, as the first of the two.
+//! Everything is said in wall-clock time of a zone, so a hand-over at 08:00 is at 08:00 on both sides of a change of
+//! the clocks. A moment that the clocks skip is taken as the first one after the hole; one that they repeat, as the
+//! first of the two.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike as _, LocalResult, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _, Weekday};
+use chrono::{
+    DateTime, Datelike as _, LocalResult, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _, Weekday,
+};
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
 use wf_model::Timestamp;
@@ -108,7 +111,11 @@ fn local<'de, D: Deserializer<'de>>(d: D) -> Result<NaiveDateTime, D::Error> {
     ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
         .iter()
         .find_map(|form| NaiveDateTime::parse_from_str(&text, form).ok())
-        .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is no moment: write 2026-03-29T08:00, in the schedule's own time")))
+        .ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "'{text}' is no moment: write 2026-03-29T08:00, in the schedule's own time"
+            ))
+        })
 }
 
 /// The moment a wall clock of the zone shows this.
@@ -148,7 +155,11 @@ pub struct Shift {
 impl Schedule {
     /// Who is on call at this moment.
     pub fn at(&self, at: Timestamp) -> Option<&str> {
-        let taken = self.overrides.iter().rev().find(|o| instant(self.time_zone, o.from) <= at && at < instant(self.time_zone, o.to));
+        let taken = self
+            .overrides
+            .iter()
+            .rev()
+            .find(|o| instant(self.time_zone, o.from) <= at && at < instant(self.time_zone, o.to));
         if let Some(o) = taken {
             return Some(&o.person);
         }
@@ -301,21 +312,26 @@ mod tests {
 
     #[test]
     fn a_weekly_hand_over_stays_at_eight_over_both_changes_of_the_clocks_in_three_zones() {
-        // Europe/Berlin changes on 2026-03-29 and 2026-10-25, America/New_York on 2026-03-08 and 2026-11-01, Australia/Lord_Howe (by half an
-        // hour) on 2026-04-05 and 2026-10-04.
+        // Europe/Berlin changes on 2026-03-29 and 2026-10-25, America/New_York on 2026-03-08 and 2026-11-01,
+        // Australia/Lord_Howe (by half an hour) on 2026-04-05 and 2026-10-04.
         for (zone, spring, autumn) in [
             ("Europe/Berlin", "2026-03-29", "2026-10-25"),
             ("America/New_York", "2026-03-08", "2026-11-01"),
             ("Australia/Lord_Howe", "2026-10-04", "2026-04-05"),
         ] {
-            let s = schedule(&format!("time_zone = \"{zone}\"\nlayer = [{{ people = [\"a\", \"b\"], rotation = \"daily\", start = \"2026-01-01T08:00\" }}]"));
+            let s = schedule(&format!(
+                "time_zone = \"{zone}\"\nlayer = [{{ people = [\"a\", \"b\"], rotation = \"daily\", start = \"2026-01-01T08:00\" }}]"
+            ));
             let zone = s.time_zone;
             for day in [spring, autumn] {
                 let (before, after) = (at(zone, &format!("{day}T07:59")), at(zone, &format!("{day}T08:00")));
                 assert_eq!(after.millis() - before.millis(), 60_000);
                 assert_ne!(s.at(before), s.at(after), "{zone} {day}: the hand-over is at eight by the wall clock");
                 let shifts = s.shifts(before, after + Duration::from_secs(2 * 86_400));
-                assert!(shifts.windows(2).all(|w| w[0].to == w[1].from && w[0].person != w[1].person), "no hole, no one twice in a row: {shifts:?}");
+                assert!(
+                    shifts.windows(2).all(|w| w[0].to == w[1].from && w[0].person != w[1].person),
+                    "no hole, no one twice in a row: {shifts:?}"
+                );
                 for shift in &shifts[1..shifts.len() - 1] {
                     assert_eq!(wall(zone, shift.from).time(), NaiveTime::from_hms_opt(8, 0, 0).unwrap());
                 }
@@ -325,21 +341,32 @@ mod tests {
 
     #[test]
     fn a_hand_over_in_the_hour_that_is_skipped_or_repeated_happens_once() {
-        let s = schedule("time_zone = \"Europe/Berlin\"\nlayer = [{ people = [\"a\", \"b\"], rotation = \"daily\", start = \"2026-03-01T02:30\" }]");
+        let s = schedule(
+            "time_zone = \"Europe/Berlin\"\nlayer = [{ people = [\"a\", \"b\"], rotation = \"daily\", start = \"2026-03-01T02:30\" }]",
+        );
         for day in ["2026-03-28T12:00", "2026-10-24T12:00"] {
             let from = at(s.time_zone, day);
             let shifts = s.shifts(from, from + Duration::from_secs(2 * 86_400));
             assert_eq!(shifts.len(), 3, "two hand-overs in two days: {shifts:?}");
             // Minute by minute nobody is on call twice.
-            let people: Vec<_> = (0..2 * 1440).map(|m| s.at(from + Duration::from_secs(m * 60)).unwrap().to_owned()).collect();
+            let people: Vec<_> =
+                (0..2 * 1440).map(|m| s.at(from + Duration::from_secs(m * 60)).unwrap().to_owned()).collect();
             assert_eq!(people.windows(2).filter(|w| w[0] != w[1]).count(), 2);
         }
     }
 
     #[test]
     fn a_rota_over_midnight_belongs_to_the_day_on_which_it_begins() {
-        let s = schedule("time_zone = \"UTC\"\nlayer = [{ people = [\"night\"], rotation = \"weekly\", start = \"2026-01-01T00:00\", hours = \"22:00-06:00\", days = [\"Fri\"] }]");
-        for (moment, on) in [("2026-01-02T21:59", None), ("2026-01-02T22:00", Some("night")), ("2026-01-03T05:59", Some("night")), ("2026-01-03T06:00", None), ("2026-01-03T22:30", None)] {
+        let s = schedule(
+            "time_zone = \"UTC\"\nlayer = [{ people = [\"night\"], rotation = \"weekly\", start = \"2026-01-01T00:00\", hours = \"22:00-06:00\", days = [\"Fri\"] }]",
+        );
+        for (moment, on) in [
+            ("2026-01-02T21:59", None),
+            ("2026-01-02T22:00", Some("night")),
+            ("2026-01-03T05:59", Some("night")),
+            ("2026-01-03T06:00", None),
+            ("2026-01-03T22:30", None),
+        ] {
             assert_eq!(s.at(at(Tz::UTC, moment)), on, "{moment}");
         }
     }
@@ -350,7 +377,14 @@ mod tests {
             "time_zone = \"UTC\"\nlayer = [{ people = [\"a\"], rotation = \"weekly\", start = \"2026-01-01T00:00\" }, { people = [\"day\"], rotation = \"weekly\", start = \"2026-01-01T00:00\", hours = \"08:00-18:00\" }]
              override = [{ person = \"c\", from = \"2026-01-02T10:00\", to = \"2026-01-02T12:00\" }]",
         );
-        for (moment, on) in [("2026-01-02T07:00", "a"), ("2026-01-02T09:59", "day"), ("2026-01-02T10:00", "c"), ("2026-01-02T11:59", "c"), ("2026-01-02T12:00", "day"), ("2026-01-02T18:00", "a")] {
+        for (moment, on) in [
+            ("2026-01-02T07:00", "a"),
+            ("2026-01-02T09:59", "day"),
+            ("2026-01-02T10:00", "c"),
+            ("2026-01-02T11:59", "c"),
+            ("2026-01-02T12:00", "day"),
+            ("2026-01-02T18:00", "a"),
+        ] {
             assert_eq!(s.at(at(Tz::UTC, moment)), Some(on), "{moment}");
         }
         assert_eq!(s.at(at(Tz::UTC, "2025-12-31T23:59")), None, "nobody before the first turn");
@@ -360,10 +394,22 @@ mod tests {
     fn what_is_wrong_in_a_rota_is_said() {
         for (text, expected) in [
             ("time_zone = \"Middle/Earth\"", "Middle/Earth"),
-            ("time_zone = \"UTC\"\nlayer = [{ people = [\"a\"], rotation = \"often\", start = \"2026-01-01T00:00\" }]", "not a span"),
-            ("time_zone = \"UTC\"\nlayer = [{ people = [\"a\"], rotation = \"5m\", start = \"2026-01-01T00:00\" }]", "at least an hour"),
-            ("time_zone = \"UTC\"\nlayer = [{ people = [\"a\"], rotation = \"daily\", start = \"monday\" }]", "no moment"),
-            ("time_zone = \"UTC\"\nlayer = [{ people = [\"a\"], rotation = \"daily\", start = \"2026-01-01T00:00\", hours = \"8-8\" }]", "no hours"),
+            (
+                "time_zone = \"UTC\"\nlayer = [{ people = [\"a\"], rotation = \"often\", start = \"2026-01-01T00:00\" }]",
+                "not a span",
+            ),
+            (
+                "time_zone = \"UTC\"\nlayer = [{ people = [\"a\"], rotation = \"5m\", start = \"2026-01-01T00:00\" }]",
+                "at least an hour",
+            ),
+            (
+                "time_zone = \"UTC\"\nlayer = [{ people = [\"a\"], rotation = \"daily\", start = \"monday\" }]",
+                "no moment",
+            ),
+            (
+                "time_zone = \"UTC\"\nlayer = [{ people = [\"a\"], rotation = \"daily\", start = \"2026-01-01T00:00\", hours = \"8-8\" }]",
+                "no hours",
+            ),
         ] {
             let error = toml::from_str::<Schedule>(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
@@ -374,9 +420,16 @@ mod tests {
     fn work_that_is_not_urgent_waits_for_the_morning() {
         let w: Working = toml::from_str("hours = \"08:00-18:00\"").unwrap();
         let zone: Tz = "Europe/Berlin".parse().unwrap();
-        assert_eq!(w.next(zone, at(zone, "2026-03-27T19:00")), at(zone, "2026-03-30T08:00"), "Friday evening to Monday morning, over the change of the clocks");
+        assert_eq!(
+            w.next(zone, at(zone, "2026-03-27T19:00")),
+            at(zone, "2026-03-30T08:00"),
+            "Friday evening to Monday morning, over the change of the clocks"
+        );
         assert_eq!(w.next(zone, at(zone, "2026-03-27T09:00")), at(zone, "2026-03-27T09:00"));
-        assert_eq!(next_at(zone, NaiveTime::from_hms_opt(8, 0, 0).unwrap(), at(zone, "2026-03-28T09:00")), at(zone, "2026-03-29T08:00"));
+        assert_eq!(
+            next_at(zone, NaiveTime::from_hms_opt(8, 0, 0).unwrap(), at(zone, "2026-03-28T09:00")),
+            at(zone, "2026-03-29T08:00")
+        );
     }
 
     proptest! {

@@ -13,7 +13,14 @@ pub fn covering<'a>(silences: &'a [Silence], now: Timestamp, incident: &Incident
 }
 
 /// Makes one. Its matcher and its reason never change afterwards.
-pub fn add(now: Timestamp, actor: &Actor, id: String, matcher: Matcher, reason: &str, until: Timestamp) -> Result<Changes, Refusal> {
+pub fn add(
+    now: Timestamp,
+    actor: &Actor,
+    id: String,
+    matcher: Matcher,
+    reason: &str,
+    until: Timestamp,
+) -> Result<Changes, Refusal> {
     let reason = reason.trim();
     if matcher.is_empty() {
         return Err(Refusal::SilenceOfEverything);
@@ -24,8 +31,21 @@ pub fn add(now: Timestamp, actor: &Actor, id: String, matcher: Matcher, reason: 
     if until <= now {
         return Err(Refusal::NotInFuture);
     }
-    let silence = Silence { id, matcher, author: actor.to_string(), reason: reason.to_owned(), from: now, until, ended_by: None, closed: false };
-    Ok(Changes { audit: vec![audit(now, actor, "silence.add", &silence)], silences: vec![silence], ..Changes::default() })
+    let silence = Silence {
+        id,
+        matcher,
+        author: actor.to_string(),
+        reason: reason.to_owned(),
+        from: now,
+        until,
+        ended_by: None,
+        closed: false,
+    };
+    Ok(Changes {
+        audit: vec![audit(now, actor, "silence.add", &silence)],
+        silences: vec![silence],
+        ..Changes::default()
+    })
 }
 
 /// Ends one, by hand or because its time has come: what still fires under it is told now.
@@ -37,7 +57,11 @@ pub fn end(now: Timestamp, actor: &Actor, book: &Book, id: &str) -> Result<Chang
         silence.until = silence.until.min(now);
         silence.ended_by = Some(actor.to_string());
     }
-    let mut changes = Changes { audit: vec![audit(now, actor, "silence.end", &silence)], silences: vec![silence], ..Changes::default() };
+    let mut changes = Changes {
+        audit: vec![audit(now, actor, "silence.end", &silence)],
+        silences: vec![silence],
+        ..Changes::default()
+    };
     // Another one may cover the same.
     let others: Vec<Silence> = book.silences().iter().filter(|s| s.id != id).cloned().collect();
     let mut still: Vec<&Incident> = book.live().filter(|i| i.handling.silenced_by.as_deref() == Some(id)).collect();
@@ -63,5 +87,11 @@ pub fn due(now: Timestamp, book: &Book) -> Vec<String> {
 }
 
 fn audit(now: Timestamp, actor: &Actor, action: &str, s: &Silence) -> AuditAction {
-    AuditAction { at: now, actor: actor.clone(), action: action.into(), subject: format!("silence:{}", s.id), payload: json!({ "matcher": s.matcher, "reason": s.reason, "until": s.until }) }
+    AuditAction {
+        at: now,
+        actor: actor.clone(),
+        action: action.into(),
+        subject: format!("silence:{}", s.id),
+        payload: json!({ "matcher": s.matcher, "reason": s.reason, "until": s.until }),
+    }
 }

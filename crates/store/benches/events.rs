@@ -16,7 +16,14 @@ fn event(seq: u64) -> Event {
     let at = Timestamp::from_millis(1_760_000_000_000 + seq as i64);
     let raw = format!(
         r#"{{"id":"{:016x}","event_type":"http_request","timestamp":"{}","ip_address":"{ip}","user_id":{},"email":"{user}@shop.example","user_agent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/132.0.0.0 Safari/537.36","method":"GET","url":"/api/v1/orders/{}?page={}&sort=created_at","status":200,"duration_ms":{},"session":"{:032x}","service":"shop-api","region":"eu-west-1","request_id":"{:016x}","referrer":"https://shop.example/account/orders"}}"#,
-        seq, at, h % 900, h % 90_000, h % 9, h % 300, u128::from(h) * 7_777_777, h
+        seq,
+        at,
+        h % 900,
+        h % 90_000,
+        h % 9,
+        h % 300,
+        u128::from(h) * 7_777_777,
+        h
     );
     let mut f = Fields::with_capacity(9);
     f.set("event.action".into(), Value::str("http_request"));
@@ -24,13 +31,25 @@ fn event(seq: u64) -> Event {
     f.set("user.name".into(), Value::str(&user));
     f.set("url.original".into(), Value::str(&format!("/api/v1/orders/{}", h % 90_000)));
     f.set("http.response.status_code".into(), Value::Int(200));
-    Event { seq: Seq(seq), feed: FeedName::new("bench"), id: None, occurred_at: at, received_at: at, skewed: false, conflict: false, fields: f, raw: Raw::from(raw.as_str()) }
+    Event {
+        seq: Seq(seq),
+        feed: FeedName::new("bench"),
+        id: None,
+        occurred_at: at,
+        received_at: at,
+        skewed: false,
+        conflict: false,
+        fields: f,
+        raw: Raw::from(raw.as_str()),
+    }
 }
 
 fn cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    (fields.get(11).and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0) + fields.get(12).and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0)) / 100.0
+    (fields.get(11).and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0)
+        + fields.get(12).and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0))
+        / 100.0
 }
 
 fn main() {
@@ -47,7 +66,9 @@ async fn run(total: u64) {
     let (mut wall, mut used, mut seq) = (0.0, 0.0, 1);
     while seq <= total {
         let mut batch: Vec<Event> = (seq..(seq + 2048).min(total + 1)).map(event).collect();
-        if seq < 2049 && let Some(first) = batch.get_mut(100) {
+        if seq < 2049
+            && let Some(first) = batch.get_mut(100)
+        {
             first.raw = Raw::from(r#"{"needle":"rarest-word-of-all"}"#);
         }
         seq += batch.len() as u64;
@@ -56,16 +77,32 @@ async fn run(total: u64) {
         wall += t.elapsed().as_secs_f64();
         used += cpu() - c;
     }
-    println!("append: {:.0} events/s, {:.2} us CPU an event, {:.1} bytes an event on disk", total as f64 / wall, used * 1e6 / total as f64, store.size_on_disk() as f64 / total as f64);
+    println!(
+        "append: {:.0} events/s, {:.2} us CPU an event, {:.1} bytes an event on disk",
+        total as f64 / wall,
+        used * 1e6 / total as f64,
+        store.size_on_disk() as f64 / total as f64
+    );
     store.close().await;
     let t = Instant::now();
     let store = Store::open(&path, &key).await.unwrap();
     println!("open: {:.0} ms", t.elapsed().as_secs_f64() * 1e3);
     for round in ["first", "again"] {
-        for (what, q) in [("common word", "shop-api"), ("rarer field", "user.name=user77"), ("one event at the far end", "rarest-word-of-all"), ("not there", "never-seen-word"), ("substring, newest 100", "\"orders/77\"")] {
+        for (what, q) in [
+            ("common word", "shop-api"),
+            ("rarer field", "user.name=user77"),
+            ("one event at the far end", "rarest-word-of-all"),
+            ("not there", "never-seen-word"),
+            ("substring, newest 100", "\"orders/77\""),
+        ] {
             let t = Instant::now();
-            let found = store.search(&Query::parse(q).unwrap(), None, 100, &AtomicBool::new(false), |_| {}).await.unwrap();
-            println!("search ({round}) {what:>26}: {:>4} hits in {:>7.1} ms", found.events.len(), t.elapsed().as_secs_f64() * 1e3);
+            let found =
+                store.search(&Query::parse(q).unwrap(), None, 100, &AtomicBool::new(false), |_| {}).await.unwrap();
+            println!(
+                "search ({round}) {what:>26}: {:>4} hits in {:>7.1} ms",
+                found.events.len(),
+                t.elapsed().as_secs_f64() * 1e3
+            );
         }
     }
 }

@@ -5,13 +5,22 @@ use wf_model::{Leaf, SignedCheckpoint, Timestamp};
 
 use crate::{Store, StoreError};
 
-pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, leaves: &[Leaf], checkpoint: Option<&SignedCheckpoint>) -> Result<(), sqlx::Error> {
+pub(crate) async fn write(
+    tx: &mut Transaction<'_, Sqlite>,
+    leaves: &[Leaf],
+    checkpoint: Option<&SignedCheckpoint>,
+) -> Result<(), sqlx::Error> {
     for l in leaves {
         let index = l.index as i64;
         let (payload_hash, hash) = (l.payload_hash.as_slice(), l.hash.as_slice());
         sqlx::query!(
             "INSERT INTO audit_leaf (idx, header, payload, salt, payload_hash, hash) VALUES (?, ?, ?, ?, ?, ?)",
-            index, l.header, l.payload, l.salt, payload_hash, hash
+            index,
+            l.header,
+            l.payload,
+            l.salt,
+            payload_hash,
+            hash
         )
         .execute(&mut **tx)
         .await?;
@@ -19,9 +28,15 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, leaves: &[Leaf], che
     if let Some(c) = checkpoint {
         let (size, root, at) = (c.size as i64, c.root.as_slice(), c.at.millis());
         // The same size says the same: signatures are deterministic.
-        sqlx::query!("INSERT INTO audit_checkpoint (size, root, at, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", size, root, at, c.note)
-            .execute(&mut **tx)
-            .await?;
+        sqlx::query!(
+            "INSERT INTO audit_checkpoint (size, root, at, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            size,
+            root,
+            at,
+            c.note
+        )
+        .execute(&mut **tx)
+        .await?;
     }
     Ok(())
 }
@@ -33,7 +48,9 @@ fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
 impl Store {
     /// Every public key that ever signed, the oldest first.
     pub async fn audit_keys(&self) -> Result<Vec<[u8; 32]>, StoreError> {
-        let rows = sqlx::query_scalar!("SELECT public_key FROM audit_key ORDER BY since_size").fetch_all(&self.readers).await?;
+        let rows = sqlx::query_scalar!("SELECT public_key FROM audit_key ORDER BY since_size")
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter().map(|k| hash(k)).collect()
     }
 
@@ -57,7 +74,11 @@ impl Store {
 
     /// All leaves, in order.
     pub async fn audit_leaves(&self) -> Result<Vec<Leaf>, StoreError> {
-        let rows = sqlx::query!(r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf ORDER BY idx"#).fetch_all(&self.readers).await?;
+        let rows = sqlx::query!(
+            r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf ORDER BY idx"#
+        )
+        .fetch_all(&self.readers)
+        .await?;
         rows.into_iter()
             .map(|r| {
                 Ok(Leaf {
@@ -72,8 +93,14 @@ impl Store {
             .collect()
     }
 
-    /// Leaves below `before` whose header or details hold every one of `words` (in lower case), the newest first; at most `limit`.
-    pub async fn audit_page(&self, words: &[String], before: Option<u64>, limit: usize) -> Result<Vec<Leaf>, StoreError> {
+    /// Leaves below `before` whose header or details hold every one of `words` (in lower case), the newest first; at
+    /// most `limit`.
+    pub async fn audit_page(
+        &self,
+        words: &[String],
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Leaf>, StoreError> {
         let (mut out, mut below) = (Vec::new(), before.map_or(i64::MAX, |b| b as i64));
         loop {
             let rows = sqlx::query!(r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf WHERE idx < ? ORDER BY idx DESC LIMIT 1000"#, below).fetch_all(&self.readers).await?;
@@ -82,7 +109,14 @@ impl Store {
             for r in rows {
                 let text = format!("{} {}", r.header, r.payload.as_deref().unwrap_or_default()).to_lowercase();
                 if words.iter().all(|w| text.contains(w)) {
-                    out.push(Leaf { index: r.idx as u64, header: r.header, payload: r.payload, salt: r.salt, payload_hash: hash(&r.payload_hash)?, hash: hash(&r.hash)? });
+                    out.push(Leaf {
+                        index: r.idx as u64,
+                        header: r.header,
+                        payload: r.payload,
+                        salt: r.salt,
+                        payload_hash: hash(&r.payload_hash)?,
+                        hash: hash(&r.hash)?,
+                    });
                     if out.len() == limit {
                         return Ok(out);
                     }
@@ -93,9 +127,18 @@ impl Store {
 
     /// All checkpoints, by size.
     pub async fn audit_checkpoints(&self) -> Result<Vec<SignedCheckpoint>, StoreError> {
-        let rows = sqlx::query!(r#"SELECT size AS "size!", root, at, note FROM audit_checkpoint ORDER BY size"#).fetch_all(&self.readers).await?;
+        let rows = sqlx::query!(r#"SELECT size AS "size!", root, at, note FROM audit_checkpoint ORDER BY size"#)
+            .fetch_all(&self.readers)
+            .await?;
         rows.into_iter()
-            .map(|r| Ok(SignedCheckpoint { size: r.size as u64, root: hash(&r.root)?, at: Timestamp::from_millis(r.at), note: r.note }))
+            .map(|r| {
+                Ok(SignedCheckpoint {
+                    size: r.size as u64,
+                    root: hash(&r.root)?,
+                    at: Timestamp::from_millis(r.at),
+                    note: r.note,
+                })
+            })
             .collect()
     }
 }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use wf_model::channel::ChannelStanding;
 use wf_model::{
-    Event, FeedCounts, FeedName, Folded, Gap, Incident, IncidentId, Leaf, Notification, Position, Quarantined, Seq, SignedCheckpoint, Silence, TimelineEntry, Timestamp,
+    Event, FeedCounts, FeedName, Folded, Gap, Incident, IncidentId, Leaf, Notification, Position, Quarantined, Seq,
+    SignedCheckpoint, Silence, TimelineEntry, Timestamp,
 };
 
 use crate::rates::RateDelta;
 use crate::records::Record;
 use crate::sweep::Rewrite;
-use crate::{Store, StoreError, audit, connect, events, feeds, incidents, notifications, rates, records, silences, sweep};
+use crate::{
+    Store, StoreError, audit, connect, events, feeds, incidents, notifications, rates, records, silences, sweep,
+};
 
 /// How far a feed got, and what happened to what it received since the last commit.
 #[derive(Clone, Debug)]
@@ -37,7 +40,8 @@ pub struct Commit {
     pub folded: Vec<Folded>,
     /// Of these incidents, what was asked and not sent yet is cancelled, before `notifications` are added.
     pub withdraw: Vec<IncidentId>,
-    /// Of these incidents, what waits to be taken back over these channels is cancelled, before `notifications` are added.
+    /// Of these incidents, what waits to be taken back over these channels is cancelled, before `notifications` are
+    /// added.
     pub forget: Vec<(IncidentId, String)>,
     /// Of these incidents, news that was not sent yet is cancelled.
     pub supersede: Vec<IncidentId>,
@@ -69,7 +73,11 @@ impl Store {
         let mut writer = self.writer.lock().await;
         let writer = &mut *writer;
         let touches_events = !commit.events.is_empty() || commit.seal;
-        let plan = if touches_events { Some(events::plan(&writer.tail, commit.events.clone(), commit.seal).await?) } else { None };
+        let plan = if touches_events {
+            Some(events::plan(&writer.tail, commit.events.clone(), commit.seal).await?)
+        } else {
+            None
+        };
         let result = async {
             let mut tx = connect::begin(writer.connection().await?).await?;
             if let Some(plan) = &plan {
@@ -105,7 +113,8 @@ impl Store {
 
     /// What detection remembered, compressed by nobody: as it was committed.
     pub async fn detector_state(&self) -> Result<Option<(Seq, Vec<u8>)>, StoreError> {
-        let row = sqlx::query!("SELECT through, state FROM detector WHERE id = 1").fetch_optional(&self.readers).await?;
+        let row =
+            sqlx::query!("SELECT through, state FROM detector WHERE id = 1").fetch_optional(&self.readers).await?;
         Ok(row.map(|r| (Seq(r.through as u64), r.state)))
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::Mutex;
 
@@ -69,8 +71,8 @@ impl Writer {
         self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    /// A commit failed. SQLite ends some transactions by itself (a full disk), and the library then counts one too many: the
-    /// connection is given up. There is never a second one beside it: this waits until it is gone.
+    /// A commit failed. SQLite ends some transactions by itself (a full disk), and the library then counts one too
+    /// many: the connection is given up. There is never a second one beside it: this waits until it is gone.
     pub async fn give_up(&mut self) {
         if let Some(connection) = self.connection.take()
             && let Err(e) = connection.close().await
@@ -88,7 +90,10 @@ impl Store {
     pub async fn open(path: &Path, key: &DatabaseKey) -> Result<Self, StoreError> {
         refuse_plain(path)?;
         let mut connection = writer_options(path, key).connect().await.map_err(|e| opening(path, e))?;
-        let cipher: Option<String> = sqlx::query_scalar("PRAGMA cipher_version").fetch_optional(&mut connection).await.map_err(|e| opening(path, e))?;
+        let cipher: Option<String> = sqlx::query_scalar("PRAGMA cipher_version")
+            .fetch_optional(&mut connection)
+            .await
+            .map_err(|e| opening(path, e))?;
         if cipher.is_none_or(|v| v.is_empty()) {
             return Err(StoreError::NoCipher);
         }
@@ -101,7 +106,15 @@ impl Store {
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(30))
             .connect_lazy_with(reader_options(path, key));
-        Ok(Self { writer: Arc::new(Mutex::new(Writer { connection: Some(connection), options: writer_options(path, key), tail })), readers, path: path.to_owned() })
+        Ok(Self {
+            writer: Arc::new(Mutex::new(Writer {
+                connection: Some(connection),
+                options: writer_options(path, key),
+                tail,
+            })),
+            readers,
+            path: path.to_owned(),
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -132,24 +145,30 @@ impl Store {
     pub async fn give_back(&self, pages: u32) -> Result<u64, StoreError> {
         let mut writer = self.writer.lock().await;
         let connection = writer.connection().await.map_err(|e| self.failed(e))?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})"))).execute(&mut *connection).await.map_err(|e| self.failed(e))?;
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA incremental_vacuum({pages})")))
+            .execute(&mut *connection)
+            .await
+            .map_err(|e| self.failed(e))?;
         let left: i64 = sqlx::query_scalar("PRAGMA freelist_count").fetch_one(&mut *connection).await?;
         Ok(left as u64)
     }
 
-    /// Merges the write-ahead log and empties it, so that nothing old is left in it. [`StoreError::Busy`] while a reader needs it.
+    /// Merges the write-ahead log and empties it, so that nothing old is left in it. [`StoreError::Busy`] while a
+    /// reader needs it.
     pub async fn truncate_log(&self) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().await;
         let connection = writer.connection().await.map_err(|e| self.failed(e))?;
         // Nobody waits for readers while holding the one connection that writes: whoever asked tries again.
         sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *connection).await.map_err(|e| self.failed(e))?;
-        let merged: Result<(i64, i64, i64), _> = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
+        let merged: Result<(i64, i64, i64), _> =
+            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
         sqlx::query("PRAGMA busy_timeout = 10000").execute(&mut *connection).await.map_err(|e| self.failed(e))?;
         let (busy, _, _) = merged.map_err(|e| self.failed(e))?;
         if busy != 0 { Err(StoreError::Busy) } else { Ok(()) }
     }
 
-    /// Copies the database to a new file, encrypted with the same key, while everything goes on; and reads the copy to see that it is whole.
+    /// Copies the database to a new file, encrypted with the same key, while everything goes on; and reads the copy to
+    /// see that it is whole.
     ///
     /// # Errors
     /// The file exists already; the disk is full; the copy does not check out (it is removed then).
@@ -170,9 +189,14 @@ impl Store {
             let mut copy = (*self.readers.connect_options()).clone().filename(to).read_only(true).connect().await?;
             let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut copy).await?;
             let cipher: Vec<String> = sqlx::query_scalar("PRAGMA cipher_integrity_check").fetch_all(&mut copy).await?;
-            let keys: Vec<String> = sqlx::query_scalar("SELECT \"table\" FROM pragma_foreign_key_check").fetch_all(&mut copy).await?;
+            let keys: Vec<String> =
+                sqlx::query_scalar("SELECT \"table\" FROM pragma_foreign_key_check").fetch_all(&mut copy).await?;
             copy.close().await?;
-            if whole == "ok" && cipher.is_empty() && keys.is_empty() { Ok(()) } else { Err(StoreError::damaged("backup", format!("{whole} {}", cipher.join(" ")))) }
+            if whole == "ok" && cipher.is_empty() && keys.is_empty() {
+                Ok(())
+            } else {
+                Err(StoreError::damaged("backup", format!("{whole} {}", cipher.join(" "))))
+            }
         }
         .await;
         if checked.is_err() && to.exists() {
@@ -183,9 +207,14 @@ impl Store {
 
     /// Copies that were made before migrations, beside the database.
     pub fn old_copies(&self) -> Vec<PathBuf> {
-        let (Some(dir), Some(name)) = (self.path.parent(), self.path.file_name().and_then(|n| n.to_str())) else { return Vec::new() };
+        let (Some(dir), Some(name)) = (self.path.parent(), self.path.file_name().and_then(|n| n.to_str())) else {
+            return Vec::new();
+        };
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        entries.filter(|e| e.file_name().to_str().is_some_and(|n| n.starts_with(&format!("{name}.before-")))).map(|e| e.path()).collect()
+        entries
+            .filter(|e| e.file_name().to_str().is_some_and(|n| n.starts_with(&format!("{name}.before-"))))
+            .map(|e| e.path())
+            .collect()
     }
 
     pub(crate) fn failed(&self, e: sqlx::Error) -> StoreError {
@@ -277,7 +306,10 @@ async fn migrate(mut connection: SqliteConnection, path: PathBuf) -> Result<Sqli
 
 async fn migrate_all(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let known: Vec<i64> = MIGRATIONS.iter().map(|m| m.version).collect();
-    let have: Vec<i64> = match sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version").fetch_all(&mut *connection).await {
+    let have: Vec<i64> = match sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
+        .fetch_all(&mut *connection)
+        .await
+    {
         Ok(have) => have,
         Err(e) if StoreError::sqlite_code(&e) == Some(1) => Vec::new(),
         Err(e) => return Err(opening(path, e)),
@@ -301,6 +333,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Begins a write. `BEGIN IMMEDIATE`, so that it never turns out half-way that it cannot write.
-pub(crate) async fn begin(connection: &mut SqliteConnection) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, sqlx::Error> {
+pub(crate) async fn begin(
+    connection: &mut SqliteConnection,
+) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, sqlx::Error> {
     connection.begin_with("BEGIN IMMEDIATE").await
 }

@@ -17,7 +17,12 @@ pub struct StoredFeed {
     pub heard_at: Timestamp,
 }
 
-pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, feeds: &[FeedProgress], gaps: &[Gap], quarantine: &[Quarantined]) -> Result<(), sqlx::Error> {
+pub(crate) async fn write(
+    tx: &mut Transaction<'_, Sqlite>,
+    feeds: &[FeedProgress],
+    gaps: &[Gap],
+    quarantine: &[Quarantined],
+) -> Result<(), sqlx::Error> {
     for f in feeds {
         let (name, heard) = (f.feed.as_str(), f.heard_at.millis());
         let c = f.counts;
@@ -34,27 +39,44 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, feeds: &[FeedProgres
         .execute(&mut **tx)
         .await?;
         if let Some(p) = &f.position {
-            sqlx::query!("UPDATE feed SET epoch = ?, cursor = ? WHERE name = ?", p.epoch, p.cursor, name).execute(&mut **tx).await?;
+            sqlx::query!("UPDATE feed SET epoch = ?, cursor = ? WHERE name = ?", p.epoch, p.cursor, name)
+                .execute(&mut **tx)
+                .await?;
         }
     }
     for g in gaps {
         let (feed, from, to, reason) = (g.feed.as_str(), g.from.millis(), g.to.millis(), g.reason.as_str());
         let estimated = g.estimated.map(|n| n as i64);
-        sqlx::query!("INSERT INTO gap (feed, from_at, to_at, reason, estimated) VALUES (?, ?, ?, ?, ?)", feed, from, to, reason, estimated)
-            .execute(&mut **tx)
-            .await?;
+        sqlx::query!(
+            "INSERT INTO gap (feed, from_at, to_at, reason, estimated) VALUES (?, ?, ?, ?, ?)",
+            feed,
+            from,
+            to,
+            reason,
+            estimated
+        )
+        .execute(&mut **tx)
+        .await?;
     }
     for q in quarantine {
         let (feed, at, length) = (q.feed.as_str(), q.at.millis(), q.length as i64);
         sqlx::query!(
             "INSERT INTO quarantine (feed, at, error, raw, length, sha256, cursor) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            feed, at, q.error, q.raw, length, q.sha256, q.cursor
+            feed,
+            at,
+            q.error,
+            q.raw,
+            length,
+            q.sha256,
+            q.cursor
         )
         .execute(&mut **tx)
         .await?;
     }
     if !quarantine.is_empty() {
-        sqlx::query!("DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", QUARANTINE_ROWS).execute(&mut **tx).await?;
+        sqlx::query!("DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", QUARANTINE_ROWS)
+            .execute(&mut **tx)
+            .await?;
     }
     Ok(())
 }
@@ -85,7 +107,10 @@ impl Store {
 
     /// The newest gaps, newest first.
     pub async fn gaps(&self, limit: u32) -> Result<Vec<Gap>, StoreError> {
-        let rows = sqlx::query!("SELECT feed, from_at, to_at, reason, estimated FROM gap ORDER BY id DESC LIMIT ?", limit).fetch_all(&self.readers).await?;
+        let rows =
+            sqlx::query!("SELECT feed, from_at, to_at, reason, estimated FROM gap ORDER BY id DESC LIMIT ?", limit)
+                .fetch_all(&self.readers)
+                .await?;
         rows.into_iter()
             .map(|r| {
                 Ok(Gap {
@@ -101,9 +126,12 @@ impl Store {
 
     /// The newest of what could not be read, newest first.
     pub async fn quarantine(&self, limit: u32) -> Result<Vec<Quarantined>, StoreError> {
-        let rows = sqlx::query!("SELECT feed, at, error, raw, length, sha256, cursor FROM quarantine ORDER BY id DESC LIMIT ?", limit)
-            .fetch_all(&self.readers)
-            .await?;
+        let rows = sqlx::query!(
+            "SELECT feed, at, error, raw, length, sha256, cursor FROM quarantine ORDER BY id DESC LIMIT ?",
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await?;
         Ok(rows
             .into_iter()
             .map(|r| Quarantined {

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use sqlx::{Sqlite, Transaction};
-use wf_model::{Actor, Entity, EntryKind, Folded, Incident, IncidentId, IncidentState, Severity, TimelineEntry, Timestamp, Verdict};
+use wf_model::{
+    Actor, Entity, EntryKind, Folded, Incident, IncidentId, IncidentState, Severity, TimelineEntry, Timestamp, Verdict,
+};
 
 use crate::{Store, StoreError};
 
@@ -110,16 +112,26 @@ impl TryFrom<EntryRow> for TimelineEntry {
     }
 }
 
-pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, incidents: &[Incident], timeline: &[TimelineEntry], folded: &[Folded]) -> Result<(), sqlx::Error> {
+pub(crate) async fn write(
+    tx: &mut Transaction<'_, Sqlite>,
+    incidents: &[Incident],
+    timeline: &[TimelineEntry],
+    folded: &[Folded],
+) -> Result<(), sqlx::Error> {
     for i in incidents {
-        let (number, version, severity, count) = (i.number as i64, i.version as i64, i64::from(i.severity.number()), i.count as i64);
+        let (number, version, severity, count) =
+            (i.number as i64, i.version as i64, i64::from(i.severity.number()), i.count as i64);
         let (field, value) = (i.entity.as_ref().map(|e| &e.field), i.entity.as_ref().map(|e| &e.value));
         let (state, verdict) = (i.state.as_str(), i.verdict.map(Verdict::as_str));
-        let (message, feeds, actions, handling) = (text(&i.message), text(&i.feeds), text(&i.actions), text(&i.handling));
+        let (message, feeds, actions, handling) =
+            (text(&i.message), text(&i.feeds), text(&i.actions), text(&i.handling));
         let (first_events, last_events) = (text(&i.first_events), text(&i.last_events));
-        let (first_seen, last_seen, detected_at) = (i.first_seen.millis(), i.last_seen.millis(), i.detected_at.millis());
-        let (acknowledged_at, resolved_at) = (i.acknowledged_at.map(Timestamp::millis), i.resolved_at.map(Timestamp::millis));
-        let (acknowledged_count, recurrence_of) = (i.acknowledged_count.map(|n| n as i64), i.recurrence_of.map(|n| n as i64));
+        let (first_seen, last_seen, detected_at) =
+            (i.first_seen.millis(), i.last_seen.millis(), i.detected_at.millis());
+        let (acknowledged_at, resolved_at) =
+            (i.acknowledged_at.map(Timestamp::millis), i.resolved_at.map(Timestamp::millis));
+        let (acknowledged_count, recurrence_of) =
+            (i.acknowledged_count.map(|n| n as i64), i.recurrence_of.map(|n| n as i64));
         // Whole states with a version: the same change again, or an older one, does nothing.
         sqlx::query!(
             "INSERT INTO incident (id, number, version, rule, rule_title, kind, severity, entity_field, entity_value, state, message, count, feeds,
@@ -155,7 +167,8 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, incidents: &[Inciden
         .await?;
     }
     for f in folded {
-        let (version, at, first_seen, last_seen, count) = (f.version as i64, f.at.millis(), f.first_seen.millis(), f.last_seen.millis(), f.count as i64);
+        let (version, at, first_seen, last_seen, count) =
+            (f.version as i64, f.at.millis(), f.first_seen.millis(), f.last_seen.millis(), f.count as i64);
         let (field, value) = (f.entity.as_ref().map(|e| &e.field), f.entity.as_ref().map(|e| &e.value));
         let (events, moved_to) = (text(&f.events), f.moved_to.map(|n| n as i64));
         sqlx::query!(
@@ -182,7 +195,8 @@ pub struct IncidentFilter {
 impl Store {
     /// Incidents, live ones first, then by severity, then the newest first; at most `limit`.
     pub async fn incidents(&self, filter: &IncidentFilter, limit: u32) -> Result<Vec<Incident>, StoreError> {
-        let (state, severity) = (filter.state.map(IncidentState::as_str), filter.severity.map(|s| i64::from(s.number())));
+        let (state, severity) =
+            (filter.state.map(IncidentState::as_str), filter.severity.map(|s| i64::from(s.number())));
         let rows = sqlx::query_as!(
             Row,
             "SELECT * FROM incident WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR severity = ?2) AND (?3 = 0 OR state <> 'resolved')
@@ -197,7 +211,9 @@ impl Store {
     /// One incident, by its id or by its number with or without `#`.
     pub async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError> {
         let number: Option<i64> = id.strip_prefix('#').unwrap_or(id).parse().ok().filter(|_| id.len() < 16);
-        let row = sqlx::query_as!(Row, "SELECT * FROM incident WHERE id = ?1 OR number = ?2", id, number).fetch_optional(&self.readers).await?;
+        let row = sqlx::query_as!(Row, "SELECT * FROM incident WHERE id = ?1 OR number = ?2", id, number)
+            .fetch_optional(&self.readers)
+            .await?;
         row.map(Incident::try_from).transpose()
     }
 
@@ -217,14 +233,22 @@ impl Store {
     /// What folding must know after a start: live incidents, and those resolved since.
     pub async fn incidents_for_folding(&self, resolved_since: Timestamp) -> Result<Vec<Incident>, StoreError> {
         let since = resolved_since.millis();
-        let rows = sqlx::query_as!(Row, "SELECT * FROM incident WHERE state <> 'resolved' OR resolved_at >= ? ORDER BY number", since).fetch_all(&self.readers).await?;
+        let rows = sqlx::query_as!(
+            Row,
+            "SELECT * FROM incident WHERE state <> 'resolved' OR resolved_at >= ? ORDER BY number",
+            since
+        )
+        .fetch_all(&self.readers)
+        .await?;
         rows.into_iter().map(Incident::try_from).collect()
     }
 
     /// Every incident, a page at a time after `number`, in order.
     pub async fn incidents_after(&self, number: u64) -> Result<Vec<Incident>, StoreError> {
         let number = number as i64;
-        let rows = sqlx::query_as!(Row, "SELECT * FROM incident WHERE number > ? ORDER BY number LIMIT 500", number).fetch_all(&self.readers).await?;
+        let rows = sqlx::query_as!(Row, "SELECT * FROM incident WHERE number > ? ORDER BY number LIMIT 500", number)
+            .fetch_all(&self.readers)
+            .await?;
         rows.into_iter().map(Incident::try_from).collect()
     }
 
@@ -242,9 +266,11 @@ impl Store {
 
     /// Live incidents by severity, P1 first.
     pub async fn live_by_severity(&self) -> Result<[u64; 4], StoreError> {
-        let rows = sqlx::query!(r#"SELECT severity, count(*) AS "n!: i64" FROM incident WHERE state <> 'resolved' GROUP BY severity"#)
-            .fetch_all(&self.readers)
-            .await?;
+        let rows = sqlx::query!(
+            r#"SELECT severity, count(*) AS "n!: i64" FROM incident WHERE state <> 'resolved' GROUP BY severity"#
+        )
+        .fetch_all(&self.readers)
+        .await?;
         let mut out = [0; 4];
         for r in rows {
             if let Some(slot) = out.get_mut((r.severity - 1) as usize) {
@@ -261,7 +287,12 @@ impl Store {
     }
 
     /// Entries on the timelines of incidents of these severities detected between these moments, oldest first.
-    pub async fn timelines_between(&self, from: Timestamp, to: Timestamp, gravest: u8) -> Result<Vec<TimelineEntry>, StoreError> {
+    pub async fn timelines_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        gravest: u8,
+    ) -> Result<Vec<TimelineEntry>, StoreError> {
         let (from, to) = (from.millis(), to.millis());
         let rows = sqlx::query_as!(
             EntryRow,
@@ -297,8 +328,12 @@ impl Store {
             .collect()
     }
 
-    /// For each incident detected since: when somebody first acknowledged it, and when a person first did anything about it.
-    pub async fn first_actions(&self, since: Timestamp) -> Result<HashMap<IncidentId, (Option<Timestamp>, Option<Timestamp>)>, StoreError> {
+    /// For each incident detected since: when somebody first acknowledged it, and when a person first did anything
+    /// about it.
+    pub async fn first_actions(
+        &self,
+        since: Timestamp,
+    ) -> Result<HashMap<IncidentId, (Option<Timestamp>, Option<Timestamp>)>, StoreError> {
         let since = since.millis();
         let rows = sqlx::query!(
             r#"SELECT t.incident AS "incident!", min(CASE WHEN t.kind = 'acknowledged' THEN t.at END) AS "acknowledged: i64", min(t.at) AS "acted: i64"
@@ -307,13 +342,23 @@ impl Store {
         )
         .fetch_all(&self.readers)
         .await?;
-        Ok(rows.into_iter().map(|r| (IncidentId(r.incident), (r.acknowledged.map(Timestamp::from_millis), Some(Timestamp::from_millis(r.acted))))).collect())
+        Ok(rows
+            .into_iter()
+            .map(|r| {
+                (
+                    IncidentId(r.incident),
+                    (r.acknowledged.map(Timestamp::from_millis), Some(Timestamp::from_millis(r.acted))),
+                )
+            })
+            .collect())
     }
 
     /// Incidents detected since, oldest first.
     pub async fn incidents_since(&self, since: Timestamp) -> Result<Vec<Incident>, StoreError> {
         let since = since.millis();
-        let rows = sqlx::query_as!(Row, "SELECT * FROM incident WHERE detected_at >= ? ORDER BY number", since).fetch_all(&self.readers).await?;
+        let rows = sqlx::query_as!(Row, "SELECT * FROM incident WHERE detected_at >= ? ORDER BY number", since)
+            .fetch_all(&self.readers)
+            .await?;
         rows.into_iter().map(Incident::try_from).collect()
     }
 }

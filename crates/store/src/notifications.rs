@@ -54,7 +54,15 @@ impl TryFrom<Row> for Notification {
     }
 }
 
-pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[IncidentId], supersede: &[IncidentId], forget: &[(IncidentId, String)], owed: &[Notification], receipts: &[Notification], channels: &[ChannelStanding]) -> Result<(), sqlx::Error> {
+pub(crate) async fn write(
+    tx: &mut Transaction<'_, Sqlite>,
+    withdraw: &[IncidentId],
+    supersede: &[IncidentId],
+    forget: &[(IncidentId, String)],
+    owed: &[Notification],
+    receipts: &[Notification],
+    channels: &[ChannelStanding],
+) -> Result<(), sqlx::Error> {
     for incident in withdraw {
         sqlx::query!(
             "UPDATE notification SET state = 'cancelled' WHERE incident = ? AND state IN ('queued', 'uncertain') AND purpose IN ('trigger', 'grew', 'reminder', 'reopened')",
@@ -74,8 +82,14 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[Incident
             .await?;
     }
     for n in owed {
-        let (incident, purpose, severity) = (n.incident.as_ref().map(|i| &i.0), n.purpose.as_str(), i64::from(n.severity.number()));
-        let (step, round, page, state) = (n.step.map(i64::from), i64::from(n.round), serde_json::to_string(&n.page).unwrap_or_default(), n.state.as_str());
+        let (incident, purpose, severity) =
+            (n.incident.as_ref().map(|i| &i.0), n.purpose.as_str(), i64::from(n.severity.number()));
+        let (step, round, page, state) = (
+            n.step.map(i64::from),
+            i64::from(n.round),
+            serde_json::to_string(&n.page).unwrap_or_default(),
+            n.state.as_str(),
+        );
         let (created_at, due_at, attempts) = (n.created_at.millis(), n.due_at.millis(), i64::from(n.attempts));
         // How it goes on is owed only to those who were actually sent something of it.
         let follows = n.purpose.follows();
@@ -91,7 +105,8 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[Incident
     }
     for n in receipts {
         let (state, attempts, due_at) = (n.state.as_str(), i64::from(n.attempts), n.due_at.millis());
-        let (attempted_at, delivered_at) = (n.attempted_at.map(Timestamp::millis), n.delivered_at.map(Timestamp::millis));
+        let (attempted_at, delivered_at) =
+            (n.attempted_at.map(Timestamp::millis), n.delivered_at.map(Timestamp::millis));
         sqlx::query!(
             "UPDATE notification SET state = ?, attempts = ?, due_at = ?, attempted_at = ?, delivered_at = ?, provider_id = ?, error = ?, possible_duplicate = ? WHERE key = ?",
             state, attempts, due_at, attempted_at, delivered_at, n.provider_id, n.error, n.possible_duplicate, n.key
@@ -113,7 +128,8 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, withdraw: &[Incident
 }
 
 impl Store {
-    /// What each place is owed first by `now`, the gravest first, then the longest waiting: however much one place is owed, it hides no other.
+    /// What each place is owed first by `now`, the gravest first, then the longest waiting: however much one place is
+    /// owed, it hides no other.
     pub async fn owed(&self, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
         let now = now.millis();
         let rows = sqlx::query_as!(
@@ -198,7 +214,12 @@ impl Store {
     }
 
     /// Everything that was owed about incidents of these severities detected between these moments, oldest first.
-    pub async fn notifications_between(&self, from: Timestamp, to: Timestamp, gravest: u8) -> Result<Vec<Notification>, StoreError> {
+    pub async fn notifications_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        gravest: u8,
+    ) -> Result<Vec<Notification>, StoreError> {
         let (from, to) = (from.millis(), to.millis());
         let rows = sqlx::query_as!(
             Row,
@@ -223,7 +244,8 @@ impl Store {
         rows.into_iter().map(Notification::try_from).collect()
     }
 
-    /// The notification that carried this reply code over this channel, the newest if there are several: one person's code is the same on each.
+    /// The notification that carried this reply code over this channel, the newest if there are several: one person's
+    /// code is the same on each.
     pub async fn notification_by_code(&self, code: &str, channel: &str) -> Result<Option<Notification>, StoreError> {
         let row = sqlx::query_as!(
             Row,
@@ -246,10 +268,18 @@ impl Store {
 
     /// What is known of every channel that was ever used.
     pub async fn channels(&self) -> Result<Vec<ChannelStanding>, StoreError> {
-        let rows = sqlx::query!("SELECT name, worked_at, failed_at, broken, cursor FROM channel ORDER BY name").fetch_all(&self.readers).await?;
+        let rows = sqlx::query!("SELECT name, worked_at, failed_at, broken, cursor FROM channel ORDER BY name")
+            .fetch_all(&self.readers)
+            .await?;
         Ok(rows
             .into_iter()
-            .map(|r| ChannelStanding { name: r.name, worked_at: r.worked_at.map(Timestamp::from_millis), failed_at: r.failed_at.map(Timestamp::from_millis), broken: r.broken, cursor: r.cursor })
+            .map(|r| ChannelStanding {
+                name: r.name,
+                worked_at: r.worked_at.map(Timestamp::from_millis),
+                failed_at: r.failed_at.map(Timestamp::from_millis),
+                broken: r.broken,
+                cursor: r.cursor,
+            })
             .collect())
     }
 }

@@ -1,4 +1,5 @@
-//! Documents of a kind, numbered from 1: requests, breaches, consents, holds … The store keeps them; `privacy` knows what they say.
+//! Documents of a kind, numbered from 1: requests, breaches, consents, holds … The store keeps them; `privacy` knows
+//! what they say.
 
 use sqlx::{Sqlite, Transaction};
 use wf_model::Timestamp;
@@ -39,17 +40,29 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, records: &[Record]) 
 impl Store {
     /// Documents of a kind, the newest number first; `open` alone, or all; at most `limit`.
     pub async fn records(&self, kind: &str, open: Option<bool>, limit: u32) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar!("SELECT document FROM record WHERE kind = ?1 AND (?2 IS NULL OR open = ?2) ORDER BY number DESC LIMIT ?3", kind, open, limit).fetch_all(&self.readers).await?)
+        Ok(sqlx::query_scalar!(
+            "SELECT document FROM record WHERE kind = ?1 AND (?2 IS NULL OR open = ?2) ORDER BY number DESC LIMIT ?3",
+            kind,
+            open,
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await?)
     }
 
     pub async fn record(&self, kind: &str, number: u64) -> Result<Option<String>, StoreError> {
         let number = number as i64;
-        Ok(sqlx::query_scalar!("SELECT document FROM record WHERE kind = ? AND number = ?", kind, number).fetch_optional(&self.readers).await?)
+        Ok(sqlx::query_scalar!("SELECT document FROM record WHERE kind = ? AND number = ?", kind, number)
+            .fetch_optional(&self.readers)
+            .await?)
     }
 
     /// The number of the next document of a kind.
     pub async fn next_record(&self, kind: &str) -> Result<u64, StoreError> {
-        let n = sqlx::query_scalar!(r#"SELECT coalesce(max(last), 0) + 1 AS "n!: i64" FROM counter WHERE kind = ?"#, kind).fetch_one(&self.readers).await?;
+        let n =
+            sqlx::query_scalar!(r#"SELECT coalesce(max(last), 0) + 1 AS "n!: i64" FROM counter WHERE kind = ?"#, kind)
+                .fetch_one(&self.readers)
+                .await?;
         Ok(n as u64)
     }
 }

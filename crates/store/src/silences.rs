@@ -7,7 +7,8 @@ use crate::{Store, StoreError};
 
 pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, silences: &[Silence]) -> Result<(), sqlx::Error> {
     for s in silences {
-        let (matcher, from, until) = (serde_json::to_string(&s.matcher).unwrap_or_default(), s.from.millis(), s.until.millis());
+        let (matcher, from, until) =
+            (serde_json::to_string(&s.matcher).unwrap_or_default(), s.from.millis(), s.until.millis());
         // Only its end ever changes.
         sqlx::query!(
             "INSERT INTO silence (id, matcher, author, reason, from_at, until_at, ended_by, closed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,6 +1,7 @@
 //! The store as its callers see it, on a real encrypted file.
 //!
-//! Each test closes its store: a process that ends while a connection's thread still encrypts may crash in libcrypto's own clean-up.
+//! Each test closes its store: a process that ends while a connection's thread still encrypts may crash in libcrypto's
+//! own clean-up.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
@@ -37,7 +38,13 @@ fn event(seq: u64, user: &str, text: &str) -> Event {
 
 fn events(from: u64, n: u64) -> Commit {
     Commit {
-        events: Arc::new((from..from + n).map(|s| event(s, &format!("user{}", s % 5), &format!(r#"{{"msg":"Line {s} from host-{}","k":"v"}}"#, s % 3))).collect()),
+        events: Arc::new(
+            (from..from + n)
+                .map(|s| {
+                    event(s, &format!("user{}", s % 5), &format!(r#"{{"msg":"Line {s} from host-{}","k":"v"}}"#, s % 3))
+                })
+                .collect(),
+        ),
         ..Commit::default()
     }
 }
@@ -134,7 +141,8 @@ async fn a_search_pages_without_repeating_and_can_be_cancelled() {
     }
     let (mut before, mut seen) = (None, Vec::new());
     loop {
-        let page = store.search(&Query::parse("host-1").unwrap(), before, 700, &AtomicBool::new(false), |_| {}).await.unwrap();
+        let page =
+            store.search(&Query::parse("host-1").unwrap(), before, 700, &AtomicBool::new(false), |_| {}).await.unwrap();
         seen.extend(page.events.iter().map(|e| e.seq.0));
         before = page.next;
         if before.is_none() {
@@ -229,7 +237,15 @@ async fn applying_a_change_twice_or_an_older_one_later_does_nothing() {
     let mut second = first.clone();
     (second.version, second.count, second.state) = (2, 9, IncidentState::Acknowledged);
     second.acknowledged_by = Some("Ann".into());
-    let entry = TimelineEntry { incident: first.id.clone(), version: 2, ordinal: 0, at: Timestamp::EPOCH, actor: Actor::Operator("Ann".into()), kind: EntryKind::Acknowledged, text: "t".into() };
+    let entry = TimelineEntry {
+        incident: first.id.clone(),
+        version: 2,
+        ordinal: 0,
+        at: Timestamp::EPOCH,
+        actor: Actor::Operator("Ann".into()),
+        kind: EntryKind::Acknowledged,
+        text: "t".into(),
+    };
     for incidents in [vec![first.clone()], vec![second.clone()], vec![second.clone()], vec![first.clone()]] {
         let timeline = if incidents[0].version == 2 { vec![entry.clone()] } else { vec![] };
         store.commit(&Commit { incidents, timeline, ..Commit::default() }).await.unwrap();
@@ -238,7 +254,10 @@ async fn applying_a_change_twice_or_an_older_one_later_does_nothing() {
     assert_eq!(store.incident("#1").await.unwrap(), Some(second.clone()));
     assert_eq!(store.incident(&first.id.0).await.unwrap(), Some(second));
     assert_eq!(store.timeline(&first.id).await.unwrap(), [entry]);
-    store.commit(&Commit { incidents: vec![incident(2, Severity::P1), incident(3, Severity::P4)], ..Commit::default() }).await.unwrap();
+    store
+        .commit(&Commit { incidents: vec![incident(2, Severity::P1), incident(3, Severity::P4)], ..Commit::default() })
+        .await
+        .unwrap();
     let all = store.incidents(&IncidentFilter::default(), 10).await.unwrap();
     assert_eq!(all.iter().map(|i| i.number).collect::<Vec<_>>(), [2, 1, 3]);
     assert_eq!(store.live_by_severity().await.unwrap(), [1, 1, 0, 1]);
@@ -251,7 +270,15 @@ async fn applying_a_change_twice_or_an_older_one_later_does_nothing() {
 async fn the_quarantine_is_bounded_and_keeps_the_newest() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
-    let stub = |i: i64| Quarantined { feed: FeedName::new("f"), at: Timestamp::from_millis(i), error: "e".into(), raw: vec![0xff], length: 1, sha256: "00".into(), cursor: None };
+    let stub = |i: i64| Quarantined {
+        feed: FeedName::new("f"),
+        at: Timestamp::from_millis(i),
+        error: "e".into(),
+        raw: vec![0xff],
+        length: 1,
+        sha256: "00".into(),
+        cursor: None,
+    };
     store.commit(&Commit { quarantine: (0..10_100).map(stub).collect(), ..Commit::default() }).await.unwrap();
     let kept = store.quarantine(20_000).await.unwrap();
     assert_eq!((kept.len(), kept[0].at), (10_000, Timestamp::from_millis(10_099)));
@@ -328,7 +355,14 @@ async fn blocks_are_rewritten_event_by_event_and_found_again_by_their_new_words_
     assert_eq!((done.replaced, done.dropped), (302, 302));
     assert_eq!(store.rewrite_events(&quick, &decide).await.unwrap(), Default::default(), "done again, nothing changes");
     let check = async |store: &Store| {
-        assert_eq!((search(store, "user.name=user3", 5000).await.len(), search(store, "user.name=nobody", 5000).await.len(), search(store, "user.name=user4", 5000).await.len()), (0, 302, 604));
+        assert_eq!(
+            (
+                search(store, "user.name=user3", 5000).await.len(),
+                search(store, "user.name=nobody", 5000).await.len(),
+                search(store, "user.name=user4", 5000).await.len()
+            ),
+            (0, 302, 604)
+        );
         assert_eq!(store.count_events().await.unwrap(), 3020 - 302);
     };
     check(&store).await;
@@ -378,14 +412,23 @@ async fn a_database_of_every_older_schema_is_copied_and_brought_up_to_date_with_
             std::fs::copy(f, old.join(f.file_name().unwrap())).unwrap();
         }
         let path = dir.path().join("db");
-        let options = sqlx::sqlite::SqliteConnectOptions::from_str("sqlite::memory:").unwrap().in_memory(false).filename(&path).create_if_missing(true).pragma("key", format!("\"x'{KEY}'\""));
+        let options = sqlx::sqlite::SqliteConnectOptions::from_str("sqlite::memory:")
+            .unwrap()
+            .in_memory(false)
+            .filename(&path)
+            .create_if_missing(true)
+            .pragma("key", format!("\"x'{KEY}'\""));
         let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
         sqlx::migrate::Migrator::new(old).await.unwrap().run(&mut connection).await.unwrap();
         sqlx::query("INSERT INTO audit_leaf (idx, header, payload, salt, payload_hash, hash) VALUES (0, '{}', NULL, NULL, zeroblob(32), zeroblob(32))").execute(&mut connection).await.unwrap();
         sqlx::query("INSERT INTO hot (seq, at, line) VALUES (1, 5, CAST('{\"s\":1,\"f\":\"old\",\"t\":5,\"d\":0,\"x\":{\"user.name\":\"ann\"},\"w\":\"words\"}' AS BLOB))").execute(&mut connection).await.unwrap();
         sqlx::Connection::close(connection).await.unwrap();
         let store = Store::open(&path, &key()).await.unwrap();
-        assert_eq!((search(&store, "user.name=ann", 10).await, store.audit_hashes().await.unwrap().len()), (vec![1], 1), "schema {upto}");
+        assert_eq!(
+            (search(&store, "user.name=ann", 10).await, store.audit_hashes().await.unwrap().len()),
+            (vec![1], 1),
+            "schema {upto}"
+        );
         assert_eq!(store.old_copies().len(), 1, "a copy was made first");
         assert_eq!(store.next_record("request").await.unwrap(), 1);
         store.commit(&events(2, 3)).await.unwrap();

@@ -54,7 +54,12 @@ impl TestConsole {
     }
 
     pub async fn try_start(&self) -> Result<RunningConsole, StartError> {
-        let engine = Engine::start(EngineOptions { paths: self.paths.clone(), keychain: self.keychain.clone(), notifier: self.told.clone() }).await?;
+        let engine = Engine::start(EngineOptions {
+            paths: self.paths.clone(),
+            keychain: self.keychain.clone(),
+            notifier: self.told.clone(),
+        })
+        .await?;
         Ok(RunningConsole { controller: engine.controller.clone(), engine })
     }
 
@@ -108,12 +113,20 @@ impl RunningConsole {
     }
 
     pub async fn feed(&self, name: &str) -> FeedView {
-        self.controller.feeds().await.unwrap().feeds.into_iter().find(|f| f.name == name).unwrap_or_else(|| panic!("there is a feed {name}"))
+        self.controller
+            .feeds()
+            .await
+            .unwrap()
+            .feeds
+            .into_iter()
+            .find(|f| f.name == name)
+            .unwrap_or_else(|| panic!("there is a feed {name}"))
     }
 
     pub async fn until_feed(&self, name: &str, what: &str, condition: impl Fn(&FeedView) -> bool) -> FeedView {
         let condition = &condition;
-        until(&format!("feed {name}: {what}"), || async move { Some(self.feed(name).await).filter(|f| condition(f)) }).await
+        until(&format!("feed {name}: {what}"), || async move { Some(self.feed(name).await).filter(|f| condition(f)) })
+            .await
     }
 
     pub async fn incidents(&self) -> Vec<IncidentView> {
@@ -122,7 +135,11 @@ impl RunningConsole {
 
     pub async fn until_incident(&self, what: &str, condition: impl Fn(&IncidentView) -> bool) -> IncidentView {
         let condition = &condition;
-        until(&format!("an incident: {what}"), || async move { self.incidents().await.into_iter().find(|i| condition(i)) }).await
+        until(
+            &format!("an incident: {what}"),
+            || async move { self.incidents().await.into_iter().find(|i| condition(i)) },
+        )
+        .await
     }
 
     /// The conservation law, and the audit log's own proof.

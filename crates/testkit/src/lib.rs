@@ -1,5 +1,10 @@
 //! What tests build with: a console in a temporary directory, scripted servers, and waiting for conditions.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on shall stop, and say where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on shall stop, and say where"
+)]
 
 pub mod console;
 pub mod providers;
@@ -8,9 +13,9 @@ pub mod script;
 use std::time::Duration;
 
 pub use console::{RunningConsole, TestConsole};
-pub use wf_app::Controller;
 pub use providers::{Fault, Providers};
 pub use script::ScriptServer;
+pub use wf_app::Controller;
 
 /// Longest any test waits for anything: far beyond what a loaded machine needs, short enough to notice.
 pub const PATIENCE: Duration = Duration::from_secs(90);

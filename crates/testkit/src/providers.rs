@@ -1,5 +1,5 @@
-//! A server that knows what Slack, PagerDuty, Discord, Telegram, Twilio and a webhook's owner document, refuses what they would refuse, and
-//! misbehaves on request.
+//! A server that knows what Slack, PagerDuty, Discord, Telegram, Twilio and a webhook's owner document, refuses what
+//! they would refuse, and misbehaves on request.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -179,7 +179,9 @@ async fn serve(mut stream: TcpStream, address: SocketAddr, state: Arc<Mutex<Stat
             tokio::time::sleep(*time).await;
             (500, "too slow".to_owned(), String::new())
         }
-        Some(Fault::Answer(status, body, after)) => (*status, (*body).to_owned(), after.map(|a| format!("retry-after: {a}\r\n")).unwrap_or_default()),
+        Some(Fault::Answer(status, body, after)) => {
+            (*status, (*body).to_owned(), after.map(|a| format!("retry-after: {a}\r\n")).unwrap_or_default())
+        }
         Some(Fault::LostAnswer | Fault::HalfAnswer) | None => {
             let (status, body) = route(&asked, address, &mut state.lock().unwrap());
             (status, body, String::new())
@@ -199,7 +201,13 @@ async fn serve(mut stream: TcpStream, address: SocketAddr, state: Arc<Mutex<Stat
     if !polls {
         state.lock().unwrap().asked.push(asked);
     }
-    let text = format!("HTTP/1.1 {} X\r\ncontent-type: application/json\r\n{}content-length: {}\r\nconnection: close\r\n\r\n{}", reply.0, reply.2, reply.1.len(), reply.1);
+    let text = format!(
+        "HTTP/1.1 {} X\r\ncontent-type: application/json\r\n{}content-length: {}\r\nconnection: close\r\n\r\n{}",
+        reply.0,
+        reply.2,
+        reply.1.len(),
+        reply.1
+    );
     match fault {
         Some(Fault::LostAnswer) => {}
         Some(Fault::HalfAnswer) => drop(stream.write_all(&text.as_bytes()[..text.len() - 1 - reply.1.len() / 2]).await),
@@ -234,14 +242,24 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
     let mut lines = text.lines();
     let mut first = lines.next()?.split(' ');
     let (method, target) = (first.next()?.to_owned(), first.next()?.to_owned());
-    let headers: Vec<(String, String)> = lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
-    let length: usize = headers.iter().find(|(n, _)| n == "content-length").and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
+    let headers: Vec<(String, String)> =
+        lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
+    let length: usize =
+        headers.iter().find(|(n, _)| n == "content-length").and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
     while data.len() < head + 4 + length {
         let n = stream.read(&mut chunk).await.ok().filter(|n| *n > 0)?;
         data.extend_from_slice(&chunk[..n]);
     }
-    let (path, query) = target.split_once('?').map_or((target.clone(), String::new()), |(p, q)| (p.to_owned(), q.to_owned()));
-    Some(Asked { method, path, query, headers, body: String::from_utf8_lossy(&data[head + 4..head + 4 + length]).into_owned(), status: 0 })
+    let (path, query) =
+        target.split_once('?').map_or((target.clone(), String::new()), |(p, q)| (p.to_owned(), q.to_owned()));
+    Some(Asked {
+        method,
+        path,
+        query,
+        headers,
+        body: String::from_utf8_lossy(&data[head + 4..head + 4 + length]).into_owned(),
+        status: 0,
+    })
 }
 
 fn chars(v: &Value) -> usize {
@@ -261,7 +279,9 @@ fn route(a: &Asked, address: SocketAddr, s: &mut State) -> (u16, String) {
     }
     if path == "/api/apps.connections.open" {
         return match a.header("authorization") {
-            Some("Bearer xapp-token") => (200, json!({ "ok": true, "url": format!("ws://{address}/socket") }).to_string()),
+            Some("Bearer xapp-token") => {
+                (200, json!({ "ok": true, "url": format!("ws://{address}/socket") }).to_string())
+            }
             _ => (200, json!({ "ok": false, "error": "invalid_auth" }).to_string()),
         };
     }
@@ -289,7 +309,9 @@ fn route(a: &Asked, address: SocketAddr, s: &mut State) -> (u16, String) {
     if let Some(ip) = path.strip_prefix("/blocks/") {
         return match (a.method.as_str(), a.header("authorization")) {
             (_, auth) if auth != Some("Bearer firewall-token") => (401, "who are you".into()),
-            ("POST", _) if ip.parse::<std::net::IpAddr>().is_ok() && json["reason"].is_string() => (201, json!({ "blocked": ip }).to_string()),
+            ("POST", _) if ip.parse::<std::net::IpAddr>().is_ok() && json["reason"].is_string() => {
+                (201, json!({ "blocked": ip }).to_string())
+            }
             ("DELETE", _) => (204, String::new()),
             _ => (400, "no".into()),
         };
@@ -308,13 +330,21 @@ fn slack(m: &Value) -> (u16, String) {
         return (400, "no_text".into());
     }
     let blocks = m["blocks"].as_array().cloned().unwrap_or_default();
-    let plain = |t: &Value, most: usize| (t["type"] == "plain_text" || t["type"] == "mrkdwn") && (1..=most).contains(&chars(&t["text"]));
+    let plain = |t: &Value, most: usize| {
+        (t["type"] == "plain_text" || t["type"] == "mrkdwn") && (1..=most).contains(&chars(&t["text"]))
+    };
     let good = |b: &Value| match b["type"].as_str() {
         Some("header") => b["text"]["type"] == "plain_text" && plain(&b["text"], 150),
-        Some("section") if b["fields"].is_array() => b["fields"].as_array().is_some_and(|f| f.len() <= 10 && f.iter().all(|t| plain(t, 2000))),
+        Some("section") if b["fields"].is_array() => {
+            b["fields"].as_array().is_some_and(|f| f.len() <= 10 && f.iter().all(|t| plain(t, 2000)))
+        }
         Some("section") => plain(&b["text"], 3000),
-        Some("context") => b["elements"].as_array().is_some_and(|e| !e.is_empty() && e.len() <= 10 && e.iter().all(|t| plain(t, 3000))),
-        Some("actions") => b["elements"].as_array().is_some_and(|e| e.iter().all(|x| x["type"] == "button" && plain(&x["text"], 75) && chars(&x["value"]) <= 2000)),
+        Some("context") => {
+            b["elements"].as_array().is_some_and(|e| !e.is_empty() && e.len() <= 10 && e.iter().all(|t| plain(t, 3000)))
+        }
+        Some("actions") => b["elements"].as_array().is_some_and(|e| {
+            e.iter().all(|x| x["type"] == "button" && plain(&x["text"], 75) && chars(&x["value"]) <= 2000)
+        }),
         _ => false,
     };
     if blocks.len() > 50 || !blocks.iter().all(good) {
@@ -324,7 +354,9 @@ fn slack(m: &Value) -> (u16, String) {
 }
 
 fn pagerduty(a: &Asked, m: &Value) -> (u16, String) {
-    let no = |why: &str| (400, json!({ "status": "invalid event", "message": "Event object is invalid", "errors": [why] }).to_string());
+    let no = |why: &str| {
+        (400, json!({ "status": "invalid event", "message": "Event object is invalid", "errors": [why] }).to_string())
+    };
     if a.body.len() > 512 << 10 {
         return no("too large");
     }
@@ -337,7 +369,10 @@ fn pagerduty(a: &Asked, m: &Value) -> (u16, String) {
     }
     if action == "trigger" {
         let p = &m["payload"];
-        if !(1..=1024).contains(&chars(&p["summary"])) || chars(&p["source"]) == 0 || !["critical", "error", "warning", "info"].contains(&p["severity"].as_str().unwrap_or_default()) {
+        if !(1..=1024).contains(&chars(&p["summary"]))
+            || chars(&p["source"]) == 0
+            || !["critical", "error", "warning", "info"].contains(&p["severity"].as_str().unwrap_or_default())
+        {
             return no("'payload' is invalid");
         }
     } else if chars(&m["dedup_key"]) == 0 {
@@ -357,10 +392,19 @@ fn discord(a: &Asked, m: &Value, s: &mut State) -> (u16, String) {
     let mut all = 0;
     for e in m["embeds"].as_array().into_iter().flatten() {
         let fields = e["fields"].as_array().cloned().unwrap_or_default();
-        if units(&e["title"]) > 256 || units(&e["description"]) > 4096 || fields.len() > 25 || fields.iter().any(|f| !(1..=256).contains(&units(&f["name"])) || !(1..=1024).contains(&units(&f["value"]))) {
+        if units(&e["title"]) > 256
+            || units(&e["description"]) > 4096
+            || fields.len() > 25
+            || fields
+                .iter()
+                .any(|f| !(1..=256).contains(&units(&f["name"])) || !(1..=1024).contains(&units(&f["value"])))
+        {
             return no("embed");
         }
-        all += units(&e["title"]) + units(&e["description"]) + units(&e["footer"]["text"]) + fields.iter().map(|f| units(&f["name"]) + units(&f["value"])).sum::<usize>();
+        all += units(&e["title"])
+            + units(&e["description"])
+            + units(&e["footer"]["text"])
+            + fields.iter().map(|f| units(&f["name"]) + units(&f["value"])).sum::<usize>();
     }
     if all > 6000 {
         return no("embeds are longer than 6000");
@@ -370,7 +414,9 @@ fn discord(a: &Asked, m: &Value, s: &mut State) -> (u16, String) {
 }
 
 fn telegram(method: &str, m: &Value, s: &mut State) -> (u16, String) {
-    let no = |why: &str| (400, json!({ "ok": false, "error_code": 400, "description": format!("Bad Request: {why}") }).to_string());
+    let no = |why: &str| {
+        (400, json!({ "ok": false, "error_code": 400, "description": format!("Bad Request: {why}") }).to_string())
+    };
     match method {
         "sendMessage" => {
             if m["chat_id"] != "-1001" {
@@ -380,12 +426,23 @@ fn telegram(method: &str, m: &Value, s: &mut State) -> (u16, String) {
             if text.is_empty() || text.len() > 4096 {
                 return no("message is too long");
             }
-            let outside = |e: &Value| e["offset"].as_u64().zip(e["length"].as_u64()).is_none_or(|(o, l)| l == 0 || (o + l) as usize > text.len());
+            let outside = |e: &Value| {
+                e["offset"]
+                    .as_u64()
+                    .zip(e["length"].as_u64())
+                    .is_none_or(|(o, l)| l == 0 || (o + l) as usize > text.len())
+            };
             if !m["parse_mode"].is_null() || m["entities"].as_array().into_iter().flatten().any(outside) {
                 return no("can't parse entities");
             }
             let long = |b: &Value| !(1..=64).contains(&b["callback_data"].as_str().map_or(0, str::len));
-            if m["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten().flat_map(|r| r.as_array().cloned().unwrap_or_default()).any(|b| long(&b)) {
+            if m["reply_markup"]["inline_keyboard"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .flat_map(|r| r.as_array().cloned().unwrap_or_default())
+                .any(|b| long(&b))
+            {
                 return no("BUTTON_DATA_INVALID");
             }
             s.created += 1;
@@ -405,7 +462,9 @@ fn telegram(method: &str, m: &Value, s: &mut State) -> (u16, String) {
 fn crowdsec(a: &Asked, m: &Value) -> (u16, String) {
     if a.path == "/v1/watchers/login" {
         return match (m["machine_id"].as_str(), m["password"].as_str()) {
-            (Some("watchfloor"), Some("crowdsec-password")) => (200, json!({ "code": 200, "expire": "2099-01-01T00:00:00Z", "token": "jwt" }).to_string()),
+            (Some("watchfloor"), Some("crowdsec-password")) => {
+                (200, json!({ "code": 200, "expire": "2099-01-01T00:00:00Z", "token": "jwt" }).to_string())
+            }
             _ => (403, json!({ "code": 403, "message": "incorrect Username or Password" }).to_string()),
         };
     }
@@ -415,10 +474,24 @@ fn crowdsec(a: &Asked, m: &Value) -> (u16, String) {
     match (a.method.as_str(), a.path.as_str()) {
         ("POST", "/v1/alerts") => {
             let alert = &m[0];
-            let text = ["scenario", "scenario_version", "message", "start_at", "stop_at", "leakspeed"].iter().all(|k| alert[*k].is_string()) && alert["scenario_hash"].is_string();
+            let text = ["scenario", "scenario_version", "message", "start_at", "stop_at", "leakspeed"]
+                .iter()
+                .all(|k| alert[*k].is_string())
+                && alert["scenario_hash"].is_string();
             let decision = &alert["decisions"][0];
-            let good = text && alert["events"].is_array() && alert["simulated"].is_boolean() && alert["capacity"].is_i64() && alert["source"]["scope"] == "Ip" && decision["duration"].as_str().is_some_and(|d| d.ends_with('s')) && decision["type"] == "ban" && decision["value"].as_str().is_some_and(|v| v.parse::<std::net::IpAddr>().is_ok());
-            if good { (201, json!(["7"]).to_string()) } else { (400, json!({ "message": "validation failure" }).to_string()) }
+            let good = text
+                && alert["events"].is_array()
+                && alert["simulated"].is_boolean()
+                && alert["capacity"].is_i64()
+                && alert["source"]["scope"] == "Ip"
+                && decision["duration"].as_str().is_some_and(|d| d.ends_with('s'))
+                && decision["type"] == "ban"
+                && decision["value"].as_str().is_some_and(|v| v.parse::<std::net::IpAddr>().is_ok());
+            if good {
+                (201, json!(["7"]).to_string())
+            } else {
+                (400, json!({ "message": "validation failure" }).to_string())
+            }
         }
         ("DELETE", "/v1/decisions") if a.query.starts_with("ip=") => (200, json!({ "nbDeleted": "1" }).to_string()),
         _ => (404, json!({ "message": "no" }).to_string()),
@@ -426,7 +499,9 @@ fn crowdsec(a: &Asked, m: &Value) -> (u16, String) {
 }
 
 fn twilio(a: &Asked, s: &mut State) -> (u16, String) {
-    let no = |status: u16, code: u32, why: &str| (status, json!({ "code": code, "message": why, "status": status }).to_string());
+    let no = |status: u16, code: u32, why: &str| {
+        (status, json!({ "code": code, "message": why, "status": status }).to_string())
+    };
     // AC…1:twilio-token
     if a.header("authorization") != Some("Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMTp0d2lsaW8tdG9rZW4=") {
         return no(401, 20003, "Authenticate");
@@ -437,7 +512,11 @@ fn twilio(a: &Asked, s: &mut State) -> (u16, String) {
     }
     let done = s.fate.unwrap_or(if kind == "Calls" { "completed" } else { "delivered" });
     if a.method == "GET" {
-        return (200, json!({ "sid": a.path.rsplit('/').next().map(|p| p.trim_end_matches(".json")), "status": done }).to_string());
+        return (
+            200,
+            json!({ "sid": a.path.rsplit('/').next().map(|p| p.trim_end_matches(".json")), "status": done })
+                .to_string(),
+        );
     }
     let to = a.form("To").unwrap_or_default();
     if !(to.starts_with('+') && to.len() > 6 && to[1..].bytes().all(|b| b.is_ascii_digit())) {
@@ -447,10 +526,18 @@ fn twilio(a: &Asked, s: &mut State) -> (u16, String) {
         return no(400, 21603, "A 'From' phone number is required.");
     }
     match kind {
-        "Messages" if a.form("Body").is_none_or(|b| b.is_empty() || b.chars().count() > 1600) => return no(400, 21617, "The concatenated message body exceeds the 1600 character limit."),
-        "Calls" if a.form("Twiml").is_none_or(|t| t.len() > 4000 || !t.starts_with("<Response>")) => return no(400, 21205, "Twiml"),
+        "Messages" if a.form("Body").is_none_or(|b| b.is_empty() || b.chars().count() > 1600) => {
+            return no(400, 21617, "The concatenated message body exceeds the 1600 character limit.");
+        }
+        "Calls" if a.form("Twiml").is_none_or(|t| t.len() > 4000 || !t.starts_with("<Response>")) => {
+            return no(400, 21205, "Twiml");
+        }
         _ => {}
     }
     s.created += 1;
-    (201, json!({ "sid": format!("{}{:032}", if kind == "Calls" { "CA" } else { "SM" }, s.created), "status": "queued" }).to_string())
+    (
+        201,
+        json!({ "sid": format!("{}{:032}", if kind == "Calls" { "CA" } else { "SM" }, s.created), "status": "queued" })
+            .to_string(),
+    )
 }

@@ -27,11 +27,16 @@ impl ScriptServer {
         let (told, asked, pushing) = (heard.clone(), requests.clone(), push.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (script, told, asked, mut pushed) = (script.clone(), told.clone(), asked.clone(), pushing.subscribe());
+                let (script, told, asked, mut pushed) =
+                    (script.clone(), told.clone(), asked.clone(), pushing.subscribe());
                 tokio::spawn(async move {
                     #[expect(clippy::result_large_err, reason = "the type is tungstenite's")]
                     let note = |request: &Request, response: Response| {
-                        let headers: Vec<String> = request.headers().iter().map(|(k, v)| format!("{k}: {}", v.to_str().unwrap_or("?"))).collect();
+                        let headers: Vec<String> = request
+                            .headers()
+                            .iter()
+                            .map(|(k, v)| format!("{k}: {}", v.to_str().unwrap_or("?")))
+                            .collect();
                         asked.lock().unwrap().push(format!("{}\n{}", request.uri(), headers.join("\n")));
                         Ok(response)
                     };

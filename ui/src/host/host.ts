@@ -1,4 +1,4 @@
-// What the page may ask of the world. Two implementations: the native shell (`tauri.ts`) and recorded data (`fake.ts`).
+// What the page may ask of the world. The native shell (`tauri.ts`) is its one implementation.
 import type * as B from "./bindings";
 
 export type * from "./bindings";

@@ -54,8 +54,8 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Where the control socket of a data directory is. Unix limits a socket's path to about 100 bytes; a longer directory gets
-/// one under the user's runtime directory.
+/// Where the control socket of a data directory is. Unix limits a socket's path to about 100 bytes; a longer directory
+/// gets one under the user's runtime directory.
 fn control_path(data_dir: &Path) -> PathBuf {
     let plain = data_dir.join("control.sock");
     if plain.as_os_str().len() < 100 {
@@ -77,7 +77,8 @@ pub struct ControlListener {
 }
 
 impl ControlListener {
-    /// Listens for this user alone. The caller holds the data directory's lock, so a socket that stands there is a dead one.
+    /// Listens for this user alone. The caller holds the data directory's lock, so a socket that stands there is a dead
+    /// one.
     pub fn bind(data_dir: &Path) -> std::io::Result<Self> {
         let path = control_path(data_dir);
         match std::fs::remove_file(&path) {

@@ -1,4 +1,5 @@
-//! The second person: approves with a code of their authenticator app (TOTP, RFC 6238), whose secret is in the keychain.
+//! The second person: approves with a code of their authenticator app (TOTP, RFC 6238), whose secret is in the
+//! keychain.
 //!
 //! A code counts once: whoever saw it typed cannot use it again.
 
@@ -7,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use totp_rs::{Builder, Secret, Totp};
 use serde_json::json;
+use totp_rs::{Builder, Secret, Totp};
 use wf_model::{AuditAction, Timestamp};
 
 use crate::api::{ApiError, ErrorCode};
@@ -34,8 +35,14 @@ struct Codes {
 }
 
 fn totp(secret: &SecretString, person: &str) -> Result<Totp, ApiError> {
-    let secret = Secret::try_from_base32(secret.expose_secret().trim()).map_err(|_| ApiError::failed(format!("the approval secret of {person} is not base32")))?;
-    Builder::new().with_secret(secret).with_account_name(person).with_issuer(Some("Watchfloor")).build().map_err(|_| ApiError::failed(format!("the approval secret of {person} is too short: 16 bytes at least")))
+    let secret = Secret::try_from_base32(secret.expose_secret().trim())
+        .map_err(|_| ApiError::failed(format!("the approval secret of {person} is not base32")))?;
+    Builder::new()
+        .with_secret(secret)
+        .with_account_name(person)
+        .with_issuer(Some("Watchfloor"))
+        .build()
+        .map_err(|_| ApiError::failed(format!("the approval secret of {person} is too short: 16 bytes at least")))
 }
 
 impl Controller {
@@ -43,16 +50,28 @@ impl Controller {
     pub(crate) fn approvers(&self) -> Vec<String> {
         let (config, me) = (self.config(), self.config().operator_name());
         let plan = self.plan();
-        config.person.iter().filter(|(id, p)| p.approver.is_some() && plan.name(id) != me).map(|(id, _)| id.clone()).collect()
+        config
+            .person
+            .iter()
+            .filter(|(id, p)| p.approver.is_some() && plan.name(id) != me)
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
-    /// Checks that this person approves, with the code their app shows now. Gives their name. What was wrong is recorded.
+    /// Checks that this person approves, with the code their app shows now. Gives their name. What was wrong is
+    /// recorded.
     pub(crate) async fn approved_by(&self, person: &str, code: &str, now: Timestamp) -> Result<String, ApiError> {
         let checked = self.code_of(person, code, now);
         if let Err(e) = &checked
             && e.code == ErrorCode::Refused
         {
-            let audit = AuditAction { at: now, actor: self.operator(), action: "privacy.approval.refused".into(), subject: "approval".into(), payload: json!({ "approver": person, "reason": e.message }) };
+            let audit = AuditAction {
+                at: now,
+                actor: self.operator(),
+                action: "privacy.approval.refused".into(),
+                subject: "approval".into(),
+                payload: json!({ "approver": person, "reason": e.message }),
+            };
             self.ledger.record(vec![audit]).await?;
         }
         checked
@@ -61,7 +80,11 @@ impl Controller {
     fn code_of(&self, person: &str, code: &str, now: Timestamp) -> Result<String, ApiError> {
         let config = self.config();
         let plan = self.plan();
-        let id = config.person.keys().find(|id| *id == person || plan.name(id) == person).ok_or_else(|| ApiError::invalid(format!("'{person}' is nobody: there is no [person.{person}]")))?;
+        let id = config
+            .person
+            .keys()
+            .find(|id| *id == person || plan.name(id) == person)
+            .ok_or_else(|| ApiError::invalid(format!("'{person}' is nobody: there is no [person.{person}]")))?;
         let name = plan.name(id).to_owned();
         if name == config.operator_name() {
             return Err(ApiError::new(ErrorCode::Refused, format!("{name} sits here: somebody else approves")));
@@ -74,14 +97,19 @@ impl Controller {
         let refused = |reason: String| Err(ApiError::new(ErrorCode::Refused, reason));
         let config = self.config();
         let Some(reference) = config.person.get(id).and_then(|p| p.approver.as_ref()) else {
-            return refused(format!("{name} has no authenticator: `watchfloorctl privacy approvers enrol {id}` makes one"));
+            return refused(format!(
+                "{name} has no authenticator: `watchfloorctl privacy approvers enrol {id}` makes one"
+            ));
         };
         let totp = totp(&self.secrets().get(reference).map_err(ApiError::failed)?, name)?;
         let code: String = code.chars().filter(char::is_ascii_digit).collect();
         let mut used = self.privacy.used.0.lock().unwrap_or_else(PoisonError::into_inner);
         let codes = used.entry(id.to_owned()).or_default();
         if now < codes.paused_until {
-            return refused(format!("{WRONG} wrong codes in a row: {name} is asked again in {}", crate::spoken(codes.paused_until.since(now))));
+            return refused(format!(
+                "{WRONG} wrong codes in a row: {name} is asked again in {}",
+                crate::spoken(codes.paused_until.since(now))
+            ));
         }
         // One code to each side, for clocks that differ.
         let Some(step) = totp.check(&code, (now.millis() / 1000).max(0) as u64) else {
@@ -98,28 +126,51 @@ impl Controller {
         Ok(())
     }
 
-    /// Makes a secret for a person, puts it into the keychain and a reference to it into the config. What is returned goes into their authenticator app, and is never
-    /// shown again.
+    /// Makes a secret for a person, puts it into the keychain and a reference to it into the config. What is returned
+    /// goes into their authenticator app, and is never shown again.
     ///
-    /// Whoever has one already gives a code of it; where others have one, one of them vouches with theirs. Only the very first needs nobody.
-    pub async fn enrol_approver(&self, person: &str, voucher: Option<&str>, code: Option<&str>) -> Result<String, ApiError> {
+    /// Whoever has one already gives a code of it; where others have one, one of them vouches with theirs. Only the
+    /// very first needs nobody.
+    pub async fn enrol_approver(
+        &self,
+        person: &str,
+        voucher: Option<&str>,
+        code: Option<&str>,
+    ) -> Result<String, ApiError> {
         self.may_change()?;
         let config = self.config();
-        let Some(known) = config.person.get(person) else { return Err(ApiError::invalid(format!("there is no [person.{person}]"))) };
+        let Some(known) = config.person.get(person) else {
+            return Err(ApiError::invalid(format!("there is no [person.{person}]")));
+        };
         let anybody = config.person.iter().any(|(_, p)| p.approver.is_some());
         if anybody {
             let voucher = if known.approver.is_some() { person } else { voucher.unwrap_or_default() };
             let Some((id, _)) = config.person.iter().find(|(id, p)| *id == voucher && p.approver.is_some()) else {
-                return Err(ApiError::new(ErrorCode::Refused, "somebody who approves already vouches for a new approver: give --voucher and --code"));
+                return Err(ApiError::new(
+                    ErrorCode::Refused,
+                    "somebody who approves already vouches for a new approver: give --voucher and --code",
+                ));
             };
             self.check_code(id, self.plan().name(id), code.unwrap_or_default(), Timestamp::now())?;
         }
         let secret = Secret::generate().to_base32();
         let name = format!("approver-{person}");
         let (keychain, entry, value) = (self.keychain.clone(), name.clone(), SecretString::from(secret.clone()));
-        tokio::task::spawn_blocking(move || keychain.set(&entry, &value)).await.map_err(ApiError::failed)?.map_err(ApiError::failed)?;
-        self.edit_config(format!("approver {person}"), |text, path| crate::config::with_approver(text, path, person, &format!("keychain:{name}"))).await?;
-        let audit = AuditAction { at: Timestamp::now(), actor: self.operator(), action: "privacy.approver.enrol".into(), subject: "approver".into(), payload: json!({ "person": person, "voucher": voucher }) };
+        tokio::task::spawn_blocking(move || keychain.set(&entry, &value))
+            .await
+            .map_err(ApiError::failed)?
+            .map_err(ApiError::failed)?;
+        self.edit_config(format!("approver {person}"), |text, path| {
+            crate::config::with_approver(text, path, person, &format!("keychain:{name}"))
+        })
+        .await?;
+        let audit = AuditAction {
+            at: Timestamp::now(),
+            actor: self.operator(),
+            action: "privacy.approver.enrol".into(),
+            subject: "approver".into(),
+            payload: json!({ "person": person, "voucher": voucher }),
+        };
         self.ledger.record(vec![audit]).await?;
         totp(&secret.into(), person)?.to_url().map_err(ApiError::failed)
     }
@@ -130,4 +181,3 @@ pub fn code_at(secret: &str, now: Timestamp) -> Option<String> {
     let secret = SecretString::from(secret.to_owned());
     Some(totp(&secret, "test").ok()?.generate((now.millis() / 1000) as u64 / STEP * STEP).to_string())
 }
-

@@ -20,9 +20,12 @@ const REQUEST_REMINDERS: [i64; 3] = [7, 2, 0];
 
 impl Controller {
     pub async fn breaches(&self) -> Result<Vec<BreachView>, ApiError> {
-        let mut all: Vec<BreachView> = self.all_records::<Breach>(BREACHES, None, 2000).await?.into_iter().map(BreachView::from).collect();
+        let mut all: Vec<BreachView> =
+            self.all_records::<Breach>(BREACHES, None, 2000).await?.into_iter().map(BreachView::from).collect();
         // What runs comes first, by its end.
-        all.sort_by_key(|b| (!b.runs, if b.runs { b.due.unwrap_or_default() } else { 0 }, !b.open, std::cmp::Reverse(b.breach.number)));
+        all.sort_by_key(|b| {
+            (!b.runs, if b.runs { b.due.unwrap_or_default() } else { 0 }, !b.open, std::cmp::Reverse(b.breach.number))
+        });
         Ok(all)
     }
 
@@ -39,15 +42,31 @@ impl Controller {
             if first.is_empty() {
                 first.clone_from(&detail.incident.title);
             }
-            titles.push(format!("{} (incident #{n}, {} to {})", detail.incident.title, self.config().privacy.said(Timestamp::from_millis(detail.incident.first_seen)), self.config().privacy.said(Timestamp::from_millis(detail.incident.last_seen))));
+            titles.push(format!(
+                "{} (incident #{n}, {} to {})",
+                detail.incident.title,
+                self.config().privacy.said(Timestamp::from_millis(detail.incident.first_seen)),
+                self.config().privacy.said(Timestamp::from_millis(detail.incident.last_seen))
+            ));
             let Some(incident) = self.store().incident(&n.to_string()).await? else { continue };
             for e in &self.events_of(&incident).await? {
                 if let Some(user) = ["user.id", "user.name", "user.email"].iter().find_map(|f| e.fields.get(*f)) {
                     people.insert(user.to_string());
                 }
-                records += e.fields.get("event.records").or_else(|| e.fields.get("watchfloor.records")).and_then(serde_json::Value::as_u64).unwrap_or(0);
+                records += e
+                    .fields
+                    .get("event.records")
+                    .or_else(|| e.fields.get("watchfloor.records"))
+                    .and_then(serde_json::Value::as_u64)
+                    .unwrap_or(0);
             }
-            measures.extend(detail.timeline.iter().filter(|t| matches!(t.kind.as_str(), "checked" | "resolved" | "note")).map(|t| t.text.clone()));
+            measures.extend(
+                detail
+                    .timeline
+                    .iter()
+                    .filter(|t| matches!(t.kind.as_str(), "checked" | "resolved" | "note"))
+                    .map(|t| t.text.clone()),
+            );
         }
         let content = Content {
             nature: titles.join("\n"),
@@ -68,22 +87,66 @@ impl Controller {
             PrivacyAction::OpenBreach { incidents, title, why, suspected } => {
                 let (first, content) = self.content_of(incidents).await?;
                 let title = title.clone().filter(|t| !t.trim().is_empty()).unwrap_or(first);
-                (Breach::open(at.now, self.store().next_record(BREACHES).await?, &title, incidents.clone(), wf_privacy::Entry { at: when(suspected)?, by, text: why.clone() }, content).map_err(invalid)?, "privacy.breach.open")
+                (
+                    Breach::open(
+                        at.now,
+                        self.store().next_record(BREACHES).await?,
+                        &title,
+                        incidents.clone(),
+                        wf_privacy::Entry { at: when(suspected)?, by, text: why.clone() },
+                        content,
+                    )
+                    .map_err(invalid)?,
+                    "privacy.breach.open",
+                )
             }
-            PrivacyAction::Aware { breach, at: known, why } => (one(breach).await?.aware(at.now, &by, when(known)?, why)?, "privacy.breach.aware"),
-            PrivacyAction::Describe { breach, content } => (one(breach).await?.describe(at.now, &by, (**content).clone())?, "privacy.breach.describe"),
-            PrivacyAction::Notify { breach, at: sent, reference, delay_reason } => (one(breach).await?.notify(at.now, &by, when(sent)?, reference.as_deref().unwrap_or_default(), delay_reason.as_deref())?, "privacy.breach.notify"),
-            PrivacyAction::NotNotifiable { breach, reasoning } => (one(breach).await?.not_notifiable(at.now, &by, reasoning)?, "privacy.breach.not_notifiable"),
+            PrivacyAction::Aware { breach, at: known, why } => {
+                (one(breach).await?.aware(at.now, &by, when(known)?, why)?, "privacy.breach.aware")
+            }
+            PrivacyAction::Describe { breach, content } => {
+                (one(breach).await?.describe(at.now, &by, (**content).clone())?, "privacy.breach.describe")
+            }
+            PrivacyAction::Notify { breach, at: sent, reference, delay_reason } => (
+                one(breach).await?.notify(
+                    at.now,
+                    &by,
+                    when(sent)?,
+                    reference.as_deref().unwrap_or_default(),
+                    delay_reason.as_deref(),
+                )?,
+                "privacy.breach.notify",
+            ),
+            PrivacyAction::NotNotifiable { breach, reasoning } => {
+                (one(breach).await?.not_notifiable(at.now, &by, reasoning)?, "privacy.breach.not_notifiable")
+            }
             PrivacyAction::DecideSubjects { breach, exemption, reason, message } => {
                 let exemption: Option<Exemption> = exemption.as_deref().map(str::parse).transpose().map_err(invalid)?;
-                (one(breach).await?.decide_subjects(at.now, &by, exemption, reason.as_deref().unwrap_or_default(), message.as_deref().unwrap_or_default())?, "privacy.breach.subjects")
+                (
+                    one(breach).await?.decide_subjects(
+                        at.now,
+                        &by,
+                        exemption,
+                        reason.as_deref().unwrap_or_default(),
+                        message.as_deref().unwrap_or_default(),
+                    )?,
+                    "privacy.breach.subjects",
+                )
             }
-            PrivacyAction::Dismiss { breach, why } => (one(breach).await?.dismiss(at.now, &by, why)?, "privacy.breach.dismiss"),
+            PrivacyAction::Dismiss { breach, why } => {
+                (one(breach).await?.dismiss(at.now, &by, why)?, "privacy.breach.dismiss")
+            }
             PrivacyAction::CloseBreach { breach } => (one(breach).await?.close(at.now, &by)?, "privacy.breach.close"),
             _ => return Err(ApiError::invalid("this is about no breach")),
         };
         let payload = json!({ "state": b.state.as_str(), "incidents": b.incidents, "aware_at": b.aware.as_ref().map(|a| a.at.rfc3339()), "phases": b.phases.len() });
-        self.keep(vec![record_of(BREACHES, b.number, b.version, b.is_open(), at.now, &b)?], at, action, format!("breach:{}", b.number), payload).await?;
+        self.keep(
+            vec![record_of(BREACHES, b.number, b.version, b.is_open(), at.now, &b)?],
+            at,
+            action,
+            format!("breach:{}", b.number),
+            payload,
+        )
+        .await?;
         Ok(BreachView::from(b))
     }
 
@@ -92,12 +155,18 @@ impl Controller {
         let badge = self.privacy_badge().await.ok()?;
         let (number, due, now) = (badge.breach?, Timestamp::from_millis(badge.breach_due?), Timestamp::now());
         let hours = |d: std::time::Duration| d.as_secs() / 3600;
-        Some(if due > now { format!("Breach #{number}: {} h left to notify", hours(due.since(now))) } else { format!("Breach #{number}: {} h past the 72 hours", hours(now.since(due))) })
+        Some(if due > now {
+            format!("Breach #{number}: {} h left to notify", hours(due.since(now)))
+        } else {
+            format!("Breach #{number}: {} h past the 72 hours", hours(now.since(due)))
+        })
     }
 
     /// Stands for an address in a key, which says nothing about whose it is.
     fn short_hash(&self, text: &str) -> String {
-        wf_evidence::report::pack::hex(&wf_evidence::tree::leaf_hash([&self.code_key[..], text.as_bytes()].concat().as_slice())[..6])
+        wf_evidence::report::pack::hex(
+            &wf_evidence::tree::leaf_hash([&self.code_key[..], text.as_bytes()].concat().as_slice())[..6],
+        )
     }
 
     /// Where the privacy officer is told.
@@ -106,14 +175,21 @@ impl Controller {
         let Some(person) = plan.people.get(&config.privacy.officer) else { return Vec::new() };
         plan.channels
             .iter()
-            .filter(|c| config.privacy.channels.contains(&c.name) || (config.privacy.channels.is_empty() && c.contact != Contact::Place))
+            .filter(|c| {
+                config.privacy.channels.contains(&c.name)
+                    || (config.privacy.channels.is_empty() && c.contact != Contact::Place)
+            })
             .filter_map(|c| {
                 let address = match c.contact {
                     Contact::Place => String::new(),
                     Contact::Email => person.email.clone(),
                     Contact::Phone => person.phone.clone(),
                 };
-                (c.contact == Contact::Place || !address.is_empty()).then(|| Destination { channel: c.name.clone(), address, person: (c.contact != Contact::Place).then(|| config.privacy.officer.clone()) })
+                (c.contact == Contact::Place || !address.is_empty()).then(|| Destination {
+                    channel: c.name.clone(),
+                    address,
+                    person: (c.contact != Contact::Place).then(|| config.privacy.officer.clone()),
+                })
             })
             .collect()
     }
@@ -124,34 +200,92 @@ impl Controller {
         let Ok(_one) = self.privacy.changing.try_lock() else { return Ok(()) };
         let settings = self.config().privacy.clone();
         let mut untold = None;
-        for b in self.store().records(BREACHES, Some(true), 1000).await?.iter().filter_map(|d| serde_json::from_str::<Breach>(d).ok()) {
+        for b in self
+            .store()
+            .records(BREACHES, Some(true), 1000)
+            .await?
+            .iter()
+            .filter_map(|d| serde_json::from_str::<Breach>(d).ok())
+        {
             let Some(hour) = b.reminder_due(now) else { continue };
             let left = b.due().map(|d| d.since(now)).unwrap_or_default();
             let title = match hour {
                 72 => format!("Breach #{}: 72 hours have passed, and the authority has not been notified", b.number),
-                h => format!("Breach #{}: {h} hours have passed; {} are left to notify the authority", b.number, crate::spoken(left)),
+                h => format!(
+                    "Breach #{}: {h} hours have passed; {} are left to notify the authority",
+                    b.number,
+                    crate::spoken(left)
+                ),
             };
-            let remarks = vec![b.title.clone(), format!("due {}", b.due().map(|d| settings.said(d)).unwrap_or_default()), b.content.missing().first().map_or_else(|| "the notification is complete".to_owned(), |_| format!("still to be said: {}", b.content.missing().join(", ")))];
+            let remarks = vec![
+                b.title.clone(),
+                format!("due {}", b.due().map(|d| settings.said(d)).unwrap_or_default()),
+                b.content.missing().first().map_or_else(
+                    || "the notification is complete".to_owned(),
+                    |_| format!("still to be said: {}", b.content.missing().join(", ")),
+                ),
+            ];
             let severity = if hour >= 66 { Severity::P1 } else { Severity::P2 };
             let officer = self.officer();
             if officer.is_empty() {
-                // Nobody was told, so nothing is written as told; the clock stands in the window, the tray and the reports.
-                untold = Some(format!("breach #{}: {hour} of its 72 hours have passed, and nobody is told: [privacy] names no officer that a channel reaches", b.number));
+                // Nobody was told, so nothing is written as told; the clock stands in the window, the tray and the
+                // reports.
+                untold = Some(format!(
+                    "breach #{}: {hour} of its 72 hours have passed, and nobody is told: [privacy] names no officer that a channel reaches",
+                    b.number
+                ));
                 continue;
             }
-            let notifications = officer.into_iter().map(|to| about_itself(format!("breach.{}.{hour}.{}.{}", b.number, to.channel, self.short_hash(&to.address)), Purpose::Alarm, severity, to, now, title.clone(), remarks.clone())).collect();
+            let notifications = officer
+                .into_iter()
+                .map(|to| {
+                    about_itself(
+                        format!("breach.{}.{hour}.{}.{}", b.number, to.channel, self.short_hash(&to.address)),
+                        Purpose::Alarm,
+                        severity,
+                        to,
+                        now,
+                        title.clone(),
+                        remarks.clone(),
+                    )
+                })
+                .collect();
             let next = b.reminded(now, hour);
             let Ok(record) = record_of(BREACHES, next.number, next.version, true, now, &next) else { continue };
-            let audit = wf_model::AuditAction { at: now, actor: Actor::Engine, action: "privacy.breach.reminder".into(), subject: format!("breach:{}", b.number), payload: json!({ "hour": hour }) };
-            let changes = self.ledger.commit(|_| (Commit { records: vec![record], ..Commit::default() }, Changes { notifications, audit: vec![audit], ..Changes::default() })).await?;
+            let audit = wf_model::AuditAction {
+                at: now,
+                actor: Actor::Engine,
+                action: "privacy.breach.reminder".into(),
+                subject: format!("breach:{}", b.number),
+                payload: json!({ "hour": hour }),
+            };
+            let changes = self
+                .ledger
+                .commit(|_| {
+                    (
+                        Commit { records: vec![record], ..Commit::default() },
+                        Changes { notifications, audit: vec![audit], ..Changes::default() },
+                    )
+                })
+                .await?;
             self.tell(changes);
             self.live.touched(|t| t.health += 1);
         }
         let today = settings.wall(now).0;
         let calendar = settings.calendar();
-        for r in self.store().records(REQUESTS, Some(true), 1000).await?.iter().filter_map(|d| serde_json::from_str::<Request>(d).ok()) {
+        for r in self
+            .store()
+            .records(REQUESTS, Some(true), 1000)
+            .await?
+            .iter()
+            .filter_map(|d| serde_json::from_str::<Request>(d).ok())
+        {
             let left = (r.deadline(&calendar, today).due - today).num_days();
-            let Some(mark) = REQUEST_REMINDERS.into_iter().rev().find(|d| left <= *d).map(|d| if left < 0 { -1 } else { d }) else { continue };
+            let Some(mark) =
+                REQUEST_REMINDERS.into_iter().rev().find(|d| left <= *d).map(|d| if left < 0 { -1 } else { d })
+            else {
+                continue;
+            };
             let title = match left {
                 ..0 => format!("Request #{} ({}) is late by {} days", r.number, r.kind, -left),
                 0 => format!("Request #{} ({}) is due today", r.number, r.kind),
@@ -164,15 +298,29 @@ impl Controller {
             for to in self.officer() {
                 let key = format!("request.{}.{due}.{mark}.{}.{}", r.number, to.channel, self.short_hash(&to.address));
                 if self.store().notification(&key).await?.is_none() {
-                    notifications.push(about_itself(key, Purpose::Alarm, Severity::P3, to, now, title.clone(), vec![format!("it is {}", r.state)]));
+                    notifications.push(about_itself(
+                        key,
+                        Purpose::Alarm,
+                        Severity::P3,
+                        to,
+                        now,
+                        title.clone(),
+                        vec![format!("it is {}", r.state)],
+                    ));
                 }
             }
             if !notifications.is_empty() {
-                let changes = self.ledger.commit(|_| (Commit::default(), Changes { notifications, ..Changes::default() })).await?;
+                let changes = self
+                    .ledger
+                    .commit(|_| (Commit::default(), Changes { notifications, ..Changes::default() }))
+                    .await?;
                 self.tell(changes);
             }
         }
-        self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert("privacy", untold.into_iter().collect());
+        self.problems
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert("privacy", untold.into_iter().collect());
         Ok(())
     }
 
@@ -180,7 +328,13 @@ impl Controller {
     pub(crate) async fn retention_due(&self, now: Timestamp) -> Result<bool, StoreError> {
         let config = self.config();
         let (today, time) = config.privacy.wall(now);
-        let last = self.store().records(super::RUNS, None, 1).await?.first().and_then(|d| serde_json::from_str::<wf_privacy::retention::Run>(d).ok()).map(|r| config.privacy.wall(r.at).0);
+        let last = self
+            .store()
+            .records(super::RUNS, None, 1)
+            .await?
+            .first()
+            .and_then(|d| serde_json::from_str::<wf_privacy::retention::Run>(d).ok())
+            .map(|r| config.privacy.wall(r.at).0);
         Ok(wf_privacy::retention::run_due(&config.retention, today, time, last))
     }
 }

@@ -1,4 +1,5 @@
-//! Retention: what is over its time is deleted, class by class, in steps so small that ingest does not notice. Holds keep what they cover.
+//! Retention: what is over its time is deleted, class by class, in steps so small that ingest does not notice. Holds
+//! keep what they cover.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use wf_store::Commit;
 use wf_store::events::{DELETED_AT_ONCE, Decide, Fate, Quick, StoredEvent};
 use wf_store::sweep::{KeyValue, Place, Rewrite, Swept};
 
-use super::subject::Keeping;
-use super::{record_of, RUNS};
+use super::holding::Keeping;
+use super::{RUNS, record_of};
 use crate::api::ApiError;
 use crate::controller::Controller;
 use crate::views::{OverRetention, RetentionView};
@@ -53,24 +54,46 @@ impl Controller {
         if !over.named.is_empty() {
             // It names people: that it was looked at is recorded.
             let at = self.right_now(self.operator());
-            self.keep(Vec::new(), &at, "privacy.retention.look", "retention".into(), json!({ "users": over.users })).await?;
+            self.keep(Vec::new(), &at, "privacy.retention.look", "retention".into(), json!({ "users": over.users }))
+                .await?;
         }
         let mut scheduled = Vec::new();
         if let Some(at) = config.retention.run_at {
             let total: u64 = classes.iter().map(|c| c.delete).sum();
-            scheduled.push(format!("every day at {} ({}): {total} entries are over their time now", at.format("%H:%M"), config.privacy.time_zone));
+            scheduled.push(format!(
+                "every day at {} ({}): {total} entries are over their time now",
+                at.format("%H:%M"),
+                config.privacy.time_zone
+            ));
         }
         for r in self.all_records::<Request>(super::REQUESTS, Some(true), 1000).await? {
-            if r.kind == wf_privacy::request::RequestKind::Deletion && r.state == wf_privacy::request::RequestState::InProgress {
-                scheduled.push(format!("erasure of request #{}, due on {}{}", r.number, r.deadline(&config.privacy.calendar(), config.privacy.wall(now).0).due, if r.approvals.is_empty() { ", not approved yet" } else { ", approved" }));
+            if r.kind == wf_privacy::request::RequestKind::Deletion
+                && r.state == wf_privacy::request::RequestState::InProgress
+            {
+                scheduled.push(format!(
+                    "erasure of request #{}, due on {}{}",
+                    r.number,
+                    r.deadline(&config.privacy.calendar(), config.privacy.wall(now).0).due,
+                    if r.approvals.is_empty() { ", not approved yet" } else { ", approved" }
+                ));
             }
         }
-        Ok(RetentionView { classes, runs, over_retention: over, scheduled, run_at: config.retention.run_at.map(|t| t.format("%H:%M").to_string()), approvals: config.privacy.approvals, approvers: self.approvers() })
+        Ok(RetentionView {
+            classes,
+            runs,
+            over_retention: over,
+            scheduled,
+            run_at: config.retention.run_at.map(|t| t.format("%H:%M").to_string()),
+            approvals: config.privacy.approvals,
+            approvers: self.approvers(),
+        })
     }
 
     /// Deletes everything that is over its time. By hand it takes a second person.
     pub async fn retention_run(&self, by: &Actor, approved_by: Option<String>) -> Result<Run, ApiError> {
-        let _one = self.privacy.working.try_lock().map_err(|_| ApiError::new(crate::api::ErrorCode::Refused, "something is being erased already; wait until it is done"))?;
+        let _one = self.privacy.working.try_lock().map_err(|_| {
+            ApiError::new(crate::api::ErrorCode::Refused, "something is being erased already; wait until it is done")
+        })?;
         let (now, began, before) = (Timestamp::now(), Instant::now(), self.store().size_on_disk());
         let holds = Arc::new(self.keeping(self.holds().await?).await?);
         let cancel = self.privacy.begin("Deleting what is over its time");
@@ -87,14 +110,32 @@ impl Controller {
             took_ms: began.elapsed().as_millis() as u64,
         };
         let counts: BTreeMap<&str, u64> = run.classes.iter().map(|c| (c.class.as_str(), c.delete)).collect();
-        let audit = AuditAction { at: now, actor: by.clone(), action: "retention.run".into(), subject: format!("retention:{}", run.number), payload: json!({ "deleted": counts, "held": run.classes.iter().map(|c| c.held).sum::<u64>(), "approved_by": run.approved_by }) };
+        let audit = AuditAction {
+            at: now,
+            actor: by.clone(),
+            action: "retention.run".into(),
+            subject: format!("retention:{}", run.number),
+            payload: json!({ "deleted": counts, "held": run.classes.iter().map(|c| c.held).sum::<u64>(), "approved_by": run.approved_by }),
+        };
         let record = record_of(RUNS, run.number, 1, false, now, &run)?;
-        self.ledger.commit(|_| (Commit { records: vec![record], ..Commit::default() }, Changes { audit: vec![audit], ..Changes::default() })).await?;
+        self.ledger
+            .commit(|_| {
+                (
+                    Commit { records: vec![record], ..Commit::default() },
+                    Changes { audit: vec![audit], ..Changes::default() },
+                )
+            })
+            .await?;
         self.live.touched(|t| t.health += 1);
         Ok(run)
     }
 
-    async fn delete_all(&self, now: Timestamp, holds: &Arc<Keeping>, cancel: &AtomicBool) -> Result<Vec<ClassRun>, ApiError> {
+    async fn delete_all(
+        &self,
+        now: Timestamp,
+        holds: &Arc<Keeping>,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<ClassRun>, ApiError> {
         let mut classes = Vec::new();
         for class in Class::ALL {
             if cancel.load(Ordering::Relaxed) {
@@ -113,7 +154,14 @@ impl Controller {
         Ok(classes)
     }
 
-    async fn class(&self, class: Class, now: Timestamp, holds: &Arc<Keeping>, only_count: bool, cancel: &AtomicBool) -> Result<ClassRun, ApiError> {
+    async fn class(
+        &self,
+        class: Class,
+        now: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        cancel: &AtomicBool,
+    ) -> Result<ClassRun, ApiError> {
         let period = self.config().retention.period(class);
         let cutoff = period.cutoff(now);
         let n = match class {
@@ -122,13 +170,24 @@ impl Controller {
             Class::Incidents => {
                 let incidents = self.old_incidents(cutoff, holds, only_count, cancel).await?;
                 // Digests and messages that stood for several name incidents, and belong to none.
-                let messages = self.old_rows("notification", cutoff, holds, only_count, |row| row.incident.is_none().then(|| Rewrite::Delete { place: row.place, key: row.key.clone() })).await?;
+                let messages = self
+                    .old_rows("notification", cutoff, holds, only_count, |row| {
+                        row.incident.is_none().then(|| Rewrite::Delete { place: row.place, key: row.key.clone() })
+                    })
+                    .await?;
                 Counted { delete: incidents.delete + messages.delete, held: incidents.held + messages.held }
             }
-            Class::Quarantine => self.old_rows("quarantine", cutoff, holds, only_count, |row| Some(Rewrite::Delete { place: row.place, key: row.key.clone() })).await?,
+            Class::Quarantine => {
+                self.old_rows("quarantine", cutoff, holds, only_count, |row| {
+                    Some(Rewrite::Delete { place: row.place, key: row.key.clone() })
+                })
+                .await?
+            }
             Class::Audit => {
                 self.old_rows("audit_leaf", cutoff, holds, only_count, |row| match row.key.first() {
-                    Some(KeyValue::Number(index)) if row.texts.iter().any(Option::is_some) => Some(Rewrite::ErasePayload { index: *index }),
+                    Some(KeyValue::Number(index)) if row.texts.iter().any(Option::is_some) => {
+                        Some(Rewrite::ErasePayload { index: *index })
+                    }
                     _ => None,
                 })
                 .await?
@@ -140,7 +199,9 @@ impl Controller {
                     let [KeyValue::Text(kind), KeyValue::Number(_)] = row.key.as_slice() else { return None };
                     let text = row.texts.first()?.as_deref()?;
                     let over = match kind.as_str() {
-                        super::REQUESTS => serde_json::from_str::<Request>(text).is_ok_and(|r| r.closed_at.is_some_and(|t| t < cutoff)),
+                        super::REQUESTS => {
+                            serde_json::from_str::<Request>(text).is_ok_and(|r| r.closed_at.is_some_and(|t| t < cutoff))
+                        }
                         super::CONSENTS => serde_json::from_str::<Consent>(text).is_ok_and(|c| {
                             // The proof of a consent is needed for as long after its end as anything else is.
                             let ended = c.withdrawn.or(c.expires.filter(|e| *e < today));
@@ -156,13 +217,20 @@ impl Controller {
         Ok(ClassRun { class, period: period.to_string(), cutoff, delete: n.delete, held: n.held })
     }
 
-    async fn old_events(&self, cutoff: Timestamp, holds: &Arc<Keeping>, only_count: bool, cancel: &AtomicBool) -> Result<Counted, ApiError> {
+    async fn old_events(
+        &self,
+        cutoff: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        cancel: &AtomicBool,
+    ) -> Result<Counted, ApiError> {
         let (store, mut n, mut after) = (self.store(), Counted { delete: 0, held: 0 }, Seq(0));
         loop {
             let page = store.blocks(after, cutoff, false).await?;
             let Some(last) = page.last() else { return Ok(n) };
             after = last.first;
-            let (open, whole): (Vec<_>, Vec<_>) = page.into_iter().partition(|b| holds.holds.may_cover(b.first_at, b.last_at));
+            let (open, whole): (Vec<_>, Vec<_>) =
+                page.into_iter().partition(|b| holds.holds.may_cover(b.first_at, b.last_at));
             if only_count {
                 n.delete += whole.iter().map(|b| b.n).sum::<u64>();
             } else {
@@ -193,7 +261,13 @@ impl Controller {
         }
     }
 
-    async fn old_raw(&self, cutoff: Timestamp, holds: &Arc<Keeping>, only_count: bool, cancel: &AtomicBool) -> Result<Counted, ApiError> {
+    async fn old_raw(
+        &self,
+        cutoff: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        cancel: &AtomicBool,
+    ) -> Result<Counted, ApiError> {
         let (store, mut n, mut after) = (self.store(), Counted { delete: 0, held: 0 }, Seq(0));
         loop {
             let page = store.blocks(after, cutoff, true).await?;
@@ -214,7 +288,11 @@ impl Controller {
                         counter.fetch_add(1, Ordering::Relaxed);
                         return Fate::Keep;
                     }
-                    if only_count || e.raw.is_empty() { Fate::Keep } else { Fate::Replace(Box::new(StoredEvent { raw: String::new(), ..e.clone() })) }
+                    if only_count || e.raw.is_empty() {
+                        Fate::Keep
+                    } else {
+                        Fate::Replace(Box::new(StoredEvent { raw: String::new(), ..e.clone() }))
+                    }
                 });
                 // A block with something held is looked at again next time.
                 let done = store.rewrite_block(b.first, &everything(), &decide, !only_count && !look).await?;
@@ -228,7 +306,13 @@ impl Controller {
         }
     }
 
-    async fn old_incidents(&self, cutoff: Timestamp, holds: &Arc<Keeping>, only_count: bool, cancel: &AtomicBool) -> Result<Counted, ApiError> {
+    async fn old_incidents(
+        &self,
+        cutoff: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        cancel: &AtomicBool,
+    ) -> Result<Counted, ApiError> {
         let (mut n, mut after) = (Counted { delete: 0, held: 0 }, 0);
         loop {
             let page = self.store().incidents_resolved_before(cutoff, after).await?;
@@ -242,7 +326,8 @@ impl Controller {
                     if cancel.load(Ordering::Relaxed) {
                         return Ok(n);
                     }
-                    let commit = Commit { delete_incidents: some.iter().map(|i| i.id.clone()).collect(), ..Commit::default() };
+                    let commit =
+                        Commit { delete_incidents: some.iter().map(|i| i.id.clone()).collect(), ..Commit::default() };
                     self.ledger.commit(|_| (commit, Changes::default())).await?;
                     tokio::time::sleep(BREATH).await;
                 }
@@ -250,7 +335,14 @@ impl Controller {
         }
     }
 
-    async fn old_rows(&self, table: &str, cutoff: Timestamp, holds: &Arc<Keeping>, only_count: bool, fate: impl Fn(&Swept) -> Option<Rewrite> + Send + Sync) -> Result<Counted, ApiError> {
+    async fn old_rows(
+        &self,
+        table: &str,
+        cutoff: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        fate: impl Fn(&Swept) -> Option<Rewrite> + Send + Sync,
+    ) -> Result<Counted, ApiError> {
         let Some(place) = Place::named(table) else { return Ok(Counted { delete: 0, held: 0 }) };
         let (mut n, mut rewrites) = (Counted { delete: 0, held: 0 }, Vec::new());
         self.store()
@@ -292,7 +384,10 @@ impl Controller {
                 let mine = users.clone();
                 let decide: Decide = Arc::new(move |e: &StoredEvent| {
                     // One name each: the same user is not two for having a mail address.
-                    let named = ["user.id", "user.email", "user.name"].iter().find_map(|f| e.fields.get(*f)).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+                    let named = ["user.id", "user.email", "user.name"]
+                        .iter()
+                        .find_map(|f| e.fields.get(*f))
+                        .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
                     let mut users = mine.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     if let Some(user) = named {
                         let slot = users.entry(user).or_insert((0, e.occurred_at));
@@ -306,7 +401,10 @@ impl Controller {
         }
         let users = std::mem::take(&mut *users.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let total = users.len() as u64;
-        let mut named: Vec<_> = users.into_iter().map(|(user, (events, oldest))| crate::views::OverUser { user, events, oldest: oldest.millis() }).collect();
+        let mut named: Vec<_> = users
+            .into_iter()
+            .map(|(user, (events, oldest))| crate::views::OverUser { user, events, oldest: oldest.millis() })
+            .collect();
         named.sort_by_key(|u| u.oldest);
         named.truncate(NAMED);
         Ok(OverRetention { users: total, named, complete })

@@ -18,13 +18,15 @@ pub struct Privacy {
     pub contact: String,
     /// `eu` (GDPR) or `uk` (UK GDPR).
     pub law: Law,
-    /// Whose public holidays move a deadline: `AT`, `BE`, `DE`, `ES`, `FR`, `GB`, `IE`, `IT`, `NL`, `PL`, or `NONE` for weekends alone.
+    /// Whose public holidays move a deadline: `AT`, `BE`, `DE`, `ES`, `FR`, `GB`, `IE`, `IT`, `NL`, `PL`, or `NONE` for
+    /// weekends alone.
     pub country: Country,
     /// Further days nobody works, as those of a region: `["2026-10-31"]`.
     pub holidays: Vec<NaiveDate>,
     /// The IANA zone in which days begin and end.
     pub time_zone: Tz,
-    /// The privacy officer, as a person's id: told 24, 48 and 66 hours after a breach became known, and of requests that fall due.
+    /// The privacy officer, as a person's id: told 24, 48 and 66 hours after a breach became known, and of requests
+    /// that fall due.
     pub officer: String,
     /// The channels that goes over; all that reach the officer when empty.
     pub channels: Vec<String>,
@@ -34,7 +36,17 @@ pub struct Privacy {
 
 impl Default for Privacy {
     fn default() -> Self {
-        Self { organisation: String::new(), contact: String::new(), law: Law::Eu, country: Country::None, holidays: Vec::new(), time_zone: Tz::UTC, officer: String::new(), channels: Vec::new(), approvals: 2 }
+        Self {
+            organisation: String::new(),
+            contact: String::new(),
+            law: Law::Eu,
+            country: Country::None,
+            holidays: Vec::new(),
+            time_zone: Tz::UTC,
+            officer: String::new(),
+            channels: Vec::new(),
+            approvals: 2,
+        }
     }
 }
 
@@ -45,7 +57,8 @@ impl Privacy {
 
     /// The day and the time of day it is here.
     pub fn wall(&self, now: Timestamp) -> (NaiveDate, NaiveTime) {
-        let at = DateTime::<Utc>::from_timestamp_millis(now.millis()).unwrap_or_default().with_timezone(&self.time_zone);
+        let at =
+            DateTime::<Utc>::from_timestamp_millis(now.millis()).unwrap_or_default().with_timezone(&self.time_zone);
         (at.date_naive(), at.time())
     }
 

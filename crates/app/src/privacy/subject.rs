@@ -1,9 +1,10 @@
 //! Everything that is held about a person: found, shown, corrected, erased.
 //!
-//! The search looks at every event of every block and every row of every table; it trusts no index. Erasing goes in small steps, each a transaction: ingest
-//! goes on beside it, and after a crash it is simply done again. It ends with the search finding nothing any more.
+//! The search looks at every event of every block and every row of every table; it trusts no index. Erasing goes in
+//! small steps, each a transaction: ingest goes on beside it, and after a crash it is simply done again. It ends with
+//! the search finding nothing any more.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,13 +13,14 @@ use tokio::sync::oneshot;
 use wf_detect::{Detector, Limits};
 use wf_model::{Incident, IncidentId, Seq, Timestamp};
 use wf_privacy::request::{Done, Request};
-use wf_privacy::retention::{Hold, Holds, Item};
+use wf_privacy::retention::Hold;
 use wf_privacy::subject::{ERASED, Finder};
 use wf_response::Changes;
 use wf_store::events::{Decide, Exact, Fate, Progress, Quick, StoredEvent};
 use wf_store::sweep::{KeyValue, PLACES, Rewrite, Swept};
 use wf_store::{Commit, StoreError};
 
+use super::holding::Keeping;
 use crate::api::{ApiError, ErrorCode};
 use crate::controller::Controller;
 use crate::pipeline::Signal;
@@ -40,9 +42,14 @@ pub enum What {
     Incident(Box<Incident>),
     Row(Swept),
     /// A line of the config, which is the officer's own to edit.
-    Config { line: usize, text: String },
+    Config {
+        line: usize,
+        text: String,
+    },
     /// A report or an answer that was made before, and is still in the exports folder.
-    Export { name: String },
+    Export {
+        name: String,
+    },
 }
 
 impl Piece {
@@ -76,7 +83,13 @@ impl Piece {
 
     pub fn text(&self) -> String {
         match &self.what {
-            What::Event(e) => if e.raw.is_empty() { fields(e) } else { e.raw.clone() },
+            What::Event(e) => {
+                if e.raw.is_empty() {
+                    fields(e)
+                } else {
+                    e.raw.clone()
+                }
+            }
             What::Incident(i) => format!("#{} {}", i.number, i.title()),
             // A document in full is in the copy that is handed out; here its name is enough.
             What::Row(r) if r.place.table == "record" => match r.key.as_slice() {
@@ -101,11 +114,13 @@ pub fn event_holds(f: &Finder, e: &StoredEvent) -> bool {
 
 /// The event with every identifier replaced. Numbers and times stay.
 pub fn redact_event(f: &Finder, e: &StoredEvent, with: &str) -> Option<StoredEvent> {
-    let (mut raw, new_fields, id) = (f.replace(&e.raw, with), f.replace(&fields(e), with), e.id.as_ref().and_then(|id| f.replace(id, with)));
+    let (mut raw, new_fields, id) =
+        (f.replace(&e.raw, with), f.replace(&fields(e), with), e.id.as_ref().and_then(|id| f.replace(id, with)));
     if raw.is_none() && new_fields.is_none() && id.is_none() {
         return None;
     }
-    // The mapping found the user under a name we do not know for one: the same value in the words it came in with is that user.
+    // The mapping found the user under a name we do not know for one: the same value in the words it came in with is
+    // that user.
     for (name, value) in &e.fields {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         if name.starts_with("user.") && f.is_value(name, &value) {
@@ -150,8 +165,14 @@ pub fn redact_incident(f: &Finder, i: &Incident, with: &str) -> Option<Incident>
         Some(text) => serde_json::from_str(&text).unwrap_or_else(|e| {
             // An identifier that is also a word of ours: what it says goes, how it was handled goes with it.
             tracing::warn!(incident = i.number, error = %e, "an incident was redacted without its handling");
-            let entity = new.entity.as_ref().map(|x| wf_model::Entity { field: x.field.clone(), value: with.to_owned() });
-            Incident { entity, message: wf_model::Message(vec![wf_model::Part::Text(with.to_owned())]), handling: Default::default(), ..new }
+            let entity =
+                new.entity.as_ref().map(|x| wf_model::Entity { field: x.field.clone(), value: with.to_owned() });
+            Incident {
+                entity,
+                message: wf_model::Message(vec![wf_model::Part::Text(with.to_owned())]),
+                handling: Default::default(),
+                ..new
+            }
         }),
         None => new,
     };
@@ -159,15 +180,24 @@ pub fn redact_incident(f: &Finder, i: &Incident, with: &str) -> Option<Incident>
 }
 
 /// What becomes of a row that holds the subject's data; `None` when it does not.
-fn redact_row(f: &Finder, row: &Swept, with: &str) -> Option<Rewrite> {
+pub(super) fn redact_row(f: &Finder, row: &Swept, with: &str) -> Option<Rewrite> {
     if row.place.table == "audit_leaf" {
         let Some(KeyValue::Number(index)) = row.key.first() else { return None };
-        return row.texts.iter().flatten().any(|t| f.replace_typed(t, with).is_some()).then_some(Rewrite::ErasePayload { index: *index });
+        return row
+            .texts
+            .iter()
+            .flatten()
+            .any(|t| f.replace_typed(t, with).is_some())
+            .then_some(Rewrite::ErasePayload { index: *index });
     }
     if row.place.table == "folded" {
         let [value, field] = row.texts.as_slice() else { return None };
         let (value, field) = (value.as_ref()?, field.as_deref().unwrap_or_default());
-        return f.is_value(field, value).then(|| Rewrite::Set { place: row.place, key: row.key.clone(), texts: vec![("entity_value", with.to_owned())] });
+        return f.is_value(field, value).then(|| Rewrite::Set {
+            place: row.place,
+            key: row.key.clone(),
+            texts: vec![("entity_value", with.to_owned())],
+        });
     }
     let texts: Vec<(&'static str, String)> = row
         .place
@@ -176,13 +206,21 @@ fn redact_row(f: &Finder, row: &Swept, with: &str) -> Option<Rewrite> {
         .zip(&row.texts)
         .filter_map(|(column, t)| {
             let t = t.as_ref()?;
-            Some((*column, if matches!(*column, "page" | "matcher" | "document") { f.replace_typed(t, with)? } else { f.replace(t, with)? }))
+            Some((
+                *column,
+                if matches!(*column, "page" | "matcher" | "document") {
+                    f.replace_typed(t, with)?
+                } else {
+                    f.replace(t, with)?
+                },
+            ))
         })
         .collect();
     (!texts.is_empty()).then(|| Rewrite::Set { place: row.place, key: row.key.clone(), texts })
 }
 
-/// Whether documents of ours can still be read after a rewrite. What could not is left as it is, and is found again: an erasure then says that it failed.
+/// Whether documents of ours can still be read after a rewrite. What could not is left as it is, and is found again: an
+/// erasure then says that it failed.
 fn still_reads(row: &Swept, rewrite: &Rewrite) -> bool {
     let Rewrite::Set { texts, .. } = rewrite else { return true };
     texts.iter().all(|(column, text)| match (*column, row.key.first()) {
@@ -202,107 +240,8 @@ fn still_reads(row: &Swept, rewrite: &Rewrite) -> bool {
     })
 }
 
-/// The holds in force, and what follows from them for whole incidents.
-#[derive(Default)]
-pub struct Keeping {
-    pub holds: Holds,
-    /// Incidents that are kept, by number, with the hold that keeps them: what belongs to one is kept with it.
-    incidents: HashMap<u64, String>,
-    whole: Vec<Whole>,
-}
-
-/// An incident that a hold names: its events are those that were counted, and those about the same within its time.
-struct Whole {
-    number: u64,
-    hold: String,
-    seqs: HashSet<u64>,
-    entity: Option<wf_model::Entity>,
-    from: Timestamp,
-    to: Timestamp,
-}
-
-impl Whole {
-    fn has(&self, e: &StoredEvent) -> bool {
-        let about = || self.entity.as_ref().is_some_and(|x| e.fields.get(&x.field).is_some_and(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned) == x.value));
-        e.fields.get("watchfloor.incident").and_then(serde_json::Value::as_u64) == Some(self.number) || self.seqs.contains(&e.seq.0) || (e.occurred_at >= self.from && e.occurred_at <= self.to && about())
-    }
-}
-
-impl Keeping {
-    pub fn event(&self, e: &StoredEvent) -> Option<String> {
-        let by_match = self.holds.covering(&Item { from: e.occurred_at, to: e.occurred_at, feeds: &[e.feed.as_str()], incident: None }, |f| event_holds(f, e)).map(named);
-        by_match.or_else(|| self.whole.iter().find(|w| w.has(e)).map(|w| w.hold.clone()))
-    }
-
-    pub fn incident(&self, i: &Incident) -> Option<String> {
-        let feeds: Vec<&str> = i.feeds.iter().map(wf_model::FeedName::as_str).collect();
-        self.incidents.get(&i.number).cloned().or_else(|| self.holds.covering(&Item { from: i.first_seen, to: i.last_seen, feeds: &feeds, incident: Some(i.number) }, |f| redact_incident(f, i, "").is_some()).map(named))
-    }
-
-    pub fn row(&self, r: &Swept) -> Option<String> {
-        let feeds: Vec<&str> = r.feed.as_deref().into_iter().collect();
-        let with_incident = r.incident.and_then(|n| self.incidents.get(&n)).cloned();
-        with_incident.or_else(|| self.holds.covering(&Item { from: r.at, to: r.at, feeds: &feeds, incident: r.incident }, |f| redact_row(f, r, "").is_some()).map(named))
-    }
-}
-
-impl Controller {
-    /// What holds keep, as of now.
-    pub(crate) async fn keeping(&self, holds: Holds) -> Result<Keeping, ApiError> {
-        let mut keeping = Keeping { holds, ..Keeping::default() };
-        if keeping.holds.is_empty() {
-            return Ok(keeping);
-        }
-        let named_ones: HashMap<u64, String> = keeping.holds.incidents().map(|(n, h)| (n, named(h))).collect();
-        let (mut after, mut parts) = (0, Vec::new());
-        loop {
-            let page = self.store().incidents_after(after).await?;
-            let Some(last) = page.last() else { break };
-            after = last.number;
-            for i in page {
-                // What was merged into a held incident is part of it.
-                let whole = named_ones.get(&i.number).or_else(|| i.handling.merged_into.and_then(|n| named_ones.get(&n))).cloned();
-                if let Some(hold) = whole.clone().or_else(|| keeping.incident(&i)) {
-                    keeping.incidents.insert(i.number, hold);
-                }
-                if let Some(hold) = whole {
-                    parts.push((i, hold));
-                }
-            }
-        }
-        for (i, hold) in parts {
-            let folded = self.store().folded(&i.id).await?;
-            let seqs = i.first_events.iter().chain(&i.last_events).chain(folded.iter().flat_map(|f| &f.events)).map(|s| s.0).collect();
-            keeping.whole.push(Whole { number: i.number, hold, seqs, entity: i.entity, from: i.first_seen, to: i.last_seen });
-        }
-        Ok(keeping)
-    }
-
-    /// The events of an incident, counted or about the same within its time: as a hold keeps them.
-    pub(crate) async fn events_of(&self, i: &Incident) -> Result<Vec<StoredEvent>, ApiError> {
-        let folded = self.store().folded(&i.id).await?;
-        let seqs = i.first_events.iter().chain(&i.last_events).chain(folded.iter().flat_map(|f| &f.events)).map(|s| s.0).collect();
-        let whole = Whole { number: i.number, hold: String::new(), seqs, entity: i.entity.clone(), from: i.first_seen, to: i.last_seen };
-        let mut query = wf_store::events::Query::default();
-        (query.since, query.until) = (Some(i.first_seen), Some(i.last_seen));
-        let (mut found, mut before) = (Vec::new(), None);
-        loop {
-            let page = self.store().search(&query, before, 20_000, &AtomicBool::new(false), |_| {}).await?;
-            found.extend(page.events.into_iter().filter(|e| whole.has(e)));
-            before = page.next;
-            if before.is_none() || found.len() > 200_000 {
-                return Ok(found);
-            }
-        }
-    }
-}
-
-fn named(h: &wf_privacy::retention::Hold) -> String {
-    format!("hold #{} {}", h.number, h.title)
-}
-
-/// Records of privacy itself that are not erased with the rest: requests of the subject that are being worked on, and holds in force, which could not say
-/// whom they protect.
+/// Records of privacy itself that are not erased with the rest: requests of the subject that are being worked on, and
+/// holds in force, which could not say whom they protect.
 fn is_own(row: &Swept, wanted: &Wanted) -> Option<&'static str> {
     if row.place.table != "record" {
         return None;
@@ -314,7 +253,9 @@ fn is_own(row: &Swept, wanted: &Wanted) -> Option<&'static str> {
             let same = Some(r.number) == wanted.request || r.subject_keys.iter().any(|k| wanted.keys.contains(k));
             (r.state.is_open() && same).then_some("a request of the subject that is not answered yet")
         }
-        [KeyValue::Text(kind), _] if kind == super::HOLDS => serde_json::from_str::<Hold>(document).is_ok_and(|h| h.released.is_none()).then_some("a hold must say whom it protects (Art. 17(3)(e))"),
+        [KeyValue::Text(kind), _] if kind == super::HOLDS => serde_json::from_str::<Hold>(document)
+            .is_ok_and(|h| h.released.is_none())
+            .then_some("a hold must say whom it protects (Art. 17(3)(e))"),
         _ => None,
     }
 }
@@ -338,7 +279,13 @@ impl Wanted {
 
 impl Controller {
     /// Shows `each` everything that is held about somebody. `false`: cancelled before the end.
-    pub(crate) async fn gather(&self, wanted: &Wanted, cancel: &AtomicBool, progress: &mut (dyn FnMut(Progress) + Send), each: &mut (dyn FnMut(Piece) + Send)) -> Result<bool, ApiError> {
+    pub(crate) async fn gather(
+        &self,
+        wanted: &Wanted,
+        cancel: &AtomicBool,
+        progress: &mut (dyn FnMut(Progress) + Send),
+        each: &mut (dyn FnMut(Piece) + Send),
+    ) -> Result<bool, ApiError> {
         let store = self.store();
         let (quick, exact) = wanted.looks();
         let held = AtomicBool::new(false);
@@ -370,12 +317,13 @@ impl Controller {
                 return Ok(false);
             }
             let mut found = Vec::new();
-            store.sweep(place, None, |row| {
-                if redact_row(&wanted.finder, &row, ERASED).is_some() {
-                    found.push(row);
-                }
-            })
-            .await?;
+            store
+                .sweep(place, None, |row| {
+                    if redact_row(&wanted.finder, &row, ERASED).is_some() {
+                        found.push(row);
+                    }
+                })
+                .await?;
             for row in found {
                 let kept = is_own(&row, wanted).map(str::to_owned).or_else(|| wanted.keeping.row(&row));
                 each(Piece { what: What::Row(row), kept });
@@ -383,11 +331,15 @@ impl Controller {
         }
         let config = std::fs::read_to_string(&self.config_path).unwrap_or_default();
         for (n, line) in config.lines().enumerate().filter(|(_, l)| wanted.finder.holds(l)) {
-            each(Piece { what: What::Config { line: n + 1, text: line.trim().to_owned() }, kept: Some("the config is edited by hand".into()) });
+            each(Piece {
+                what: What::Config { line: n + 1, text: line.trim().to_owned() },
+                kept: Some("the config is edited by hand".into()),
+            });
         }
         for name in self.exports_about(&wanted.finder).await? {
             // A pack may hold what a hold keeps; an answer that was made for the subject is theirs alone.
-            let kept = (held.load(Ordering::Relaxed) && name.starts_with("report-")).then(|| "it may hold what a hold keeps".to_owned());
+            let kept = (held.load(Ordering::Relaxed) && name.starts_with("report-"))
+                .then(|| "it may hold what a hold keeps".to_owned());
             each(Piece { what: What::Export { name }, kept });
         }
         Ok(true)
@@ -401,7 +353,11 @@ impl Controller {
     }
 
     /// Replaces every identifier of somebody wherever nothing keeps it. Gives what was found where, changed, and kept.
-    pub(crate) async fn erase(&self, wanted: &Wanted, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<(Vec<Done>, Vec<String>), ApiError> {
+    pub(crate) async fn erase(
+        &self,
+        wanted: &Wanted,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(Vec<Done>, Vec<String>), ApiError> {
         let (mut before, mut exports): (BTreeMap<&'static str, Done>, Vec<String>) = Default::default();
         self.gather(wanted, &AtomicBool::new(false), progress, &mut |piece| {
             tally(&mut before, &piece);
@@ -421,7 +377,14 @@ impl Controller {
         let mut remarks = self.erase_copies();
         self.empty_log().await?;
         if let Some(place) = left.first() {
-            return Err(ApiError::new(ErrorCode::Failed, format!("{} entries in {} still hold the subject's data after {ROUNDS} rounds: more of it keeps coming in. Stop the feed that sends it, then execute again", place.found - place.kept, place.place)));
+            return Err(ApiError::new(
+                ErrorCode::Failed,
+                format!(
+                    "{} entries in {} still hold the subject's data after {ROUNDS} rounds: more of it keeps coming in. Stop the feed that sends it, then execute again",
+                    place.found - place.kept,
+                    place.place
+                ),
+            ));
         }
         let done: Vec<Done> = before.into_values().map(|d| Done { changed: d.found - d.kept, ..d }).collect();
         remarks.push("The search was run again afterwards over every event of every block and every row: it finds nothing but what is listed as kept.".into());
@@ -452,7 +415,10 @@ impl Controller {
         let finder = wanted.finder.clone();
         self.live.forget(|e| event_holds(&finder, e) && wanted.keeping.event(e).is_none());
         self.detection_forgets(wanted.finder.clone()).await?;
-        self.change_incidents(|i| if wanted.keeping.incident(i).is_none() { redact_incident(&wanted.finder, i, ERASED) } else { None }).await?;
+        self.change_incidents(|i| {
+            if wanted.keeping.incident(i).is_none() { redact_incident(&wanted.finder, i, ERASED) } else { None }
+        })
+        .await?;
         self.change_rows(wanted, |f, row| redact_row(f, row, ERASED)).await?;
         for name in exports {
             self.remove_export(name).await?;
@@ -461,7 +427,10 @@ impl Controller {
     }
 
     /// New states of incidents, through the ledger, which has the live ones in memory.
-    pub(crate) async fn change_incidents(&self, change: impl Fn(&Incident) -> Option<Incident> + Sync) -> Result<u64, ApiError> {
+    pub(crate) async fn change_incidents(
+        &self,
+        change: impl Fn(&Incident) -> Option<Incident> + Sync,
+    ) -> Result<u64, ApiError> {
         let (mut after, mut changed) = (0, 0);
         loop {
             let page = self.store().incidents_after(after).await?;
@@ -472,7 +441,11 @@ impl Controller {
                 let names: Vec<String> = some.iter().map(|i| i.0.clone()).collect();
                 let (done, _) = self
                     .ledger
-                    .act_on_many(&names, |i, _| Ok(change(i).map(|new| Changes { incidents: vec![new], ..Changes::default() }).unwrap_or_else(|| Changes { incidents: vec![i.clone()], ..Changes::default() })))
+                    .act_on_many(&names, |i, _| {
+                        Ok(change(i)
+                            .map(|new| Changes { incidents: vec![new], ..Changes::default() })
+                            .unwrap_or_else(|| Changes { incidents: vec![i.clone()], ..Changes::default() }))
+                    })
                     .await?;
                 changed += done.incidents.len() as u64;
                 self.tell(Changes { incidents: done.incidents, ..Changes::default() });
@@ -481,7 +454,11 @@ impl Controller {
     }
 
     /// New texts of rows, in small commits.
-    pub(crate) async fn change_rows(&self, wanted: &Wanted, change: impl Fn(&Finder, &Swept) -> Option<Rewrite> + Send + Sync) -> Result<u64, ApiError> {
+    pub(crate) async fn change_rows(
+        &self,
+        wanted: &Wanted,
+        change: impl Fn(&Finder, &Swept) -> Option<Rewrite> + Send + Sync,
+    ) -> Result<u64, ApiError> {
         let mut changed = 0;
         for place in PLACES {
             let mut rewrites = Vec::new();
@@ -539,7 +516,9 @@ impl Controller {
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
                 match std::fs::remove_file(&path) {
                     Ok(()) => format!("The copy {name}, made before an update, was deleted."),
-                    Err(e) => format!("The copy {name}, made before an update, could not be deleted ({e}): delete it by hand."),
+                    Err(e) => format!(
+                        "The copy {name}, made before an update, could not be deleted ({e}): delete it by hand."
+                    ),
                 }
             })
             .collect()
@@ -548,7 +527,13 @@ impl Controller {
 
 fn tally(places: &mut BTreeMap<&'static str, Done>, piece: &Piece) {
     let place = piece.place();
-    let d = places.entry(place).or_insert_with(|| Done { place: place.to_owned(), found: 0, changed: 0, kept: 0, ground: String::new() });
+    let d = places.entry(place).or_insert_with(|| Done {
+        place: place.to_owned(),
+        found: 0,
+        changed: 0,
+        kept: 0,
+        ground: String::new(),
+    });
     d.found += 1;
     if let Some(ground) = &piece.kept {
         d.kept += 1;

@@ -1,7 +1,8 @@
 //! Reports: for the privacy officer, the auditor, whoever was attacked, and the next shift.
 //!
-//! A report is a [`Document`] built from what is stored; `evidence` sets it and packs it. Each is kept in the exports folder as PDF, JSON and signed pack, with its
-//! hashes in the audit log. A new kind is a module with a function that builds a document, and a line in [`ReportKind`].
+//! A report is a [`Document`] built from what is stored; `evidence` sets it and packs it. Each is kept in the exports
+//! folder as PDF, JSON and signed pack, with its hashes in the audit log. A new kind is a module with a function that
+//! builds a document, and a line in [`ReportKind`].
 
 mod gdpr;
 mod handover;
@@ -76,7 +77,11 @@ impl Period {
     }
 
     pub fn said(&self) -> String {
-        if self.first == self.last { self.first.format("%-d %B %Y").to_string() } else { format!("{} to {}", self.first.format("%-d %B %Y"), self.last.format("%-d %B %Y")) }
+        if self.first == self.last {
+            self.first.format("%-d %B %Y").to_string()
+        } else {
+            format!("{} to {}", self.first.format("%-d %B %Y"), self.last.format("%-d %B %Y"))
+        }
     }
 
     /// Days, weeks or months, whichever gives a chart one can read.
@@ -90,10 +95,21 @@ impl Period {
                 36..=120 => (day + Days::new(7), day.format("%-d %b").to_string()),
                 _ => {
                     let first = day.with_day(1).unwrap_or(day);
-                    (first + Months::new(1), if first.month() == 1 { first.format("%b %y").to_string() } else { first.format("%b").to_string() })
+                    (
+                        first + Months::new(1),
+                        if first.month() == 1 {
+                            first.format("%b %y").to_string()
+                        } else {
+                            first.format("%b").to_string()
+                        },
+                    )
                 }
             };
-            all.push(Bucket { label, from: midnight(settings, day), to: midnight(settings, next.min(self.last + Days::new(1))) });
+            all.push(Bucket {
+                label,
+                from: midnight(settings, day),
+                to: midnight(settings, next.min(self.last + Days::new(1))),
+            });
             day = next;
         }
         all
@@ -130,9 +146,18 @@ impl Controller {
             facts: period
                 .map(|p| ("Period".to_owned(), p.said()))
                 .into_iter()
-                .chain([("Made".to_owned(), config.privacy.said(now)), ("By".to_owned(), config.operator_name()), ("Times".to_owned(), format!("{}, unless said otherwise", config.privacy.time_zone))])
+                .chain([
+                    ("Made".to_owned(), config.privacy.said(now)),
+                    ("By".to_owned(), config.operator_name()),
+                    ("Times".to_owned(), format!("{}, unless said otherwise", config.privacy.time_zone)),
+                ])
                 .collect(),
-            checkpoint: Checkpoint { origin: wf_evidence::log::ORIGIN.to_owned(), size: checkpoint.size, root: checkpoint.note.lines().nth(2).unwrap_or_default().to_owned(), key: fingerprint(&log.public_key()) },
+            checkpoint: Checkpoint {
+                origin: wf_evidence::log::ORIGIN.to_owned(),
+                size: checkpoint.size,
+                root: checkpoint.note.lines().nth(2).unwrap_or_default().to_owned(),
+                key: fingerprint(&log.public_key()),
+            },
             blocks: Vec::new(),
         }
     }
@@ -140,9 +165,22 @@ impl Controller {
     fn period(&self, wanted: &ReportWanted) -> Result<Period, ApiError> {
         let settings = &self.config().privacy;
         let today = settings.wall(Timestamp::now()).0;
-        let day = |t: &Option<String>| t.as_deref().filter(|t| !t.is_empty()).map(|t| t.trim().parse::<NaiveDate>().map_err(|_| ApiError::invalid(format!("'{t}' is not a day: write 2026-01-31")))).transpose();
+        let day = |t: &Option<String>| {
+            t.as_deref()
+                .filter(|t| !t.is_empty())
+                .map(|t| {
+                    t.trim()
+                        .parse::<NaiveDate>()
+                        .map_err(|_| ApiError::invalid(format!("'{t}' is not a day: write 2026-01-31")))
+                })
+                .transpose()
+        };
         let last = day(&wanted.to)?.unwrap_or(today);
-        let first = day(&wanted.from)?.unwrap_or(if wanted.kind == "handover" { last } else { last.checked_sub_months(Months::new(1)).unwrap_or(last) });
+        let first = day(&wanted.from)?.unwrap_or(if wanted.kind == "handover" {
+            last
+        } else {
+            last.checked_sub_months(Months::new(1)).unwrap_or(last)
+        });
         Period::of(settings, first, last)
     }
 
@@ -155,13 +193,25 @@ impl Controller {
         let built = match wanted.kind.as_str() {
             "gdpr" => self.gdpr_report(&period).await.map(|document| ("gdpr", document, Vec::new())),
             "soc2" => self.soc2_report(&period, all, &cancel).await.map(|(document, files)| ("soc2", document, files)),
-            "incident" => self.incident_report(wanted.incident.as_deref().ok_or_else(|| ApiError::invalid("an incident report is about an incident: give its number"))?).await.map(|document| ("incident", document, Vec::new())),
-            "handover" => self.handover_report(&period, wanted.from.is_none()).await.map(|document| ("handover", document, Vec::new())),
+            "incident" => self
+                .incident_report(
+                    wanted
+                        .incident
+                        .as_deref()
+                        .ok_or_else(|| ApiError::invalid("an incident report is about an incident: give its number"))?,
+                )
+                .await
+                .map(|document| ("incident", document, Vec::new())),
+            "handover" => self
+                .handover_report(&period, wanted.from.is_none())
+                .await
+                .map(|document| ("handover", document, Vec::new())),
             other => Err(ApiError::invalid(format!("'{other}' is no report: there are {}", KINDS.join(", ")))),
         };
         let (kind, mut document, mut files) = built?;
         // One state of the log for the paper and for the pack.
-        (document.checkpoint.size, document.checkpoint.root) = (checkpoint.size, checkpoint.note.lines().nth(2).unwrap_or_default().to_owned());
+        (document.checkpoint.size, document.checkpoint.root) =
+            (checkpoint.size, checkpoint.note.lines().nth(2).unwrap_or_default().to_owned());
         if cancel.load(Ordering::Relaxed) {
             return Err(ApiError::new(ErrorCode::Refused, "cancelled"));
         }
@@ -172,7 +222,8 @@ impl Controller {
             document.map_texts(&|t| finder.replace(t, RESTRICTED));
             for (_, bytes) in &mut files {
                 let text = String::from_utf8_lossy(bytes);
-                let masked: Vec<String> = text.split('\n').map(|l| finder.replace(l, RESTRICTED).unwrap_or_else(|| l.to_owned())).collect();
+                let masked: Vec<String> =
+                    text.split('\n').map(|l| finder.replace(l, RESTRICTED).unwrap_or_else(|| l.to_owned())).collect();
                 *bytes = masked.join("\n").into_bytes();
             }
         }
@@ -186,7 +237,10 @@ impl Controller {
             let built = self.build(wanted, false).await?;
             self.privacy.says("Setting the pages", 0, 0);
             let title = built.document.title.clone();
-            let (pages, count) = tokio::task::spawn_blocking(move || pdf::preview(&built.document)).await.map_err(ApiError::failed)?.map_err(ApiError::failed)?;
+            let (pages, count) = tokio::task::spawn_blocking(move || pdf::preview(&built.document))
+                .await
+                .map_err(ApiError::failed)?
+                .map_err(ApiError::failed)?;
             Ok(ReportPreview { title, pages, count: count as u32 })
         }
         .await;
@@ -238,11 +292,36 @@ impl Controller {
             kept.push(self.write_export(&format!("{stem}.{extension}"), bytes).await?);
         }
         let at = self.right_now(self.operator());
-        let report = KeptReport { number, version: 1, kind: kind.to_owned(), title: document.title.clone(), subtitle: document.subtitle.clone(), made_at: at.now, made_by: at.by.to_string(), files: kept, folder: self.exports_dir().display().to_string(), size, root };
+        let report = KeptReport {
+            number,
+            version: 1,
+            kind: kind.to_owned(),
+            title: document.title.clone(),
+            subtitle: document.subtitle.clone(),
+            made_at: at.now,
+            made_by: at.by.to_string(),
+            files: kept,
+            folder: self.exports_dir().display().to_string(),
+            size,
+            root,
+        };
         let payload = json!({ "kind": kind, "files": report.files.iter().map(|f| json!({ "name": f.name, "sha256": f.sha256 })).collect::<Vec<_>>() });
-        let audit = AuditAction { at: at.now, actor: at.by.clone(), action: "report.make".into(), subject: format!("report:{number}"), payload };
+        let audit = AuditAction {
+            at: at.now,
+            actor: at.by.clone(),
+            action: "report.make".into(),
+            subject: format!("report:{number}"),
+            payload,
+        };
         let record = record_of(REPORTS, number, 1, false, at.now, &report)?;
-        self.ledger.commit(|_| (Commit { records: vec![record], ..Commit::default() }, Changes { audit: vec![audit], ..Changes::default() })).await?;
+        self.ledger
+            .commit(|_| {
+                (
+                    Commit { records: vec![record], ..Commit::default() },
+                    Changes { audit: vec![audit], ..Changes::default() },
+                )
+            })
+            .await?;
         Ok(report)
     }
 

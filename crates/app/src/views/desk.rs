@@ -21,7 +21,15 @@ pub struct LadderStep {
 impl LadderStep {
     pub fn all(i: &Incident, plan: &Plan, now: Timestamp) -> Vec<Self> {
         let Some(l) = &i.handling.ladder else { return Vec::new() };
-        l.steps.iter().enumerate().map(|(n, s)| Self { text: step_text(s, plan, now), done: l.exhausted || (n as u32) < l.next, wait: s.wait as Millis }).collect()
+        l.steps
+            .iter()
+            .enumerate()
+            .map(|(n, s)| Self {
+                text: step_text(s, plan, now),
+                done: l.exhausted || (n as u32) < l.next,
+                wait: s.wait as Millis,
+            })
+            .collect()
     }
 }
 
@@ -101,7 +109,14 @@ pub struct FoldedView {
 
 impl From<&Folded> for FoldedView {
     fn from(f: &Folded) -> Self {
-        Self { version: f.version as u32, at: millis(f.at), first_seen: millis(f.first_seen), last_seen: millis(f.last_seen), count: f.count, entity: f.entity.as_ref().map(|e| e.value.clone()) }
+        Self {
+            version: f.version as u32,
+            at: millis(f.at),
+            first_seen: millis(f.first_seen),
+            last_seen: millis(f.last_seen),
+            count: f.count,
+            entity: f.entity.as_ref().map(|e| e.value.clone()),
+        }
     }
 }
 
@@ -132,7 +147,13 @@ impl TryFrom<&MatcherView> for Matcher {
     fn try_from(v: &MatcherView) -> Result<Self, String> {
         let given = |t: &Option<String>| t.as_ref().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
         let severity = given(&v.severity).map(|s| s.parse::<Severity>().map_err(|e| e.to_string())).transpose()?;
-        Ok(Self { rule: given(&v.rule), kind: given(&v.kind), entity: given(&v.entity), severity, feed: given(&v.feed) })
+        Ok(Self {
+            rule: given(&v.rule),
+            kind: given(&v.kind),
+            entity: given(&v.entity),
+            severity,
+            feed: given(&v.feed),
+        })
     }
 }
 
@@ -155,7 +176,13 @@ impl SilenceView {
         let m = &s.matcher;
         Self {
             id: s.id.clone(),
-            matcher: MatcherView { rule: m.rule.clone(), kind: m.kind.clone(), entity: m.entity.clone(), severity: m.severity.map(|s| s.to_string()), feed: m.feed.clone() },
+            matcher: MatcherView {
+                rule: m.rule.clone(),
+                kind: m.kind.clone(),
+                entity: m.entity.clone(),
+                severity: m.severity.map(|s| s.to_string()),
+                feed: m.feed.clone(),
+            },
             author: s.author.clone(),
             reason: s.reason.clone(),
             from: millis(s.from),
@@ -198,7 +225,12 @@ impl OnCallView {
             shifts: s
                 .shifts(at, at + ahead)
                 .into_iter()
-                .map(|x| ShiftView { from: millis(x.from), to: millis(x.to), person: x.person.as_deref().map(called), begins: wf_response::schedule::spoken(s.time_zone, x.from) })
+                .map(|x| ShiftView {
+                    from: millis(x.from),
+                    to: millis(x.to),
+                    person: x.person.as_deref().map(called),
+                    begins: wf_response::schedule::spoken(s.time_zone, x.from),
+                })
                 .collect(),
         }
     }
@@ -246,7 +278,11 @@ impl PolicyView {
         Self {
             severity: severity.to_string(),
             policy: ladder.as_ref().map(|l| l.policy.clone()),
-            steps: ladder.iter().flat_map(|l| &l.steps).map(|s| LadderStep { text: step_text(s, plan, now), done: false, wait: s.wait as Millis }).collect(),
+            steps: ladder
+                .iter()
+                .flat_map(|l| &l.steps)
+                .map(|s| LadderStep { text: step_text(s, plan, now), done: false, wait: s.wait as Millis })
+                .collect(),
             repeat: ladder.as_ref().map_or(0, |l| l.repeat),
             acknowledge_for: plan.acknowledge_for(severity).map(|d| d.as_millis() as Millis),
             digest: severity == Severity::P4 && plan.digest.is_some(),
@@ -267,7 +303,14 @@ pub struct PersonView {
 impl PersonView {
     pub fn of(id: &str, plan: &Plan) -> Self {
         let p = plan.people.get(id).cloned().unwrap_or_default();
-        Self { id: id.to_owned(), name: plan.name(id).to_owned(), roles: p.roles, email: p.email, phone: p.phone, time_zone: p.time_zone.name().to_owned() }
+        Self {
+            id: id.to_owned(),
+            name: plan.name(id).to_owned(),
+            roles: p.roles,
+            email: p.email,
+            phone: p.phone,
+            time_zone: p.time_zone.name().to_owned(),
+        }
     }
 }
 

@@ -44,7 +44,13 @@ pub struct BreachView {
 
 impl From<Breach> for BreachView {
     fn from(b: Breach) -> Self {
-        Self { due: b.due().map(millis), runs: b.clock_runs(), open: b.is_open(), missing: b.content.missing().into_iter().map(str::to_owned).collect(), breach: b }
+        Self {
+            due: b.due().map(millis),
+            runs: b.clock_runs(),
+            open: b.is_open(),
+            missing: b.content.missing().into_iter().map(str::to_owned).collect(),
+            breach: b,
+        }
     }
 }
 
@@ -175,7 +181,11 @@ impl From<&wf_model::Leaf> for LeafView {
             index: l.index,
             at: word("at"),
             action: word("action"),
-            actor: if name.is_empty() { if l.payload.is_none() { String::new() } else { "Watchfloor".into() } } else { name },
+            actor: if name.is_empty() {
+                if l.payload.is_none() { String::new() } else { "Watchfloor".into() }
+            } else {
+                name
+            },
             subject: word("subject"),
             details: details.map(|d| d["detail"].to_string()),
         }

@@ -34,7 +34,9 @@ fn text(out: &mut String, x: f64, y: f64, size: f64, colour: &str, anchor: &str,
 }
 
 fn begin(height: f64) -> String {
-    format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">"#)
+    format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">"#
+    )
 }
 
 /// As [`nice`], for things that are counted: no half of one.
@@ -55,9 +57,19 @@ fn nice(n: f64) -> (f64, f64) {
 fn said(n: f64) -> String {
     if n >= 10_000.0 {
         let thousands = n / 1000.0;
-        return if thousands >= 10_000.0 { format!("{:.1} M", n / 1e6) } else if thousands.fract() == 0.0 { format!("{thousands:.0} k") } else { format!("{thousands:.1} k") };
+        return if thousands >= 10_000.0 {
+            format!("{:.1} M", n / 1e6)
+        } else if thousands.fract() == 0.0 {
+            format!("{thousands:.0} k")
+        } else {
+            format!("{thousands:.1} k")
+        };
     }
-    if n >= 10.0 || n.fract() == 0.0 { format!("{n:.0}") } else { format!("{n:.1}").trim_end_matches('0').trim_end_matches('.').to_owned() }
+    if n >= 10.0 || n.fract() == 0.0 {
+        format!("{n:.0}")
+    } else {
+        format!("{n:.1}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
 }
 
 fn legend(out: &mut String, series: &[Series]) {
@@ -74,7 +86,15 @@ fn grid(out: &mut String, top: f64, bottom: f64, most: f64, step: f64, unit: &st
     while v <= most + step / 2.0 {
         let y = bottom - v / most * (bottom - top);
         out.push_str(&format!(r#"<path d="M44 {y:.1}H{:.1}" stroke="{LINE}" stroke-width="1"/>"#, WIDTH - 6.0));
-        text(out, 38.0, y + 3.5, 10.0, DIM, "end", &if v == 0.0 { "0".to_owned() } else { format!("{}{unit}", said(v)) });
+        text(
+            out,
+            38.0,
+            y + 3.5,
+            10.0,
+            DIM,
+            "end",
+            &if v == 0.0 { "0".to_owned() } else { format!("{}{unit}", said(v)) },
+        );
         v += step;
     }
 }
@@ -92,7 +112,8 @@ fn labels(out: &mut String, all: &[String], slot: f64, y: f64) {
 pub fn stacked(all: &[String], series: &[Series], unit: &str) -> String {
     let (height, top, bottom) = (230.0, 30.0, 204.0);
     let mut out = begin(height);
-    let sums: Vec<f64> = (0..all.len()).map(|i| series.iter().filter_map(|s| s.values.get(i).copied().flatten()).sum()).collect();
+    let sums: Vec<f64> =
+        (0..all.len()).map(|i| series.iter().filter_map(|s| s.values.get(i).copied().flatten()).sum()).collect();
     let (most, step) = nice_counts(sums.iter().copied().fold(1.0, f64::max));
     grid(&mut out, top, bottom, most, step, unit);
     legend(&mut out, series);
@@ -104,7 +125,10 @@ pub fn stacked(all: &[String], series: &[Series], unit: &str) -> String {
             let h = s.values.get(i).copied().flatten().unwrap_or(0.0) / most * (bottom - top);
             if h > 0.0 {
                 y -= h;
-                out.push_str(&format!(r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{h:.1}" fill="{}"/>"#, s.colour));
+                out.push_str(&format!(
+                    r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{h:.1}" fill="{}"/>"#,
+                    s.colour
+                ));
             }
         }
         if *sum > 0.0 && slot > 22.0 {
@@ -121,7 +145,11 @@ pub fn lines(all: &[String], series: &[Series], unit: &str) -> String {
     let (height, top, bottom) = (210.0, 30.0, 184.0);
     let mut out = begin(height);
     let values = || series.iter().flat_map(|s| s.values.iter().flatten()).copied();
-    let (most, step) = if values().all(|v| v.fract() == 0.0) { nice_counts(values().fold(1.0, f64::max)) } else { nice(values().fold(1.0, f64::max)) };
+    let (most, step) = if values().all(|v| v.fract() == 0.0) {
+        nice_counts(values().fold(1.0, f64::max))
+    } else {
+        nice(values().fold(1.0, f64::max))
+    };
     grid(&mut out, top, bottom, most, step, unit);
     legend(&mut out, series);
     let slot = (WIDTH - 50.0) / all.len().max(1) as f64;
@@ -140,7 +168,10 @@ pub fn lines(all: &[String], series: &[Series], unit: &str) -> String {
                 text(&mut out, x, y - 7.0, 9.5, INK, "middle", &format!("{}{unit}", said(*v)));
             }
         }
-        out.push_str(&format!(r#"<path d="{path}" fill="none" stroke="{}" stroke-width="2" stroke-linejoin="round"/>"#, s.colour));
+        out.push_str(&format!(
+            r#"<path d="{path}" fill="none" stroke="{}" stroke-width="2" stroke-linejoin="round"/>"#,
+            s.colour
+        ));
     }
     labels(&mut out, all, slot, bottom + 16.0);
     out.push_str("</svg>");
@@ -154,9 +185,14 @@ pub fn ranks(items: &[(String, f64, String)], most: Option<f64>) -> String {
     let most = most.unwrap_or_else(|| items.iter().map(|i| i.1).fold(0.0, f64::max)).max(1e-9);
     for (i, (name, value, said)) in items.iter().enumerate() {
         let y = i as f64 * 24.0 + 4.0;
-        let short: String = if name.chars().count() > 40 { name.chars().take(39).chain(['…']).collect() } else { name.clone() };
+        let short: String =
+            if name.chars().count() > 40 { name.chars().take(39).chain(['…']).collect() } else { name.clone() };
         text(&mut out, 236.0, y + 13.0, 11.0, INK, "end", &short);
-        out.push_str(&format!(r#"<rect x="246" y="{:.1}" width="{:.1}" height="14" rx="2" fill="{ACCENT}"/>"#, y + 2.0, (value / most * 360.0).max(1.0)));
+        out.push_str(&format!(
+            r#"<rect x="246" y="{:.1}" width="{:.1}" height="14" rx="2" fill="{ACCENT}"/>"#,
+            y + 2.0,
+            (value / most * 360.0).max(1.0)
+        ));
         text(&mut out, 254.0 + (value / most * 360.0).max(1.0), y + 13.0, 11.0, DIM, "start", said);
     }
     out.push_str("</svg>");
@@ -171,7 +207,14 @@ mod tests {
     fn a_chart_of_nothing_and_of_hostile_names_is_still_a_chart() {
         assert!(stacked(&[], &[], "").ends_with("</svg>"));
         let hostile = "</text><script>x</script>\u{202e}&";
-        for svg in [ranks(&[(hostile.into(), 1.0, hostile.into())], None), lines(&[hostile.into()], &[Series { name: hostile.into(), colour: ACCENT, values: vec![None, Some(f64::MAX / 4.0)] }], "")] {
+        for svg in [
+            ranks(&[(hostile.into(), 1.0, hostile.into())], None),
+            lines(
+                &[hostile.into()],
+                &[Series { name: hostile.into(), colour: ACCENT, values: vec![None, Some(f64::MAX / 4.0)] }],
+                "",
+            ),
+        ] {
             assert!(!svg.contains("<script") && !svg.contains('\u{202e}') && svg.ends_with("</svg>"), "{svg}");
         }
     }

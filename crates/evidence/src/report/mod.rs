@@ -44,16 +44,31 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Block {
-    Heading { text: String },
-    Text { text: String },
+    Heading {
+        text: String,
+    },
+    Text {
+        text: String,
+    },
     /// Large numbers with what they mean.
-    Figures { items: Vec<Figure> },
+    Figures {
+        items: Vec<Figure>,
+    },
     /// Names and texts, as of a form.
-    Pairs { items: Vec<(String, String)> },
-    Chart { caption: String, file: String, #[serde(skip)] svg: String },
+    Pairs {
+        items: Vec<(String, String)>,
+    },
+    Chart {
+        caption: String,
+        file: String,
+        #[serde(skip)]
+        svg: String,
+    },
     Table(Table),
     /// How numbers were counted.
-    Formulas { items: Vec<(String, String)> },
+    Formulas {
+        items: Vec<(String, String)>,
+    },
     PageBreak,
 }
 
@@ -126,8 +141,23 @@ impl Document {
         self.blocks.push(Block::Chart { caption: caption.to_owned(), file, svg });
     }
 
-    pub fn table(&mut self, id: &str, caption: &str, columns: Vec<Column>, rows: Vec<Vec<String>>, shown: usize, empty: &str) {
-        self.blocks.push(Block::Table(Table { id: id.to_owned(), caption: caption.to_owned(), columns, rows, shown, empty: empty.to_owned() }));
+    pub fn table(
+        &mut self,
+        id: &str,
+        caption: &str,
+        columns: Vec<Column>,
+        rows: Vec<Vec<String>>,
+        shown: usize,
+        empty: &str,
+    ) {
+        self.blocks.push(Block::Table(Table {
+            id: id.to_owned(),
+            caption: caption.to_owned(),
+            columns,
+            rows,
+            shown,
+            empty: empty.to_owned(),
+        }));
     }
 
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
@@ -171,7 +201,13 @@ impl Document {
                     t.rows.truncate(t.shown);
                     t.rows.iter_mut().flatten().for_each(|c| *c = visible(c).chars().take(600).collect());
                     if more > 0 {
-                        t.caption = format!("{} The first {} of {}; all of them are in {}.csv.", t.caption, t.shown, t.shown + more, t.id);
+                        t.caption = format!(
+                            "{} The first {} of {}; all of them are in {}.csv.",
+                            t.caption,
+                            t.shown,
+                            t.shown + more,
+                            t.id
+                        );
                     }
                 }
                 Block::Chart { .. } | Block::PageBreak => {}

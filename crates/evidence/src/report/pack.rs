@@ -1,10 +1,10 @@
 //! The evidence pack: one zip that proves itself.
 //!
-//! - `MANIFEST.sha256` names every other file with its SHA-256, as `sha256sum -c` reads it; `MANIFEST.sig` signs it (Ed25519), as `openssl pkeyutl -verify -rawin`
-//!   takes it.
+//! - `MANIFEST.sha256` names every other file with its SHA-256, as `sha256sum -c` reads it; `MANIFEST.sig` signs it
+//!   (Ed25519), as `openssl pkeyutl -verify -rawin` takes it.
 //! - `audit.json` is the audit log up to the checkpoint: its root is computed again from every entry.
-//! - The comment of the zip is a signed note over the SHA-256 of everything before it, so that not a byte of the file, names and dates included, can
-//!   change unseen.
+//! - The comment of the zip is a signed note over the SHA-256 of everything before it, so that not a byte of the file,
+//!   names and dates included, can change unseen.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _, Write as _};
@@ -17,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 use wf_model::{Leaf, SignedCheckpoint};
 use zip::write::SimpleFileOptions;
 
+use crate::Export;
 use crate::log::{AuditLog, PublicKey};
 use crate::verify::{Integrity, verify as verify_log};
-use crate::Export;
 
 const ORIGIN: &str = "watchfloor.evidence";
 const MANIFEST: &str = "MANIFEST.sha256";
@@ -39,14 +39,23 @@ const END: usize = 22;
 pub struct PackError(String);
 
 /// Makes a pack of `files`, with the audit log up to `checkpoint` and everything that verifying takes.
-pub fn pack(log: &AuditLog, leaves: &[Leaf], checkpoint: &SignedCheckpoint, files: Vec<(String, Vec<u8>)>) -> Result<Vec<u8>, PackError> {
+pub fn pack(
+    log: &AuditLog,
+    leaves: &[Leaf],
+    checkpoint: &SignedCheckpoint,
+    files: Vec<(String, Vec<u8>)>,
+) -> Result<Vec<u8>, PackError> {
     let error = |e: &dyn std::fmt::Display| PackError(e.to_string());
     let mut all: BTreeMap<String, Vec<u8>> = files.into_iter().collect();
-    all.insert(AUDIT.into(), serde_json::to_vec(&Export::without_proofs(log, leaves, checkpoint)).map_err(|e| error(&e))?);
+    all.insert(
+        AUDIT.into(),
+        serde_json::to_vec(&Export::without_proofs(log, leaves, checkpoint)).map_err(|e| error(&e))?,
+    );
     all.insert("checkpoint.txt".into(), checkpoint.note.clone().into_bytes());
     all.insert(KEY.into(), log.public_key().to_pem().into_bytes());
     all.insert(README.into(), readme().into_bytes());
-    let manifest: String = all.iter().map(|(name, bytes)| format!("{}  {name}\n", hex(&Sha256::digest(bytes)))).collect();
+    let manifest: String =
+        all.iter().map(|(name, bytes)| format!("{}  {name}\n", hex(&Sha256::digest(bytes)))).collect();
     let signature = log.sign(manifest.as_bytes());
     all.insert(MANIFEST.into(), manifest.into_bytes());
     all.insert(SIGNATURE.into(), signature.to_vec());
@@ -54,7 +63,12 @@ pub fn pack(log: &AuditLog, leaves: &[Leaf], checkpoint: &SignedCheckpoint, file
     let comment_length = note(log, &[0; 32]).len();
     zip.set_raw_comment(vec![b' '; comment_length].into_boxed_slice()).map_err(|e| error(&e))?;
     // The same content gives the same file: no dates, in order of name.
-    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated).compression_level(Some(4)).last_modified_time(zip::DateTime::default()).unix_permissions(0o600).large_file(false);
+    let options = SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Deflated)
+        .compression_level(Some(4))
+        .last_modified_time(zip::DateTime::default())
+        .unix_permissions(0o600)
+        .large_file(false);
     for (name, bytes) in &all {
         zip.start_file(name, options).map_err(|e| error(&e))?;
         zip.write_all(bytes).map_err(|e| error(&e))?;
@@ -97,7 +111,9 @@ pub struct Verdict {
 pub fn verify(bytes: &[u8], key: Option<&str>) -> Verdict {
     let mut findings = Vec::new();
     match check(bytes, key, &mut findings) {
-        Ok((files, leaves, key_used)) => Verdict { good: true, findings, files, leaves, key: fingerprint(&key_used), key_given: key.is_some() },
+        Ok((files, leaves, key_used)) => {
+            Verdict { good: true, findings, files, leaves, key: fingerprint(&key_used), key_given: key.is_some() }
+        }
         Err(reason) => {
             findings.push(reason);
             Verdict { good: false, findings, files: 0, leaves: 0, key: String::new(), key_given: key.is_some() }
@@ -106,11 +122,17 @@ pub fn verify(bytes: &[u8], key: Option<&str>) -> Verdict {
 }
 
 fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<(usize, u64, PublicKey), String> {
-    let read_key = |pem: &str| ed25519_dalek::VerifyingKey::from_public_key_pem(pem).map(PublicKey).map_err(|_| "the public key is not readable: a PEM file with an Ed25519 key is wanted".to_owned());
+    let read_key = |pem: &str| {
+        ed25519_dalek::VerifyingKey::from_public_key_pem(pem)
+            .map(PublicKey)
+            .map_err(|_| "the public key is not readable: a PEM file with an Ed25519 key is wanted".to_owned())
+    };
     let given = key.map(read_key).transpose()?;
     let length = text_of(&[0; 32]).len() + format!("\n\u{2014} {ORIGIN} \n").len() + 92;
     let body = bytes.len().checked_sub(length).filter(|b| *b >= END).ok_or("it is too short to be an evidence pack")?;
-    if !bytes[body - END..].starts_with(b"PK\x05\x06") || usize::from(u16::from_le_bytes([bytes[body - 2], bytes[body - 1]])) != length {
+    if !bytes[body - END..].starts_with(b"PK\x05\x06")
+        || usize::from(u16::from_le_bytes([bytes[body - 2], bytes[body - 1]])) != length
+    {
         return Err("it is no evidence pack: the signed comment is missing".into());
     }
     let note_text = std::str::from_utf8(&bytes[body..]).map_err(|_| "the signed comment was changed")?;
@@ -126,7 +148,13 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
         read_key(&pem)?
     };
     let public = match given {
-        Some(given) if given != own => return Err(format!("it was signed with another key than the one given: {} instead of {}", fingerprint(&own), fingerprint(&given))),
+        Some(given) if given != own => {
+            return Err(format!(
+                "it was signed with another key than the one given: {} instead of {}",
+                fingerprint(&own),
+                fingerprint(&given)
+            ));
+        }
         Some(given) => given,
         None => own,
     };
@@ -140,7 +168,9 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
         .and_then(|s| BASE64.decode(s).ok())
         .filter(|s| s.len() == 68 && s[..4] == public.id_for(ORIGIN))
         .ok_or("the signature of the file is not readable")?;
-    let holds = |message: &[u8], signature: &[u8]| Signature::from_slice(signature).is_ok_and(|s| public.0.verify_strict(message, &s).is_ok());
+    let holds = |message: &[u8], signature: &[u8]| {
+        Signature::from_slice(signature).is_ok_and(|s| public.0.verify_strict(message, &s).is_ok())
+    };
     if !holds(expected.as_bytes(), &signed[4..]) {
         return Err("the signature of the file does not hold".into());
     }
@@ -154,7 +184,10 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
             return Err(format!("a file has the name {name:?}"));
         }
         let mut content = Vec::new();
-        (&mut file).take(UNPACKED_LIMIT - unpacked + 1).read_to_end(&mut content).map_err(|e| format!("{name}: {e}"))?;
+        (&mut file)
+            .take(UNPACKED_LIMIT - unpacked + 1)
+            .read_to_end(&mut content)
+            .map_err(|e| format!("{name}: {e}"))?;
         unpacked += content.len() as u64;
         if unpacked > UNPACKED_LIMIT {
             return Err("it unpacks to more than 8 GiB".into());
@@ -163,7 +196,8 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
             return Err(format!("{name} is in it twice"));
         }
     }
-    let text_file = |name: &str| files.get(name).and_then(|b| std::str::from_utf8(b).ok()).ok_or(format!("{name} is missing"));
+    let text_file =
+        |name: &str| files.get(name).and_then(|b| std::str::from_utf8(b).ok()).ok_or(format!("{name} is missing"));
     let manifest = text_file(MANIFEST)?;
     if !holds(manifest.as_bytes(), files.get(SIGNATURE).ok_or(format!("{SIGNATURE} is missing"))?) {
         return Err("the signature of the manifest does not hold".into());
@@ -181,10 +215,13 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
         return Err("there are files in it that the manifest does not name".into());
     }
     findings.push(format!("{named} files are as the signed manifest has them"));
-    let export: Export = serde_json::from_slice(files.get(AUDIT).ok_or("the audit log is missing")?).map_err(|e| format!("{AUDIT}: {e}"))?;
+    let export: Export = serde_json::from_slice(files.get(AUDIT).ok_or("the audit log is missing")?)
+        .map_err(|e| format!("{AUDIT}: {e}"))?;
     let (leaves, checkpoint) = export.open(&public)?;
     match verify_log(std::slice::from_ref(&public), &leaves, std::slice::from_ref(&checkpoint), None).integrity {
-        Integrity::Intact { leaves, erased, .. } => findings.push(format!("the audit log of {leaves} entries leads to the signed root; {erased} of them have had their details erased")),
+        Integrity::Intact { leaves, erased, .. } => findings.push(format!(
+            "the audit log of {leaves} entries leads to the signed root; {erased} of them have had their details erased"
+        )),
         Integrity::Broken { reason } => return Err(format!("the audit log: {reason}")),
     }
     if text_file("checkpoint.txt")? != checkpoint.note {
@@ -254,8 +291,17 @@ mod tests {
     use wf_model::{Actor, AuditAction, Timestamp};
 
     fn small() -> (Vec<u8>, String) {
-        let actions: Vec<AuditAction> = (0..5).map(|i| AuditAction { at: Timestamp::from_millis(i), actor: Actor::Engine, action: "a.b".into(), subject: format!("x:{i}"), payload: serde_json::json!({ "n": i }) }).collect();
-        let (mut leaves, checkpoint, log) = AuditLog::new(AuditKey::from_seed(&[7; 32]), []).append(Timestamp::EPOCH, &actions, || [3; 32]);
+        let actions: Vec<AuditAction> = (0..5)
+            .map(|i| AuditAction {
+                at: Timestamp::from_millis(i),
+                actor: Actor::Engine,
+                action: "a.b".into(),
+                subject: format!("x:{i}"),
+                payload: serde_json::json!({ "n": i }),
+            })
+            .collect();
+        let (mut leaves, checkpoint, log) =
+            AuditLog::new(AuditKey::from_seed(&[7; 32]), []).append(Timestamp::EPOCH, &actions, || [3; 32]);
         // One subject was erased: it still proves itself.
         (leaves[2].payload, leaves[2].salt) = (None, None);
         let bytes = pack(&log, &leaves, &checkpoint, vec![("report.csv".into(), b"a,b\n1,2\n".repeat(20))]).unwrap();
@@ -267,7 +313,10 @@ mod tests {
         let (bytes, key) = small();
         assert_eq!(small().0, bytes);
         let v = verify(&bytes, Some(&key));
-        assert!(v.good && v.leaves == 5 && v.findings.iter().any(|f| f.contains("1 of them have had their details erased")), "{v:?}");
+        assert!(
+            v.good && v.leaves == 5 && v.findings.iter().any(|f| f.contains("1 of them have had their details erased")),
+            "{v:?}"
+        );
         assert!(verify(&bytes, None).good);
         let other = AuditLog::new(AuditKey::from_seed(&[8; 32]), []).public_key().to_pem();
         assert!(verify(&bytes, Some(&other)).findings[0].contains("another key"));

@@ -1,5 +1,5 @@
-//! Setting a [`Document`] with Typst: one template, the data beside it as JSON. No string of the data is ever read as markup (threat T6), nothing is read
-//! from disk or network, fonts are in the program.
+//! Setting a [`Document`] with Typst: one template, the data beside it as JSON. No string of the data is ever read as
+//! markup (threat T6), nothing is read from disk or network, fonts are in the program.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -15,7 +15,11 @@ use typst_layout::PagedDocument;
 use super::{Block, Document};
 
 const TEMPLATE: &str = include_str!("template.typ");
-const FONTS: [&[u8]; 3] = [include_bytes!("../../fonts/Inter-Regular.otf"), include_bytes!("../../fonts/Inter-SemiBold.otf"), include_bytes!("../../fonts/JetBrainsMono-Regular.ttf")];
+const FONTS: [&[u8]; 3] = [
+    include_bytes!("../../fonts/Inter-Regular.otf"),
+    include_bytes!("../../fonts/Inter-SemiBold.otf"),
+    include_bytes!("../../fonts/JetBrainsMono-Regular.ttf"),
+];
 /// Pages shown before a report is kept.
 const PREVIEW: usize = 60;
 
@@ -104,8 +108,10 @@ fn set(document: &Document) -> Result<PagedDocument, SetError> {
 /// The PDF.
 pub fn pdf(document: &Document) -> Result<Vec<u8>, SetError> {
     let pages = set(document)?;
-    let options = typst_pdf::PdfOptions { creator: Smart::Custom(Some("Watchfloor".into())), ..typst_pdf::PdfOptions::default() };
-    typst_pdf::pdf(&pages, &options).map_err(|errors| SetError(errors.iter().map(|e| e.message.to_string()).collect::<Vec<_>>().join("; ")))
+    let options =
+        typst_pdf::PdfOptions { creator: Smart::Custom(Some("Watchfloor".into())), ..typst_pdf::PdfOptions::default() };
+    typst_pdf::pdf(&pages, &options)
+        .map_err(|errors| SetError(errors.iter().map(|e| e.message.to_string()).collect::<Vec<_>>().join("; ")))
 }
 
 /// The first pages as SVG pictures, and how many there are.

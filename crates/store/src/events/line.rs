@@ -1,8 +1,9 @@
 //! One event as one line of JSON, the form it has in the hot table and in blocks.
 //!
-//! `{"s":seq,"f":"feed","i":"id","t":occurred,"d":received - occurred,"k":1,"c":1,"p":{field: key},"x":{field: value},"w":what came in}`; `w` is the
-//! text itself when it is a JSON object or array on one line, else a JSON string. A field whose value stands in `w` under a key of its own
-//! is not written twice: `p` names the key (`#key`: a number there, text here), and `j` that of the identifier. That text is the same in every line, so it compresses to nothing.
+//! `{"s":seq,"f":"feed","i":"id","t":occurred,"d":received - occurred,"k":1,"c":1,"p":{field: key},"x":{field:
+//! value},"w":what came in}`; `w` is the text itself when it is a JSON object or array on one line, else a JSON string.
+//! A field whose value stands in `w` under a key of its own is not written twice: `p` names the key (`#key`: a number
+//! there, text here), and `j` that of the identifier. That text is the same in every line, so it compresses to nothing.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -74,7 +75,12 @@ fn try_encode(event: &Event, out: &mut Vec<u8>) -> std::io::Result<()> {
             }
         }
     }
-    write!(out, ",\"t\":{},\"d\":{}", event.occurred_at.millis(), event.received_at.millis() - event.occurred_at.millis())?;
+    write!(
+        out,
+        ",\"t\":{},\"d\":{}",
+        event.occurred_at.millis(),
+        event.received_at.millis() - event.occurred_at.millis()
+    )?;
     if event.skewed {
         out.extend_from_slice(b",\"k\":1");
     }
@@ -124,12 +130,15 @@ fn try_encode(event: &Event, out: &mut Vec<u8>) -> std::io::Result<()> {
 /// The key whose value in the text is this value; `true` when it stands there as a number and the field is text.
 fn source<'a>(keys: &[(&'a str, &str)], value: &wf_model::Value) -> Option<(&'a str, bool)> {
     let (key, as_text) = keys.iter().find_map(|(key, text)| says(text, value).map(|as_text| (*key, as_text)))?;
-    // A key that is there twice would be read back as its first; one that needs escaping, or begins like our mark, is left alone.
+    // A key that is there twice would be read back as its first; one that needs escaping, or begins like our mark, is
+    // left alone.
     let first = keys.iter().find(|(k, _)| *k == key).is_some_and(|(_, text)| says(text, value).is_some());
-    (first && !key.starts_with('#') && key.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\')).then_some((key, as_text))
+    (first && !key.starts_with('#') && key.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\'))
+        .then_some((key, as_text))
 }
 
-/// The keys of a JSON object and the text of their values, in order; empty when it is no object or a key has an escape in it.
+/// The keys of a JSON object and the text of their values, in order; empty when it is no object or a key has an escape
+/// in it.
 fn top_level(raw: &str) -> Vec<(&str, &str)> {
     struct Keys;
     impl<'de> serde::de::Visitor<'de> for Keys {
@@ -151,8 +160,12 @@ fn top_level(raw: &str) -> Vec<(&str, &str)> {
 /// Whether this JSON text is this value: exactly, or (`Some(true)`) as the number that the field holds as text.
 fn says(text: &str, value: &wf_model::Value) -> Option<bool> {
     match value {
-        wf_model::Value::Str(s) if text.starts_with('"') => (text.len() == s.len() + 2 && text[1..text.len() - 1] == **s && !text.contains('\\')).then_some(false),
-        wf_model::Value::Str(s) => (text == s.as_str() && text.starts_with(|c: char| c.is_ascii_digit())).then_some(true),
+        wf_model::Value::Str(s) if text.starts_with('"') => {
+            (text.len() == s.len() + 2 && text[1..text.len() - 1] == **s && !text.contains('\\')).then_some(false)
+        }
+        wf_model::Value::Str(s) => {
+            (text == s.as_str() && text.starts_with(|c: char| c.is_ascii_digit())).then_some(true)
+        }
         wf_model::Value::Int(i) => (text.len() < 20 && text.parse() == Ok(*i)).then_some(false),
         wf_model::Value::Bool(b) => (text == if *b { "true" } else { "false" }).then_some(false),
         wf_model::Value::Float(_) | wf_model::Value::List(_) => None,
@@ -161,7 +174,9 @@ fn says(text: &str, value: &wf_model::Value) -> Option<bool> {
 
 /// Frames that begin like an object or an array were parsed as JSON before they became events.
 fn embeddable(raw: &str) -> bool {
-    matches!(raw.as_bytes().first(), Some(b'{' | b'[')) && matches!(raw.as_bytes().last(), Some(b'}' | b']')) && !raw.contains(['\n', '\r'])
+    matches!(raw.as_bytes().first(), Some(b'{' | b'['))
+        && matches!(raw.as_bytes().last(), Some(b'}' | b']'))
+        && !raw.contains(['\n', '\r'])
 }
 
 /// Adds the hashes of every word and every `field=value` of the event.
@@ -196,8 +211,14 @@ pub fn decode(line: &[u8]) -> Result<StoredEvent, StoreError> {
     let raw = line.w.get();
     if !line.p.is_empty() || line.j.is_some() {
         let keys = top_level(raw);
-        let text_of = |key: &str| keys.iter().find(|(k, _)| *k == key).map(|(_, text)| *text).ok_or_else(|| StoreError::damaged("event", "a field points nowhere"));
-        let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).map_err(|e| StoreError::damaged("event", e));
+        let text_of = |key: &str| {
+            keys.iter()
+                .find(|(k, _)| *k == key)
+                .map(|(_, text)| *text)
+                .ok_or_else(|| StoreError::damaged("event", "a field points nowhere"))
+        };
+        let parsed =
+            |text: &str| serde_json::from_str::<serde_json::Value>(text).map_err(|e| StoreError::damaged("event", e));
         for (name, key) in std::mem::take(&mut line.p) {
             let value = match key.strip_prefix('#') {
                 Some(key) => text_of(key)?.into(),
@@ -274,7 +295,13 @@ mod tests {
     #[test]
     fn a_value_that_stands_in_the_text_is_written_once_and_read_back() {
         let mut fields = wf_model::Fields::default();
-        for (name, value) in [("user.name", wf_model::Value::str("ann")), ("n", wf_model::Value::Int(3)), ("ok", wf_model::Value::Bool(true)), ("own", wf_model::Value::str("elsewhere")), ("user.id", wf_model::Value::str("3"))] {
+        for (name, value) in [
+            ("user.name", wf_model::Value::str("ann")),
+            ("n", wf_model::Value::Int(3)),
+            ("ok", wf_model::Value::Bool(true)),
+            ("own", wf_model::Value::str("elsewhere")),
+            ("user.id", wf_model::Value::str("3")),
+        ] {
             fields.set(name.into(), value);
         }
         let event = Event {

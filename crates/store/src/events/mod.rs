@@ -47,7 +47,10 @@ impl Tail {
             .await?
             .unwrap_or(0);
         // The newest may have been deleted; a number is never given twice.
-        let seen = sqlx::query_scalar!("SELECT through FROM detector WHERE id = 1").fetch_optional(&mut *connection).await?.unwrap_or(0);
+        let seen = sqlx::query_scalar!("SELECT through FROM detector WHERE id = 1")
+            .fetch_optional(&mut *connection)
+            .await?
+            .unwrap_or(0);
         let last = hot.last().map_or(0, |e| e.seq.0).max(sealed as u64).max(seen as u64);
         Ok(Self { next: Seq(last + 1), hot })
     }
@@ -107,13 +110,20 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, plan: &Plan) -> Resu
         let (first, last, n) = (b.first_seq.0 as i64, b.last_seq.0 as i64, b.n as i64);
         sqlx::query!(
             "INSERT INTO block (first_seq, last_seq, first_at, last_at, n, body) VALUES (?, ?, ?, ?, ?, ?)",
-            first, last, b.first_at, b.last_at, n, b.body
+            first,
+            last,
+            b.first_at,
+            b.last_at,
+            n,
+            b.body
         )
         .execute(&mut **tx)
         .await?;
         for (segment, bits) in b.bloom.iter().enumerate() {
             let segment = segment as i64;
-            sqlx::query!("INSERT INTO bloom (segment, first_seq, bits) VALUES (?, ?, ?)", segment, first, bits).execute(&mut **tx).await?;
+            sqlx::query!("INSERT INTO bloom (segment, first_seq, bits) VALUES (?, ?, ?)", segment, first, bits)
+                .execute(&mut **tx)
+                .await?;
         }
     }
     Ok(())
@@ -161,7 +171,9 @@ impl Store {
             .await?;
         let total = before.map_or(u64::MAX, |b| b.0.saturating_sub(1)).min(last as u64);
         let below = before.map_or(i64::MAX, |b| b.0 as i64);
-        let hot = sqlx::query_scalar!("SELECT line FROM hot WHERE seq < ? ORDER BY seq DESC", below).fetch_all(&self.readers).await?;
+        let hot = sqlx::query_scalar!("SELECT line FROM hot WHERE seq < ? ORDER BY seq DESC", below)
+            .fetch_all(&self.readers)
+            .await?;
         let mut looked_at = hot.len() as u64;
         for text in &hot {
             let event = line::decode(text)?;
@@ -219,14 +231,20 @@ impl Store {
         Ok(found)
     }
 
-    /// Of the blocks that begin in `from..=to`, those whose filters hold every one of `required`; `None` when nothing is.
+    /// Of the blocks that begin in `from..=to`, those whose filters hold every one of `required`; `None` when nothing
+    /// is.
     async fn possible(&self, required: &[u64], from: i64, to: i64) -> Result<Option<HashSet<i64>>, StoreError> {
         let mut possible: Option<HashSet<i64>> = None;
         for &hash in required {
             let segment = tokens::segment(hash) as i64;
-            let rows = sqlx::query!("SELECT first_seq, bits FROM bloom WHERE segment = ? AND first_seq BETWEEN ? AND ?", segment, from, to)
-                .fetch_all(&self.readers)
-                .await?;
+            let rows = sqlx::query!(
+                "SELECT first_seq, bits FROM bloom WHERE segment = ? AND first_seq BETWEEN ? AND ?",
+                segment,
+                from,
+                to
+            )
+            .fetch_all(&self.readers)
+            .await?;
             let hold = rows.into_iter().filter(|r| tokens::may_hold(&r.bits, hash)).map(|r| r.first_seq);
             possible = Some(match possible {
                 None => hold.collect(),
@@ -236,9 +254,18 @@ impl Store {
         Ok(possible)
     }
 
-    async fn scan_block(&self, first_seq: i64, query: &Query, before: Option<Seq>, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn scan_block(
+        &self,
+        first_seq: i64,
+        query: &Query,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         // Retention may have taken it since its filter was read.
-        let Some(body) = sqlx::query_scalar!("SELECT body FROM block WHERE first_seq = ?", first_seq).fetch_optional(&self.readers).await? else {
+        let Some(body) = sqlx::query_scalar!("SELECT body FROM block WHERE first_seq = ?", first_seq)
+            .fetch_optional(&self.readers)
+            .await?
+        else {
             return Ok(Vec::new());
         };
         let query = query.clone();
@@ -254,14 +281,19 @@ impl Store {
         let mut at = 0;
         while at < wanted.len() {
             let seq = wanted[at].0 as i64;
-            if let Some(text) = sqlx::query_scalar!("SELECT line FROM hot WHERE seq = ?", seq).fetch_optional(&self.readers).await? {
+            if let Some(text) =
+                sqlx::query_scalar!("SELECT line FROM hot WHERE seq = ?", seq).fetch_optional(&self.readers).await?
+            {
                 events.push(line::decode(&text)?);
                 at += 1;
                 continue;
             }
-            let row = sqlx::query!("SELECT last_seq, body FROM block WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1", seq)
-                .fetch_optional(&self.readers)
-                .await?;
+            let row = sqlx::query!(
+                "SELECT last_seq, body FROM block WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1",
+                seq
+            )
+            .fetch_optional(&self.readers)
+            .await?;
             let Some(row) = row.filter(|r| r.last_seq >= seq) else {
                 at += 1;
                 continue;
@@ -281,10 +313,13 @@ impl Store {
         Ok(events)
     }
 
-    /// Events after `seq`, in order, whole blocks at a time: what detection must see again after a restart. Empty at the end.
+    /// Events after `seq`, in order, whole blocks at a time: what detection must see again after a restart. Empty at
+    /// the end.
     pub async fn events_after(&self, seq: Seq) -> Result<Vec<StoredEvent>, StoreError> {
         let from = seq.0 as i64;
-        let body = sqlx::query_scalar!("SELECT body FROM block WHERE last_seq > ? ORDER BY first_seq LIMIT 1", from).fetch_optional(&self.readers).await?;
+        let body = sqlx::query_scalar!("SELECT body FROM block WHERE last_seq > ? ORDER BY first_seq LIMIT 1", from)
+            .fetch_optional(&self.readers)
+            .await?;
         let events: Vec<StoredEvent> = match body {
             Some(body) => {
                 blocking(move || {
@@ -295,7 +330,9 @@ impl Store {
                 .await?
             }
             None => {
-                let lines = sqlx::query_scalar!("SELECT line FROM hot WHERE seq > ? ORDER BY seq", from).fetch_all(&self.readers).await?;
+                let lines = sqlx::query_scalar!("SELECT line FROM hot WHERE seq > ? ORDER BY seq", from)
+                    .fetch_all(&self.readers)
+                    .await?;
                 lines.iter().map(|l| line::decode(l)).collect::<Result<_, _>>()?
             }
         };
@@ -304,9 +341,11 @@ impl Store {
 
     /// How many events are stored.
     pub async fn count_events(&self) -> Result<u64, StoreError> {
-        let n = sqlx::query_scalar!(r#"SELECT (SELECT coalesce(sum(n), 0) FROM block) + (SELECT count(*) FROM hot) AS "n!: i64""#)
-            .fetch_one(&self.readers)
-            .await?;
+        let n = sqlx::query_scalar!(
+            r#"SELECT (SELECT coalesce(sum(n), 0) FROM block) + (SELECT count(*) FROM hot) AS "n!: i64""#
+        )
+        .fetch_one(&self.readers)
+        .await?;
         Ok(n as u64)
     }
 
@@ -317,7 +356,12 @@ impl Store {
 
     /// The newest events of a feed that carry an id, newest first: at most `most`, none received before `since`. What
     /// deduplication needs to know after a restart.
-    pub async fn recent_ids(&self, feed: &FeedName, since: Timestamp, most: usize) -> Result<Vec<StoredEvent>, StoreError> {
+    pub async fn recent_ids(
+        &self,
+        feed: &FeedName,
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         let never = AtomicBool::new(false);
         let (mut out, mut before, mut looked_at) = (Vec::new(), None, 0);
         // A quiet feed among busy ones: what lies behind this many events of others is not looked for.
@@ -337,7 +381,9 @@ impl Store {
 }
 
 /// Runs what takes long and touches no socket on the threads for that.
-pub(crate) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    f: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(f).await.map_err(|e| StoreError::damaged("block", e))?
 }
 

@@ -28,7 +28,10 @@ struct Term {
 enum Kind {
     /// Lower-cased.
     Word(String),
-    Field { name: String, value: String },
+    Field {
+        name: String,
+        value: String,
+    },
     /// Lower-cased.
     Substring(String),
 }
@@ -203,7 +206,8 @@ fn field(name: &str, value: &str) -> Result<Option<Kind>, QueryError> {
 /// Words of a substring that are certainly whole: those with something on both sides.
 fn inner_words(text: &str) -> Vec<String> {
     let mut out = Vec::new();
-    let parts: Vec<&str> = text.split(|c: char| c.is_ascii_whitespace() || matches!(c, ',' | ';' | '(' | ')')).collect();
+    let parts: Vec<&str> =
+        text.split(|c: char| c.is_ascii_whitespace() || matches!(c, ',' | ';' | '(' | ')')).collect();
     if parts.len() > 2 {
         for part in &parts[1..parts.len() - 1] {
             if part.chars().all(|c| c.is_ascii_alphanumeric()) && !part.is_empty() {
@@ -220,10 +224,17 @@ mod tests {
 
     #[test]
     fn queries_read_as_an_officer_means_them() {
-        let kinds = |q: &str| Query::parse(q).unwrap().terms.into_iter().map(|t| (t.negated, t.kind)).collect::<Vec<_>>();
+        let kinds =
+            |q: &str| Query::parse(q).unwrap().terms.into_iter().map(|t| (t.negated, t.kind)).collect::<Vec<_>>();
         let field = |n: &str, v: &str| Kind::Field { name: n.into(), value: v.into() };
-        assert_eq!(kinds("Failed 203.0.113.45"), [(false, Kind::Word("failed".into())), (false, Kind::Word("203.0.113.45".into()))]);
-        assert_eq!(kinds("source.ip:203.0.113.45 -feed=Shop"), [(false, field("source.ip", "203.0.113.45")), (true, field("feed", "shop"))]);
+        assert_eq!(
+            kinds("Failed 203.0.113.45"),
+            [(false, Kind::Word("failed".into())), (false, Kind::Word("203.0.113.45".into()))]
+        );
+        assert_eq!(
+            kinds("source.ip:203.0.113.45 -feed=Shop"),
+            [(false, field("source.ip", "203.0.113.45")), (true, field("feed", "shop"))]
+        );
         assert_eq!(kinds("user.name=\"Ann Lee\""), [(false, field("user.name", "ann lee"))]);
         assert_eq!(kinds("\"or 1=1\""), [(false, Kind::Substring("or 1=1".into()))]);
         assert_eq!(kinds("fe80::1"), [(false, Kind::Word("fe80::1".into()))]);

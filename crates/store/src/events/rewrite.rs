@@ -1,4 +1,5 @@
-//! Looking at all events, and changing what was stored: for the rights of data subjects and for retention. Everything else only ever appends.
+//! Looking at all events, and changing what was stored: for the rights of data subjects and for retention. Everything
+//! else only ever appends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,11 +62,27 @@ impl Store {
     pub async fn blocks(&self, after: Seq, before: Timestamp, with_raw: bool) -> Result<Vec<BlockInfo>, StoreError> {
         let (after, before) = (after.0 as i64, before.millis());
         let rows = sqlx::query!("SELECT first_seq, n, first_at, last_at FROM block WHERE first_seq > ? AND last_at < ? AND (? = 0 OR raw_gone = 0) ORDER BY first_seq LIMIT ?", after, before, with_raw, PAGE).fetch_all(&self.readers).await?;
-        Ok(rows.into_iter().map(|r| BlockInfo { first: Seq(r.first_seq as u64), n: r.n as u64, first_at: Timestamp::from_millis(r.first_at), last_at: Timestamp::from_millis(r.last_at) }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|r| BlockInfo {
+                first: Seq(r.first_seq as u64),
+                n: r.n as u64,
+                first_at: Timestamp::from_millis(r.first_at),
+                last_at: Timestamp::from_millis(r.last_at),
+            })
+            .collect())
     }
 
-    /// Shows `each` every stored event that passes both looks, oldest first, a block at a time. Ends early, with `false`, when `cancel` is set.
-    pub async fn sift(&self, quick: &Quick, exact: &Exact, cancel: &AtomicBool, mut progress: impl FnMut(Progress) + Send, mut each: impl FnMut(Vec<StoredEvent>) + Send) -> Result<bool, StoreError> {
+    /// Shows `each` every stored event that passes both looks, oldest first, a block at a time. Ends early, with
+    /// `false`, when `cancel` is set.
+    pub async fn sift(
+        &self,
+        quick: &Quick,
+        exact: &Exact,
+        cancel: &AtomicBool,
+        mut progress: impl FnMut(Progress) + Send,
+        mut each: impl FnMut(Vec<StoredEvent>) + Send,
+    ) -> Result<bool, StoreError> {
         let total = self.count_events().await?;
         let (mut after, mut seen) = (Seq(0), Progress { total, ..Progress::default() });
         loop {
@@ -120,7 +137,8 @@ impl Store {
             each(hits);
         }
         // What was sealed after the blocks were listed and before the hot table was read.
-        let shown: std::collections::HashSet<u64> = hot.iter().filter_map(|t| line::decode(t).ok()).map(|e| e.seq.0).collect();
+        let shown: std::collections::HashSet<u64> =
+            hot.iter().filter_map(|t| line::decode(t).ok()).map(|e| e.seq.0).collect();
         for b in self.blocks(after, Timestamp::from_millis(i64::MAX), false).await? {
             let Some(body) = self.body(b.first).await? else { continue };
             let mut late = Vec::new();
@@ -142,10 +160,13 @@ impl Store {
 
     async fn body(&self, first: Seq) -> Result<Option<Vec<u8>>, StoreError> {
         let first = first.0 as i64;
-        Ok(sqlx::query_scalar!("SELECT body FROM block WHERE first_seq = ?", first).fetch_optional(&self.readers).await?)
+        Ok(sqlx::query_scalar!("SELECT body FROM block WHERE first_seq = ?", first)
+            .fetch_optional(&self.readers)
+            .await?)
     }
 
-    /// Decides about each event of every block and of the hot table. Each block is a transaction of its own: after a crash the rest is simply done again.
+    /// Decides about each event of every block and of the hot table. Each block is a transaction of its own: after a
+    /// crash the rest is simply done again.
     pub async fn rewrite_events(&self, quick: &Quick, decide: &Decide) -> Result<Rewritten, StoreError> {
         let (mut after, mut done) = (Seq(0), Rewritten::default());
         loop {
@@ -165,7 +186,13 @@ impl Store {
     }
 
     /// Decides about each event of one block. `raw_gone`: afterwards no words as they came in are left in it.
-    pub async fn rewrite_block(&self, first: Seq, quick: &Quick, decide: &Decide, raw_gone: bool) -> Result<Rewritten, StoreError> {
+    pub async fn rewrite_block(
+        &self,
+        first: Seq,
+        quick: &Quick,
+        decide: &Decide,
+        raw_gone: bool,
+    ) -> Result<Rewritten, StoreError> {
         let Some(body) = self.body(first).await? else { return Ok(Rewritten::default()) };
         let (quick, decide) = (quick.clone(), decide.clone());
         let (new, mut done) = blocking(move || {
@@ -262,7 +289,9 @@ impl Store {
             let mut tx = begin(writer.connection().await?).await?;
             for (seq, text) in &changed {
                 match text {
-                    Some(text) => sqlx::query!("UPDATE hot SET line = ? WHERE seq = ?", text, seq).execute(&mut *tx).await?,
+                    Some(text) => {
+                        sqlx::query!("UPDATE hot SET line = ? WHERE seq = ?", text, seq).execute(&mut *tx).await?
+                    }
                     None => sqlx::query!("DELETE FROM hot WHERE seq = ?", seq).execute(&mut *tx).await?,
                 };
             }
