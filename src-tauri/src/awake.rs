@@ -16,7 +16,7 @@ pub async fn follow(app: &AppHandle) {
     let mut held: Option<keepawake::KeepAwake> = None;
     let mut told = false;
     loop {
-        let wanted = console.controller().is_ok_and(|c| c.config().escalation.stay_awake);
+        let wanted = console.asked().is_ok_and(|c| c.context.config().escalation.stay_awake);
         if wanted && held.is_none() {
             // It asks over D-Bus and waits for the answer.
             let asked = tauri::async_runtime::spawn_blocking(|| {

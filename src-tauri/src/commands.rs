@@ -1,4 +1,4 @@
-//! What the page may call. Each forwards to the controller in one line; arguments are checked there.
+//! What the page may call. Each forwards to a desk in one line; arguments are checked there.
 
 #![allow(clippy::let_underscore_must_use, reason = "the command macro writes it")]
 
@@ -13,10 +13,10 @@ use tauri::ipc::Channel;
 use tauri::{AppHandle, Manager as _, State};
 use tauri_plugin_dialog::DialogExt as _;
 use tauri_specta::{Builder, collect_commands};
-use wf_app::Controller;
-use wf_app::api::{Action, ApiError, PrivacyAction, ReportWanted};
-use wf_app::reports::KeptReport;
-use wf_app::views::*;
+use wf_api::views::KeptReport;
+use wf_api::views::*;
+use wf_api::{Action, ApiError, PrivacyAction, ReportWanted};
+use wf_console::Console as Asked;
 
 use crate::console::{Console, ConsoleView};
 use crate::window::{self, QuitAsked};
@@ -48,8 +48,8 @@ impl Searching {
 
 type Answer<T> = Result<T, ApiError>;
 
-fn at(console: &State<'_, Console>) -> Answer<Arc<Controller>> {
-    console.controller()
+fn at(console: &State<'_, Console>) -> Answer<Arc<Asked>> {
+    console.asked()
 }
 
 #[tauri::command]
@@ -91,9 +91,9 @@ fn show_recovery_key(app: AppHandle, console: State<'_, Console>) -> Answer<()> 
 #[tauri::command]
 #[specta::specta]
 async fn watch_ticks(app: AppHandle, console: State<'_, Console>, ticks: Channel<TickView>) -> Answer<()> {
-    let controller = at(&console)?;
+    let asked = at(&console)?;
     tauri::async_runtime::spawn(async move {
-        let mut tick = controller.live.tick();
+        let mut tick = asked.context.recent.tick();
         let mut last = None;
         loop {
             let t = *tick.borrow_and_update();
@@ -125,7 +125,7 @@ async fn overview(console: State<'_, Console>) -> Answer<OverviewView> {
 #[tauri::command]
 #[specta::specta]
 async fn pull_live(console: State<'_, Console>, after: f64, limit: u32, query: String) -> Answer<LiveView> {
-    at(&console)?.pull(after, limit, &query)
+    at(&console)?.desk.search.pull(after, limit, &query)
 }
 
 #[tauri::command]
@@ -141,7 +141,11 @@ async fn search_events(
 ) -> Answer<EventPage> {
     let cancel = app.state::<Searching>().begin();
     // A page that has gone hears nothing, and needs nothing.
-    at(&console)?.search(&query, since, after.as_deref(), limit.min(1000), &cancel, |p| drop(progress.send(p))).await
+    at(&console)?
+        .desk
+        .search
+        .search(&query, since, after.as_deref(), limit.min(1000), &cancel, |p| drop(progress.send(p)))
+        .await
 }
 
 #[tauri::command]
@@ -153,43 +157,43 @@ fn cancel_search(app: AppHandle) {
 #[tauri::command]
 #[specta::specta]
 async fn event(console: State<'_, Console>, seq: f64) -> Answer<EventDetail> {
-    at(&console)?.event(seq).await
+    at(&console)?.desk.search.event(seq).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn rates(console: State<'_, Console>, minutes: u32, buckets: u32) -> Answer<Vec<RateView>> {
-    at(&console)?.rates(minutes.min(60 * 24 * 366), buckets).await
+    at(&console)?.desk.search.rates(minutes.min(60 * 24 * 366), buckets).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn incidents(console: State<'_, Console>, tab: String, text: String) -> Answer<IncidentList> {
-    at(&console)?.queue(&tab, &text, 1000).await
+    at(&console)?.desk.incidents.queue(&tab, &text, 1000).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn incident(console: State<'_, Console>, id: String) -> Answer<IncidentDetail> {
-    at(&console)?.incident(&id).await
+    at(&console)?.desk.incidents.one(&id).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn act(console: State<'_, Console>, ids: Vec<String>, action: Action) -> Answer<Vec<Acted>> {
-    at(&console)?.act(&ids, &action).await
+    at(&console)?.desk.incidents.act(&ids, &action).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn silences(console: State<'_, Console>) -> Answer<Vec<SilenceView>> {
-    at(&console)?.silences().await
+    at(&console)?.desk.silences.all().await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn preview_silence(console: State<'_, Console>, matcher: MatcherView) -> Answer<Vec<IncidentView>> {
-    at(&console)?.silence_preview(&matcher).await
+    at(&console)?.desk.silences.preview(&matcher).await
 }
 
 #[tauri::command]
@@ -200,110 +204,110 @@ async fn add_silence(
     reason: String,
     length: String,
 ) -> Answer<Vec<SilenceView>> {
-    at(&console)?.silence_add(&matcher, &reason, &length).await
+    at(&console)?.desk.silences.add(&matcher, &reason, &length).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn end_silence(console: State<'_, Console>, id: String) -> Answer<Vec<SilenceView>> {
-    at(&console)?.silence_end(&id).await
+    at(&console)?.desk.silences.end(&id).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn on_call(console: State<'_, Console>) -> Answer<Vec<OnCallView>> {
-    at(&console)?.on_call_at(None)
+    at(&console)?.desk.on_call.at(None)
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn readiness(console: State<'_, Console>) -> Answer<ReadinessView> {
-    at(&console)?.readiness().await
+    at(&console)?.desk.on_call.readiness().await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn add_override(console: State<'_, Console>, schedule: String, person: String, from: f64, to: f64) -> Answer<()> {
-    at(&console)?.override_add(&schedule, &person, from, to).await
+    at(&console)?.desk.on_call.add_override(&schedule, &person, from, to).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn channels(console: State<'_, Console>) -> Answer<Vec<ChannelView>> {
-    at(&console)?.channels().await
+    at(&console)?.desk.channels.all().await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn test_channel(console: State<'_, Console>, name: String) -> Answer<Vec<ReceiptView>> {
-    at(&console)?.channel_test(&name).await
+    at(&console)?.desk.channels.test(&name).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn drill(console: State<'_, Console>) -> Answer<Vec<ReceiptView>> {
-    at(&console)?.drill().await
+    at(&console)?.desk.channels.drill().await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn metrics(console: State<'_, Console>, since: String) -> Answer<MetricsView> {
-    at(&console)?.metrics(Some(&since)).await
+    at(&console)?.desk.incidents.metrics(Some(&since)).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn feeds(console: State<'_, Console>) -> Answer<FeedsView> {
-    at(&console)?.feeds().await
+    at(&console)?.desk.feeds.all().await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn test_feed(console: State<'_, Console>, name: String) -> Answer<ProbeView> {
-    at(&console)?.feeds_test(&name).await.map(ProbeView::from)
+    at(&console)?.desk.feeds.test(&name).await.map(ProbeView::from)
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn restart_feed(console: State<'_, Console>, name: String) -> Answer<()> {
-    at(&console)?.restart_feed(&name)
+    at(&console)?.desk.feeds.restart(&name)
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn add_feed(console: State<'_, Console>, name: String, url: String, mapping: String) -> Answer<()> {
-    at(&console)?.add_feed(&name, &url, &mapping).await
+    at(&console)?.desk.feeds.add(&name, &url, &mapping).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn try_demo(console: State<'_, Console>) -> Answer<()> {
-    at(&console)?.try_demo().await
+    at(&console)?.desk.feeds.try_demo().await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn health(console: State<'_, Console>) -> Answer<HealthView> {
-    at(&console)?.health().await
+    at(&console)?.desk.overview.health().await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn verify_audit(console: State<'_, Console>) -> Answer<AuditVerdict> {
-    at(&console)?.audit_verify(None).await
+    at(&console)?.compliance.audit.verify(None).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn privacy_board(console: State<'_, Console>) -> Answer<PrivacyBoard> {
-    at(&console)?.privacy_board().await
+    at(&console)?.compliance.privacy.board().await
 }
 
 /// Gives the number of the record that was changed, where it has one.
 #[tauri::command]
 #[specta::specta]
 async fn privacy_act(console: State<'_, Console>, action: PrivacyAction) -> Answer<Option<f64>> {
-    at(&console)?.privacy(&action).await.map(|v| v["number"].as_f64())
+    at(&console)?.compliance.privacy.act(&action).await.map(|v| v["number"].as_f64())
 }
 
 #[tauri::command]
@@ -315,51 +319,51 @@ async fn find_subject(
     progress: Channel<SearchProgress>,
 ) -> Answer<SubjectView> {
     let cancel = app.state::<Searching>().begin();
-    at(&console)?.find_subject(&identifiers, 200, &mut |p| drop(progress.send(p)), &cancel).await
+    at(&console)?.compliance.subjects.find(&identifiers, 200, &mut |p| drop(progress.send(p)), &cancel).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn retention(console: State<'_, Console>) -> Answer<RetentionView> {
-    at(&console)?.retention().await
+    at(&console)?.compliance.retention.view().await
 }
 
 #[tauri::command]
 #[specta::specta]
 fn job(console: State<'_, Console>) -> Answer<Option<JobView>> {
-    Ok(at(&console)?.privacy.job())
+    Ok(at(&console)?.compliance.records.work.job())
 }
 
 #[tauri::command]
 #[specta::specta]
 fn cancel_job(console: State<'_, Console>) -> Answer<()> {
-    at(&console)?.privacy.cancel();
+    at(&console)?.compliance.records.work.cancel();
     Ok(())
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn preview_report(console: State<'_, Console>, wanted: ReportWanted) -> Answer<ReportPreview> {
-    at(&console)?.report_preview(&wanted).await
+    at(&console)?.compliance.reports.preview(&wanted).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn make_report(console: State<'_, Console>, wanted: ReportWanted) -> Answer<KeptReport> {
-    at(&console)?.report(&wanted).await
+    at(&console)?.compliance.reports.make(&wanted).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn reports(console: State<'_, Console>) -> Answer<Vec<KeptReport>> {
-    at(&console)?.reports().await
+    at(&console)?.compliance.reports.all().await
 }
 
 /// Asks in a native dialog where a file of the exports folder is to be copied to.
 #[tauri::command]
 #[specta::specta]
 async fn save_export(app: AppHandle, console: State<'_, Console>, name: String) -> Answer<()> {
-    let from = at(&console)?.hand_out(&name).await?;
+    let from = at(&console)?.compliance.records.hand_out(&name).await?;
     save_as(&app, &name, move |to| std::fs::copy(&from, to).map(|_| ()));
     Ok(())
 }
@@ -368,13 +372,13 @@ async fn save_export(app: AppHandle, console: State<'_, Console>, name: String) 
 #[tauri::command]
 #[specta::specta]
 async fn save_list(app: AppHandle, console: State<'_, Console>, list: String) -> Answer<()> {
-    let controller = at(&console)?;
+    let asked = at(&console)?;
     let text = match list.as_str() {
-        "consents" => controller.consents_csv().await?,
-        "activities" => controller.activities_csv().await?,
+        "consents" => asked.compliance.privacy.consents_csv().await?,
+        "activities" => asked.compliance.privacy.activities_csv().await?,
         other => return Err(ApiError::invalid(format!("there is no list '{other}'"))),
     };
-    save_as(&app, &format!("{list}.csv"), move |to| wf_app::config::write_bytes(to, text.as_bytes()));
+    save_as(&app, &format!("{list}.csv"), move |to| wf_platform::files::write_bytes(to, text.as_bytes()));
     Ok(())
 }
 
@@ -395,13 +399,13 @@ fn save_as(app: &AppHandle, name: &str, write: impl FnOnce(&std::path::Path) -> 
 #[tauri::command]
 #[specta::specta]
 async fn audit_entries(console: State<'_, Console>, query: String, before: Option<f64>) -> Answer<AuditPage> {
-    at(&console)?.audit_entries(&query, before, 200).await
+    at(&console)?.compliance.audit.entries(&query, before, 200).await
 }
 
 #[tauri::command]
 #[specta::specta]
 async fn audit_proof(console: State<'_, Console>, index: f64) -> Answer<ProofView> {
-    at(&console)?.audit_proof(index).await
+    at(&console)?.compliance.audit.proof(index).await
 }
 
 #[tauri::command]

@@ -6,10 +6,10 @@ use secrecy::SecretString;
 use serde::Serialize;
 use specta::Type;
 use tokio::sync::watch;
-use wf_app::api::{ApiError, ErrorCode};
-use wf_app::keys::{KeyError, OsKeychain};
-use wf_app::paths::Paths;
-use wf_app::{Controller, Engine, EngineOptions, StartError, StoreError};
+use wf_api::{ApiError, ErrorCode};
+use wf_console::{Console as Asked, Instance, Options, StartError, StoreError};
+use wf_platform::Paths;
+use wf_platform::{KeyError, OsKeychain};
 
 use crate::notifications::Desktop;
 
@@ -47,7 +47,7 @@ pub enum LockKind {
 enum State {
     Starting,
     Locked { kind: LockKind, message: String },
-    Running { engine: Box<Engine>, controller: Arc<Controller> },
+    Running { instance: Box<Instance>, console: Arc<Asked> },
     Ended,
 }
 
@@ -82,24 +82,20 @@ impl Console {
     /// Starts the engine unless it runs. How it went is the state.
     pub async fn start(&self) {
         let _one_at_a_time = self.starting.lock().await;
-        if self.controller().is_ok() {
+        if self.asked().is_ok() {
             return;
         }
         self.set(State::Starting);
-        let options = EngineOptions {
-            paths: self.paths.clone(),
-            keychain: Arc::new(OsKeychain),
-            notifier: self.notifier.clone(),
-        };
-        self.set(match Engine::start(options).await {
-            Ok(engine) => State::Running { controller: engine.controller.clone(), engine: Box::new(engine) },
+        let options = Options::new(self.paths.clone(), Arc::new(OsKeychain), self.notifier.clone());
+        self.set(match Instance::start(options).await {
+            Ok(instance) => State::Running { console: instance.console.clone(), instance: Box::new(instance) },
             Err(e) => State::Locked { kind: kind_of(&e), message: e.to_string() },
         });
     }
 
     /// Puts the key of a recovery key into the keychain and starts.
     pub async fn recover(&self, text: &str) -> Result<(), ApiError> {
-        wf_app::keys::recover(text, Arc::new(OsKeychain), &self.paths).await.map_err(|e| match e {
+        wf_platform::keys::recover(text, Arc::new(OsKeychain), &self.paths).await.map_err(|e| match e {
             KeyError::BadRecoveryKey(_) => ApiError::invalid(e),
             other => ApiError::failed(other),
         })?;
@@ -107,9 +103,9 @@ impl Console {
         Ok(())
     }
 
-    pub fn controller(&self) -> Result<Arc<Controller>, ApiError> {
+    pub fn asked(&self) -> Result<Arc<Asked>, ApiError> {
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Running { controller, .. } => Ok(controller.clone()),
+            State::Running { console, .. } => Ok(console.clone()),
             State::Starting | State::Locked { .. } | State::Ended => {
                 Err(ApiError::new(ErrorCode::Refused, "the console is not open"))
             }
@@ -119,7 +115,7 @@ impl Console {
     /// The recovery key, in the session that made the keys. It goes to a native dialog and never to the page.
     pub fn recovery_key(&self) -> Option<SecretString> {
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Running { engine, .. } => engine.fresh.clone(),
+            State::Running { instance, .. } => instance.fresh.clone(),
             State::Starting | State::Locked { .. } | State::Ended => None,
         }
     }
@@ -128,10 +124,10 @@ impl Console {
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Starting | State::Ended => ConsoleView::Starting,
             State::Locked { kind, message } => ConsoleView::Locked { kind: *kind, message: message.clone() },
-            State::Running { engine, controller } => ConsoleView::Running {
-                fresh: engine.fresh.is_some(),
+            State::Running { instance, console } => ConsoleView::Running {
+                fresh: instance.fresh.is_some(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                key_store: controller.key_store().to_owned(),
+                key_store: console.desk.overview.key_store().to_owned(),
             },
         }
     }
@@ -139,8 +135,8 @@ impl Console {
     /// Stops the engine in order.
     pub async fn stop(&self) {
         let state = std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Ended);
-        if let State::Running { engine, .. } = state
-            && let Err(e) = engine.stop().await
+        if let State::Running { instance, .. } = state
+            && let Err(e) = instance.stop().await
         {
             tracing::error!(error = %e, "the end could not be recorded");
         }

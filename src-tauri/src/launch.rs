@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wf_app::paths::Paths;
+use wf_platform::Paths;
 
 /// With these set, another program could drive the window or look into it.
 #[cfg(not(feature = "webdriver"))]

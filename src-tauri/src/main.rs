@@ -1,5 +1,5 @@
-//! The native shell: one window, a tray, OS notifications, and commands that forward to `app`. Thin on purpose: what
-//! can be decided without a window is decided in `wf-app`.
+//! The native shell: one window, a tray, OS notifications, and commands that forward. Thin on purpose: what
+//! can be decided without a window is decided by the desks behind `wf-console`.
 #![cfg_attr(all(not(debug_assertions), target_os = "windows"), windows_subsystem = "windows")]
 
 #[cfg(all(feature = "webdriver", not(debug_assertions)))]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tauri::{AppHandle, Manager as _};
 use tauri_plugin_notification::NotificationExt as _;
-use wf_app::engine::Notifier;
-use wf_app::{Notice, NoticeReason, Severity};
+use wf_console::Notifier;
+use wf_console::{Notice, NoticeReason, Severity};
 
 use crate::console::Console;
 use crate::window;
@@ -33,8 +33,8 @@ const AGAIN: Duration = Duration::from_secs(60);
 pub async fn repeat(app: &AppHandle) {
     loop {
         tokio::time::sleep(again()).await;
-        let waiting = match app.state::<Console>().controller() {
-            Ok(c) => c.open_urgent().await.map_or(0, |[p1, _]| p1),
+        let waiting = match app.state::<Console>().asked() {
+            Ok(c) => c.desk.overview.open_urgent().await.map_or(0, |[p1, _]| p1),
             Err(_) => 0,
         };
         if waiting == 0 {

@@ -38,17 +38,17 @@ pub async fn follow(app: &AppHandle) {
     let console = app.state::<Console>();
     let mut changes = console.changes();
     loop {
-        let Ok(controller) = console.controller() else {
+        let Ok(asked) = console.asked() else {
             if changes.changed().await.is_err() {
                 return;
             }
             continue;
         };
-        let mut tick = controller.live.tick();
+        let mut tick = asked.context.recent.tick();
         let mut shown = None;
         loop {
-            let open = controller.open_urgent().await.unwrap_or_default();
-            let clock = controller.breach_clock().await;
+            let open = asked.desk.overview.open_urgent().await.unwrap_or_default();
+            let clock = asked.compliance.breaches.clock().await;
             if shown.replace((open, clock.clone())) != Some((open, clock.clone()))
                 && let Some(tray) = app.tray_by_id(ID)
             {

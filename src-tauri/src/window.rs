@@ -46,8 +46,8 @@ pub fn hide(app: &AppHandle) {
 /// Shows the window with the question.
 pub fn ask_to_quit(app: &AppHandle) {
     app.state::<QuitAsked>().0.store(true, Ordering::SeqCst);
-    if let Ok(controller) = app.state::<Console>().controller() {
-        controller.live.touched(|t| t.health += 1);
+    if let Ok(asked) = app.state::<Console>().asked() {
+        asked.context.recent.touched(|t| t.health += 1);
     } else {
         leave(app);
     }
@@ -74,7 +74,7 @@ pub fn on_event(window: &Window, event: &WindowEvent) {
     }
     if let WindowEvent::CloseRequested { api, .. } = event
         && !window.app_handle().state::<Leaving>().0.load(Ordering::SeqCst)
-        && window.app_handle().state::<Console>().controller().is_ok()
+        && window.app_handle().state::<Console>().asked().is_ok()
     {
         // Watching goes on; the tray and a second start bring the window back.
         api.prevent_close();
@@ -86,7 +86,7 @@ pub fn on_run_event(app: &AppHandle, event: RunEvent) {
     if let RunEvent::ExitRequested { api, code, .. } = event
         && code.is_none()
         && !app.state::<Leaving>().0.load(Ordering::SeqCst)
-        && app.state::<Console>().controller().is_ok()
+        && app.state::<Console>().asked().is_ok()
     {
         api.prevent_exit();
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use wf_testkit::{ScriptServer, TestConsole};
 use wf_tests::{ctl, have};
 
-use wf_app::api::{ReportWanted, Request};
+use wf_api::{ReportWanted, Request};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -148,7 +148,7 @@ async fn an_evidence_pack_is_verified_by_openssl_sha256sum_python_and_the_comman
         let mut b = bytes.clone();
         b[at] ^= 1 << (n % 8);
         std::fs::write(&changed, b).unwrap();
-        assert!(!wf_app::reports::verify_pack(&changed, None).unwrap().good, "byte {at}");
+        assert!(!wf_console::verify_pack(&changed, None).unwrap().good, "byte {at}");
         if n % 8 == 0 {
             assert_eq!(verify(&changed, None).status.code(), Some(1), "byte {at}");
             assert!(!python(&[script, changed.to_str().unwrap()]).status.success(), "byte {at}, by Python");

@@ -89,7 +89,7 @@ async fn an_hour_at_the_shop_becomes_its_incidents_and_the_officer_is_told_of_ea
     let (console, home, _server) = journey(hour(), Faults::default()).await;
     let told = home.told.0.lock().unwrap().clone();
     for kind in ["UNAUTHORIZED_PII_EXPORT", "BULK_DATA_ACCESS"] {
-        let new = told.iter().filter(|n| n.kind == kind && n.reason == wf_app::NoticeReason::New).count();
+        let new = told.iter().filter(|n| n.kind == kind && n.reason == wf_console::NoticeReason::New).count();
         assert_eq!(new, 1, "{kind}: {told:?}");
     }
     console.stop().await;
@@ -110,7 +110,7 @@ async fn duplicates_disorder_and_garbage_change_nothing_but_their_counts() {
     let (console, _home, _server) = journey(hour(), faults).await;
     let feed = console.feed("demo").await;
     assert!(feed.counts.duplicates > 100 && feed.counts.quarantined > 20, "{:?}", feed.counts);
-    assert!(!console.controller.feeds().await.unwrap().quarantine[0].error.is_empty());
+    assert!(!console.console.desk.feeds.all().await.unwrap().quarantine[0].error.is_empty());
     console.stop().await;
 }
 
@@ -172,7 +172,7 @@ async fn a_poison_frame_is_stepped_over_after_three_tries_with_a_gap() {
         })
         .await;
     assert_eq!((feed.counts.stored, feed.counts.quarantined), (all.len() as u64 - 1, 1), "{:?}", feed.counts);
-    assert_eq!(console.controller.feeds().await.unwrap().gaps[0].reason, "poison_frame");
+    assert_eq!(console.console.desk.feeds.all().await.unwrap().gaps[0].reason, "poison_frame");
     console.assert_sound().await;
     console.stop().await;
 }
@@ -191,7 +191,8 @@ async fn a_new_epoch_is_a_gap_and_the_feed_goes_on_from_there() {
     let console = home.start().await;
     console.until_stored(100).await;
     server.new_epoch();
-    let gap = until("a gap", || async { console.controller.feeds().await.unwrap().gaps.into_iter().next() }).await;
+    let gap =
+        until("a gap", || async { console.console.desk.feeds.all().await.unwrap().gaps.into_iter().next() }).await;
     assert_eq!(gap.reason, "epoch_changed");
     let before = console.stored().await;
     console.until_stored(before + 50).await;
@@ -227,11 +228,11 @@ async fn refusals_stop_the_feed_and_retry_after_is_honoured() {
     let feed = console.until_feed("demo", "stopped", |f| f.state == "stopped").await;
     assert!(feed.detail.contains("401"), "{}", feed.detail);
     server.set_faults(Faults { refuse: Some((503, Some(3600))), ..Faults::default() });
-    console.controller.restart_feed("demo").unwrap();
+    console.console.desk.feeds.restart("demo").unwrap();
     let feed = console.until_feed("demo", "waiting", |f| f.state == "waiting").await;
     assert!(feed.detail.contains("503"), "{}", feed.detail);
     server.set_faults(Faults::default());
-    console.controller.restart_feed("demo").unwrap();
+    console.console.desk.feeds.restart("demo").unwrap();
     check(&console, &options).await;
     console.stop().await;
 }
@@ -255,9 +256,9 @@ backoff = {{ base = "20ms", cap = "100ms" }}
     let console = home.start().await;
     let feed = console.until_feed("own", "stopped without its secret", |f| f.state == "stopped").await;
     assert!(feed.detail.contains("shop"), "{}", feed.detail);
-    use wf_app::keys::Keychain as _;
+    use wf_platform::Keychain as _;
     home.keychain.set("shop", &"canary-5f2c".to_owned().into()).unwrap();
-    console.controller.restart_feed("own").unwrap();
+    console.console.desk.feeds.restart("own").unwrap();
     console.until_stored(1).await;
     until("the acknowledgement, after the commit", || async {
         server.heard().contains(&r#"{"ack":"7"}"#.to_owned()).then_some(())
@@ -292,7 +293,7 @@ async fn a_best_effort_feed_that_was_away_has_a_gap() {
     console.stop().await;
     let console = home.start().await;
     console.until_stored(2).await;
-    let gaps = console.controller.feeds().await.unwrap().gaps;
+    let gaps = console.console.desk.feeds.all().await.unwrap().gaps;
     assert_eq!(gaps.iter().map(|g| g.reason.as_str()).collect::<Vec<_>>(), ["disconnected"]);
     console.assert_sound().await;
     console.stop().await;
@@ -329,7 +330,7 @@ async fn a_full_disk_holds_everything_up_and_loses_nothing() {
     // Fill what is left, to the last page.
     let _full = std::fs::write(&filler, vec![1u8; 4 << 20]).is_err();
     let health = until("the store says that it is full", || async {
-        let h = console.controller.health().await.ok()?;
+        let h = console.console.desk.overview.health().await.ok()?;
         h.store.blocked.clone()
     })
     .await;
@@ -353,13 +354,13 @@ async fn what_waits_for_the_disk_is_in_flight_until_it_is_stored() {
     console.until_feed("f", "live", |f| f.state == "live").await;
     // Whoever holds the ledger keeps everybody from writing, as a slow disk does.
     let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
-    let ledger = console.controller.ledger.clone();
+    let ledger = console.console.context.ledger.clone();
     let holding = tokio::spawn(async move {
-        ledger
-            .look(move |_| {
-                tokio::task::block_in_place(|| released.recv()).unwrap();
-            })
-            .await
+        let held = ledger.change(move |_| {
+            tokio::task::block_in_place(|| released.recv()).unwrap();
+            Ok(Default::default())
+        });
+        held.await.map(|_| ()).unwrap();
     });
     for n in 0..40 {
         server.push(&format!(r#"{{"id":"{}","event":"login","username":"u","ip":"10.0.0.1"}}"#, n / 2));

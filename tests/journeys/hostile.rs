@@ -44,7 +44,8 @@ async fn t14_an_id_sent_first_by_an_attacker_does_not_suppress_the_real_event() 
     let console = home.start().await;
     console.until_stored(2).await;
     console.until_incident("the real one", |i| i.kind == "ACCOUNT_LOCKOUT").await;
-    let page = console.controller.search("account_locked", None, None, 10, &false.into(), |_| {}).await.unwrap();
+    let page =
+        console.console.desk.search.search("account_locked", None, None, 10, &false.into(), |_| {}).await.unwrap();
     assert!(page.events[0].conflict);
     console.stop().await;
 }

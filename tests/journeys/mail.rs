@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use wf_app::api::{Action, Request};
-use wf_app::keys::Keychain as _;
+use wf_api::{Action, Request};
+use wf_platform::Keychain as _;
 use wf_testkit::{ScriptServer, TestConsole, until};
 
 struct MailServer {

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use wf_app::api::{Action, Request};
-use wf_app::keys::Keychain as _;
-use wf_app::views::{IncidentView, ReceiptView};
+use wf_api::views::{IncidentView, ReceiptView};
+use wf_api::{Action, Request};
+use wf_platform::Keychain as _;
 use wf_testkit::providers::{ACCOUNT, TOKEN};
 use wf_testkit::{Fault, Providers, RunningConsole, ScriptServer, TestConsole, until};
 
@@ -111,7 +111,7 @@ async fn opened(console: &RunningConsole, user: &str) -> IncidentView {
 }
 
 async fn receipts(console: &RunningConsole, id: &str) -> Vec<ReceiptView> {
-    console.controller.receipts(id).await.unwrap()
+    console.console.desk.incidents.receipts(id).await.unwrap()
 }
 
 async fn until_receipts(
@@ -278,15 +278,24 @@ async fn a_dead_channel_is_an_alarm_and_the_person_is_told_another_way_within_se
     p.fault(Fault::Answer(404, "no_service", None), 1);
     p.fate("delivered");
     drop(console.ask(Request::ChannelsTest { name: "slack".into() }).await.unwrap());
-    let broken = console.controller.channels().await.unwrap().into_iter().find(|c| c.name == "slack").unwrap();
+    let broken = console.console.desk.channels.all().await.unwrap().into_iter().find(|c| c.name == "slack").unwrap();
     assert!(broken.broken.as_ref().unwrap().contains("no_service"), "{broken:?}");
     assert!(
-        console.controller.health().await.unwrap().problems.iter().any(|p| p.contains("channel slack does not work"))
+        console
+            .console
+            .desk
+            .overview
+            .health()
+            .await
+            .unwrap()
+            .problems
+            .iter()
+            .any(|p| p.contains("channel slack does not work"))
     );
     // A test that goes through mends it.
     let again = console.ask(Request::ChannelsTest { name: "slack".into() }).await.unwrap();
     assert_eq!(again[0]["state"], "delivered");
-    assert!(console.controller.health().await.unwrap().problems.is_empty());
+    assert!(console.console.desk.overview.health().await.unwrap().problems.is_empty());
     console.stop().await;
 }
 
@@ -318,7 +327,7 @@ async fn an_answer_from_telegram_slack_or_sms_acknowledges_as_the_person_once_an
     p.telegram_press(4711, &code_of("/bot", 0));
     let acked = console.until_incident("acknowledged", |i| i.id == incident.id && i.state == "acknowledged").await;
     assert_eq!(acked.acknowledged_by.as_deref(), Some("Ann"));
-    let detail = console.controller.incident(&incident.id).await.unwrap();
+    let detail = console.console.desk.incidents.one(&incident.id).await.unwrap();
     assert!(
         detail
             .timeline
@@ -352,7 +361,7 @@ async fn an_answer_from_telegram_slack_or_sms_acknowledges_as_the_person_once_an
     p.sms_reply("+15005559999", &code);
     p.sms_reply("+15005550001", &format!("{} thanks", code.to_lowercase()));
     console.until_incident("acknowledged", |i| i.id == third.id && i.state == "acknowledged").await;
-    let reopened = console.controller.incident(&incident.id).await.unwrap().incident;
+    let reopened = console.console.desk.incidents.one(&incident.id).await.unwrap().incident;
     assert_eq!(reopened.state, "open", "the old code did nothing");
     console.stop().await;
 }
@@ -388,8 +397,7 @@ async fn the_dead_man_is_told_only_while_all_is_well() {
     let beats = || p.asked().iter().filter(|a| a.path == "/alive" && a.status == 200).count();
     until("a heartbeat", || async { (beats() > 0).then_some(()) }).await;
     // Nothing can be stored: then nobody outside is told that all is well.
-    let blocked = &console.controller.running.as_ref().unwrap().outlets.blocked;
-    *blocked.lock().unwrap() = Some("the disk is full".into());
+    console.pretend_blocked(Some("the disk is full"));
     until("silence", || async {
         let before = beats();
         tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -397,7 +405,7 @@ async fn the_dead_man_is_told_only_while_all_is_well() {
     })
     .await;
     let before = beats();
-    *blocked.lock().unwrap() = None;
+    console.pretend_blocked(None);
     until("it beats again", || async { (beats() > before).then_some(()) }).await;
     console.stop().await;
 }
@@ -414,9 +422,9 @@ async fn no_secret_of_a_channel_is_on_the_disk_or_in_an_answer() {
     .await;
     let shown = format!(
         "{:?} {:?} {:?}",
-        console.controller.channels().await.unwrap(),
-        console.controller.health().await.unwrap(),
-        console.controller.incident(&incident.id).await.unwrap()
+        console.console.desk.channels.all().await.unwrap(),
+        console.console.desk.overview.health().await.unwrap(),
+        console.console.desk.incidents.one(&incident.id).await.unwrap()
     );
     let kept = format!("{}", console.ask(Request::AuditExport).await.unwrap());
     console.stop().await;
@@ -521,7 +529,7 @@ without_asking = true
     let no_undo = console.act("1", Action::TakeBack { index: step("check_compromise") }).await.unwrap_err();
     assert!(no_undo.message.contains("cannot be taken back"), "{no_undo:?}");
     let said = until("the timeline says so", || async {
-        let t = console.controller.incident("1").await.unwrap().timeline;
+        let t = console.console.desk.incidents.one("1").await.unwrap().timeline;
         let all: String = t.iter().map(|e| format!("{}\n", e.text)).collect();
         all.contains("Ban with CrowdSec was taken back").then_some(all)
     })
@@ -540,7 +548,7 @@ without_asking = true
         p1(&feed, evil);
         let i = opened(&console, evil).await;
         let all = until("refused", || async {
-            let d = console.controller.incident(&i.id).await.unwrap();
+            let d = console.console.desk.incidents.one(&i.id).await.unwrap();
             d.timeline.iter().any(|t| t.text.contains("Tell the proxy could not be done")).then_some(d)
         })
         .await;

@@ -1,6 +1,6 @@
 //! What an officer does, and that every step can be proved.
 
-use wf_app::api::{Action, ErrorCode};
+use wf_api::{Action, ErrorCode};
 use wf_testkit::{ScriptServer, TestConsole, until};
 
 fn failure(n: u32) -> String {
@@ -37,7 +37,7 @@ async fn a_brute_force_attack_is_one_incident_seen_through_to_its_verdict_over_r
             .collect();
     assert_eq!(
         reasons,
-        [wf_app::NoticeReason::New, wf_app::NoticeReason::Grew],
+        [wf_console::NoticeReason::New, wf_console::NoticeReason::Grew],
         "told once, and once more on crossing ten"
     );
 
@@ -60,13 +60,13 @@ async fn a_brute_force_attack_is_one_incident_seen_through_to_its_verdict_over_r
         .unwrap();
     console.act("1", Action::Reopen { note: None }).await.unwrap();
     console.act("1", Action::Resolve { verdict: "true_positive".into(), note: None }).await.unwrap();
-    let detail = console.controller.incident("1").await.unwrap();
+    let detail = console.console.desk.incidents.one("1").await.unwrap();
     let kinds: Vec<_> = detail.timeline.iter().map(|t| t.kind.as_str()).collect();
     assert_eq!(kinds, ["opened", "grew", "acknowledged", "resolved", "reopened", "resolved"]);
     assert!(detail.evidence.len() >= 5);
     assert_eq!(detail.incident.verdict.as_deref(), Some("true_positive"));
 
-    let export = console.controller.audit_export().await.unwrap();
+    let export = console.console.compliance.audit.export().await.unwrap();
     let actions: Vec<String> = export
         .leaves
         .iter()
@@ -98,13 +98,18 @@ async fn stored_events_are_found_by_word_field_and_text_and_by_their_incident() 
         ("feed:shop -203.0.113.45", 0),
         ("nobody", 0),
     ] {
-        let page = console.controller.search(query, None, None, 100, &false.into(), |_| {}).await.unwrap();
+        let page = console.console.desk.search.search(query, None, None, 100, &false.into(), |_| {}).await.unwrap();
         assert_eq!(page.events.len(), expected, "{query}");
     }
-    let tagged =
-        console.controller.search("watchfloor.incident=1", None, None, 100, &false.into(), |_| {}).await.unwrap();
+    let tagged = console
+        .console
+        .desk
+        .search
+        .search("watchfloor.incident=1", None, None, 100, &false.into(), |_| {})
+        .await
+        .unwrap();
     assert!(tagged.events.len() >= 5 && tagged.events.iter().all(|e| e.incident == Some(1)));
-    let bad = console.controller.search("\"open", None, None, 100, &false.into(), |_| {}).await.unwrap_err();
+    let bad = console.console.desk.search.search("\"open", None, None, 100, &false.into(), |_| {}).await.unwrap_err();
     assert_eq!(bad.code, ErrorCode::Invalid);
     console.stop().await;
 }
@@ -123,7 +128,7 @@ async fn rules_are_taken_up_while_it_runs_and_a_bad_one_is_said_and_spares_the_o
     std::fs::write(home.dir().join("rules/bad.yml"), "title: torn\n  [").unwrap();
     std::fs::write(home.dir().join("rules/coffee.yml"), rule).unwrap();
     until("the bad rule is named", || async {
-        console.controller.health().await.ok()?.problems.iter().any(|p| p.contains("bad.yml")).then_some(())
+        console.console.desk.overview.health().await.ok()?.problems.iter().any(|p| p.contains("bad.yml")).then_some(())
     })
     .await;
     server.push(r#"{"event":{"action":"coffee_lost"},"host":{"name":"floor 3"}}"#);
@@ -137,15 +142,15 @@ async fn the_config_is_taken_up_while_it_runs_and_a_wrong_one_leaves_the_old_in_
     let server = ScriptServer::of(&[r#"{"event":"login_success","ip":"10.0.0.1"}"#]).await;
     let home = TestConsole::new("# an officer's comment\n");
     let console = home.start().await;
-    assert!(console.controller.overview().await.unwrap().first_run);
-    console.controller.add_feed("shop", &server.url(), "auth-event, security-event").await.unwrap();
+    assert!(console.console.overview().await.unwrap().first_run);
+    console.console.desk.feeds.add("shop", &server.url(), "auth-event, security-event").await.unwrap();
     console.until_stored(1).await;
     let text = std::fs::read_to_string(&home.paths.config).unwrap();
     assert!(text.contains("# an officer's comment") && text.contains("[feed.shop]"), "{text}");
-    assert!(console.controller.add_feed("bad", "http://example.com", "ecs").await.is_err());
+    assert!(console.console.desk.feeds.add("bad", "http://example.com", "ecs").await.is_err());
     std::fs::write(&home.paths.config, format!("{text}\n[nonsense]\n")).unwrap();
     until("the mistake is named", || async {
-        console.controller.health().await.ok()?.problems.iter().any(|p| p.contains("nonsense")).then_some(())
+        console.console.desk.overview.health().await.ok()?.problems.iter().any(|p| p.contains("nonsense")).then_some(())
     })
     .await;
     assert_eq!(console.feed("shop").await.state, "live");
@@ -158,7 +163,7 @@ async fn the_config_is_taken_up_while_it_runs_and_a_wrong_one_leaves_the_old_in_
 async fn a_second_engine_on_the_same_data_is_refused() {
     let home = TestConsole::new("");
     let console = home.start().await;
-    assert!(matches!(home.try_start().await, Err(wf_app::StartError::AlreadyRunning(_))));
+    assert!(matches!(home.try_start().await, Err(wf_console::StartError::AlreadyRunning(_))));
     console.stop().await;
     home.start().await.stop().await;
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use aes::cipher::{BlockDecryptMut as _, KeyIvInit as _};
 use serde_json::{Value, json};
-use wf_app::api::{Action, ErrorCode, PrivacyAction, ReportWanted, Request};
-use wf_app::keys::Keychain as _;
-use wf_app::privacy::approval::code_at;
+use wf_api::{Action, ErrorCode, PrivacyAction, ReportWanted, Request};
+use wf_console::code_at;
 use wf_model::Timestamp;
+use wf_platform::Keychain as _;
 use wf_testkit::{Providers, RunningConsole, ScriptServer, TestConsole, until};
 
 const SECRET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
@@ -59,14 +59,14 @@ async fn desk(n: usize, more: &str) -> Desk {
     let console = home.start().await;
     console.until_stored(n as u64).await;
     until("the broken one is in quarantine", || async {
-        (!console.controller.feeds().await.ok()?.quarantine.is_empty()).then_some(())
+        (!console.console.desk.feeds.all().await.ok()?.quarantine.is_empty()).then_some(())
     })
     .await;
     Desk { home, console, server }
 }
 
 impl Desk {
-    async fn act(&self, action: PrivacyAction) -> Result<Value, wf_app::ApiError> {
+    async fn act(&self, action: PrivacyAction) -> Result<Value, wf_api::ApiError> {
         self.console.ask(Request::Privacy { action }).await
     }
 
@@ -119,7 +119,7 @@ impl Desk {
     }
 
     fn key(&self) -> Vec<u8> {
-        use wf_app::keys::Keychain as _;
+        use wf_platform::Keychain as _;
         let text = self
             .home
             .keychain
@@ -281,7 +281,7 @@ async fn after_an_erasure_no_identifier_is_left_in_database_log_exports_or_a_fre
     assert!(!d.database().with_file_name("watchfloor.db.before-2").exists(), "copies of old schemas go");
 
     d.console.assert_sound().await;
-    let verdict = d.console.controller.audit_verify(None).await.unwrap();
+    let verdict = d.console.console.compliance.audit.verify(None).await.unwrap();
     assert!(
         verdict.integrity.contains("with their details erased") && !verdict.integrity.contains(" 0 with"),
         "{}",
@@ -350,7 +350,7 @@ async fn a_legal_hold_stops_exactly_what_it_covers() {
             "{e}"
         );
     }
-    let kept = d.console.controller.incident(&incident.number.to_string()).await.unwrap();
+    let kept = d.console.console.desk.incidents.one(&incident.number.to_string()).await.unwrap();
     assert_eq!(kept.incident.entity.as_deref(), Some("10.0.0.1"), "the incident under hold is as it was");
     // Released, the rest goes.
     d.act(PrivacyAction::ReleaseHold { hold: 1, reason: "settled".into() }).await.unwrap();
@@ -509,7 +509,7 @@ async fn a_second_person_approves_with_a_code_that_counts_once_and_never_for_the
     let secret = url.as_str().unwrap().split("secret=").nth(1).unwrap().split('&').next().unwrap();
     assert!(!config.contains(secret));
     until("the window knows it", || async {
-        d.console.controller.config().person["carl"].approver.is_some().then_some(())
+        d.console.console.context.config().person["carl"].approver.is_some().then_some(())
     })
     .await;
     for _ in 0..5 {
@@ -520,7 +520,7 @@ async fn a_second_person_approves_with_a_code_that_counts_once_and_never_for_the
         approve("carl", right).await.unwrap_err().message.contains("wrong codes in a row"),
         "six digits are not guessed"
     );
-    let log = d.console.controller.audit_entries("privacy.approval.refused", None, 100).await.unwrap();
+    let log = d.console.console.compliance.audit.entries("privacy.approval.refused", None, 100).await.unwrap();
     assert!(log.rows.len() >= 6, "what was refused is recorded");
     d.console.stop().await;
 }
@@ -597,7 +597,7 @@ async fn the_privacy_officer_is_told_of_a_breach_at_each_of_its_hours_once_even_
 async fn an_auditor_looks_searches_exports_and_verifies_and_changes_nothing() {
     let d = desk(60, "[person.eve]\nname = \"Duty officer\"\nroles = [\"auditor\"]\n").await;
     let incident = d.console.until_incident("brute force", |i| i.entity.as_deref() == Some("10.0.0.1")).await;
-    let refused = |e: wf_app::ApiError| assert!(e.code == ErrorCode::Refused && e.message.contains("auditor"), "{e:?}");
+    let refused = |e: wf_api::ApiError| assert!(e.code == ErrorCode::Refused && e.message.contains("auditor"), "{e:?}");
     refused(d.console.act(&incident.id, Action::Note { text: "x".into() }).await.unwrap_err());
     refused(
         d.act(PrivacyAction::AddRequest {
@@ -612,7 +612,7 @@ async fn an_auditor_looks_searches_exports_and_verifies_and_changes_nothing() {
         .unwrap_err(),
     );
     refused(d.act(PrivacyAction::RunRetention { approver: None, code: None }).await.unwrap_err());
-    refused(d.console.controller.try_demo().await.unwrap_err());
+    refused(d.console.console.desk.feeds.try_demo().await.unwrap_err());
     refused(
         d.console.ask(Request::EnrolApprover { person: "bob".into(), voucher: None, code: None }).await.unwrap_err(),
     );
@@ -755,7 +755,11 @@ async fn requests_of_garbage_say_what_is_wrong_and_keep_nothing() {
         assert!(e.message.contains(expected), "{kind}: {e:?}");
     }
     for name in ["../watchfloor.toml", "/etc/passwd", "", ".", "..", "a/b", "none.pdf"] {
-        assert_eq!(d.console.controller.export_file(name).unwrap_err().code, ErrorCode::NotFound, "t9: {name}");
+        assert_eq!(
+            d.console.console.compliance.records.export_file(name).unwrap_err().code,
+            ErrorCode::NotFound,
+            "t9: {name}"
+        );
     }
     d.console.stop().await;
 }

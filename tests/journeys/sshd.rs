@@ -15,7 +15,9 @@ async fn real_failing_logins_at_a_real_sshd_become_the_right_incidents() {
         console.until_incident("127.0.0.3", |i| i.entity.as_deref() == Some("127.0.0.3") && i.count == 5).await;
         let all = until("all failures are stored", || async {
             let page = console
-                .controller
+                .console
+                .desk
+                .search
                 .search("event.action=login_failed", None, None, 100, &false.into(), |_| {})
                 .await
                 .ok()?;

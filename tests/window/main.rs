@@ -253,7 +253,7 @@ async fn a_lost_key_is_recovered_with_the_recovery_key() {
     let window = Window::open(&home, &lose).await;
     window.see("The keychain is locked").await;
     let hex = std::fs::read_to_string(home.path().join("paper")).unwrap();
-    let paper = wf_app::recovery_key_of(&hex).expect("the keychain held the key");
+    let paper = wf_platform::recovery_key_of(&hex).expect("the keychain held the key");
     window.run("document.querySelector('#key').focus()").await;
     window.press(&paper).await;
     window.key(Key::Enter).await;

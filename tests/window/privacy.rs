@@ -1,6 +1,6 @@
 //! The rooms of the privacy officer and the auditor, in the real window.
 
-use wf_app::privacy::approval::code_at;
+use wf_console::code_at;
 use wf_model::Timestamp;
 
 use crate::driver::{Home, Window};
@@ -177,7 +177,7 @@ async fn consents_processing_holds_and_retention_are_kept_in_one_room() {
     window.click("[data-do=add]").await;
     for (field, text) in [
         ("name", "Security monitoring"),
-        ("controller", "Shop GmbH"),
+        ("console", "Shop GmbH"),
         ("purposes", "finding attacks (Art. 32)"),
         ("subject_categories", "customers, staff"),
         ("data_categories", "addresses, account names"),
@@ -230,7 +230,7 @@ async fn a_report_is_looked_at_page_by_page_made_and_kept_and_the_log_proves_it(
         .map(|e| e.path())
         .find(|p| p.extension().is_some_and(|e| e == "zip"))
         .unwrap();
-    assert!(wf_app::reports::verify_pack(&pack, None).unwrap().good);
+    assert!(wf_console::verify_pack(&pack, None).unwrap().good);
     window.press("0").await;
     window
         .until("the log says so", "return document.querySelector('[data-leaf]')?.textContent.includes('report.make')")

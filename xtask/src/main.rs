@@ -188,12 +188,12 @@ fn bindings() -> Outcome {
 fn reference() -> Outcome {
     command(
         Command::new("cargo")
-            .args(["test", "-q", "-p", "wf-app", "config_reference"])
+            .args(["test", "-q", "-p", "wf-config", "config_reference"])
             .current_dir(root())
             .env("SQLX_OFFLINE", "true")
             .env("WATCHFLOOR_WRITE_REFERENCE", "1"),
         "cargo",
-        &["test -p wf-app config_reference"],
+        &["test -p wf-config config_reference"],
     )
 }
 

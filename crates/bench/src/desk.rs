@@ -31,24 +31,32 @@ pub async fn run() {
             n % 256
         ));
     }
-    while console.controller.open_urgent().await.unwrap()[0] < INCIDENTS as u64 {
+    while console.console.desk.overview.open_urgent().await.unwrap()[0] < INCIDENTS as u64 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let ids: Vec<String> =
-        console.controller.incidents(Some("live"), None, 100_000).await.unwrap().into_iter().map(|i| i.id).collect();
+    let ids: Vec<String> = console
+        .console
+        .desk
+        .incidents
+        .list(Some("live"), None, 100_000)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|i| i.id)
+        .collect();
     measure("the queue, first thousand", &console, |c, _| {
-        Box::pin(async move { json(&c.queue("live", "", 1000).await.unwrap()) })
+        Box::pin(async move { json(&c.desk.incidents.queue("live", "", 1000).await.unwrap()) })
     })
     .await;
     measure("the queue, filtered by a word", &console, |c, _| {
-        Box::pin(async move { json(&c.queue("live", "10.0.7", 1000).await.unwrap()) })
+        Box::pin(async move { json(&c.desk.incidents.queue("live", "10.0.7", 1000).await.unwrap()) })
     })
     .await;
     measure("the overview", &console, |c, _| Box::pin(async move { json(&c.overview().await.unwrap()) })).await;
     let all = ids.clone();
     measure("one incident's page", &console, move |c, n| {
         let id = all[n * 37 % all.len()].clone();
-        Box::pin(async move { json(&c.incident(&id).await.unwrap()) })
+        Box::pin(async move { json(&c.desk.incidents.one(&id).await.unwrap()) })
     })
     .await;
     for (name, action, from) in [
@@ -61,7 +69,9 @@ pub async fn run() {
         let all = ids.clone();
         measure(name, &console, move |c, n| {
             let id = vec![all[from + n].clone()];
-            Box::pin(async move { json(&c.act(&id, &serde_json::from_str(action).unwrap()).await.unwrap()) })
+            Box::pin(
+                async move { json(&c.desk.incidents.act(&id, &serde_json::from_str(action).unwrap()).await.unwrap()) },
+            )
         })
         .await;
     }
@@ -69,14 +79,20 @@ pub async fn run() {
     measure("acknowledge fifty at once", &console, move |c, n| {
         let fifty = all[5000 + n % 99 * 50..5000 + (n % 99 + 1) * 50].to_vec();
         Box::pin(async move {
-            json(&c.act(&fifty, &serde_json::from_str(r#"{"do":"acknowledge"}"#).unwrap()).await.unwrap())
+            json(
+                &c.desk.incidents.act(&fifty, &serde_json::from_str(r#"{"do":"acknowledge"}"#).unwrap()).await.unwrap(),
+            )
         })
     })
     .await;
-    measure("readiness of four weeks", &console, |c, _| Box::pin(async move { json(&c.readiness().await.unwrap()) }))
-        .await;
-    measure("numbers of a month", &console, |c, _| Box::pin(async move { json(&c.metrics(None).await.unwrap()) }))
-        .await;
+    measure("readiness of four weeks", &console, |c, _| {
+        Box::pin(async move { json(&c.desk.on_call.readiness().await.unwrap()) })
+    })
+    .await;
+    measure("numbers of a month", &console, |c, _| {
+        Box::pin(async move { json(&c.desk.incidents.metrics(None).await.unwrap()) })
+    })
+    .await;
     console.stop().await;
 }
 
@@ -86,11 +102,11 @@ fn json(value: &impl Serialize) -> usize {
 
 type Boxed = std::pin::Pin<Box<dyn Future<Output = usize> + Send>>;
 
-async fn measure(what: &str, console: &RunningConsole, ask: impl Fn(Arc<wf_testkit::Controller>, usize) -> Boxed) {
+async fn measure(what: &str, console: &RunningConsole, ask: impl Fn(Arc<wf_console::Console>, usize) -> Boxed) {
     let (mut times, mut bytes) = (Vec::with_capacity(TIMES), 0);
     for n in 0..TIMES {
         let began = Instant::now();
-        bytes = ask(console.controller.clone(), n).await;
+        bytes = ask(console.console.clone(), n).await;
         times.push(began.elapsed().as_secs_f64() * 1000.0);
     }
     times.sort_by(f64::total_cmp);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use wf_app::api::{Action, PrivacyAction, ReportWanted, Request};
+use wf_api::{Action, PrivacyAction, ReportWanted, Request};
 use wf_model::Timestamp;
 use wf_testkit::{ScriptServer, TestConsole};
 
@@ -52,14 +52,24 @@ pub async fn run() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     println!("  stored in {:.1} s", began.elapsed().as_secs_f64());
-    let ids: Vec<String> =
-        console.controller.incidents(Some("live"), None, 100_000).await.unwrap().into_iter().map(|i| i.id).collect();
+    let ids: Vec<String> = console
+        .console
+        .desk
+        .incidents
+        .list(Some("live"), None, 100_000)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|i| i.id)
+        .collect();
     println!("  {} incidents opened", ids.len());
     for (n, some) in ids.chunks(500).enumerate() {
-        console.controller.act(some, &Action::Acknowledge { note: None, minutes: None }).await.unwrap();
+        console.console.desk.incidents.act(some, &Action::Acknowledge { note: None, minutes: None }).await.unwrap();
         if n.is_multiple_of(2) {
             console
-                .controller
+                .console
+                .desk
+                .incidents
                 .act(
                     some,
                     &Action::Resolve {
@@ -109,7 +119,7 @@ pub async fn run() {
             let zip =
                 std::path::Path::new(made["folder"].as_str().unwrap()).join(made["files"][2]["name"].as_str().unwrap());
             let began = Instant::now();
-            assert!(wf_app::reports::verify_pack(&zip, None).unwrap().good);
+            assert!(wf_console::verify_pack(&zip, None).unwrap().good);
             println!("  its pack verified in {:.1} s", began.elapsed().as_secs_f64());
         }
     }
@@ -172,7 +182,7 @@ struct Stall {
 impl Stall {
     fn begin(console: &wf_testkit::RunningConsole, server: &Arc<ScriptServer>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (ended, live, server) = (stop.clone(), console.controller.live.clone(), server.clone());
+        let (ended, live, server) = (stop.clone(), console.console.context.recent.clone(), server.clone());
         let task = tokio::spawn(async move {
             let mut times = Vec::new();
             while !ended.load(Ordering::Relaxed) {

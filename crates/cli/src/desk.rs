@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use wf_app::api::Action;
-use wf_app::views::MatcherView;
-use wf_app::{Request, config::parse_span};
+use wf_api::Action;
+use wf_api::Request;
+use wf_api::views::MatcherView;
+use wf_config::parse_span;
 
 use crate::render;
 

@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
-use wf_app::api::{ApiError, ErrorCode, Request};
-use wf_app::keys::OsKeychain;
-use wf_app::paths::Paths;
-use wf_app::{Config, offline};
+use wf_api::{ApiError, ErrorCode, Request};
+use wf_config::Config;
+use wf_console::offline;
+use wf_platform::OsKeychain;
+use wf_platform::Paths;
 
 /// A security console without a window.
 #[derive(Parser)]
@@ -41,7 +42,7 @@ enum Command {
     /// Run the engine without a window, until SIGTERM.
     Run {
         /// Stop after this long (90s, 10m, 2h).
-        #[arg(long = "for", value_name = "DURATION", value_parser = wf_app::config::parse_span)]
+        #[arg(long = "for", value_name = "DURATION", value_parser = wf_config::parse_span)]
         duration: Option<std::time::Duration>,
     },
     /// Subscriptions.
@@ -186,7 +187,7 @@ fn main() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "errors of a command-line tool go there")]
 fn fail(e: &ApiError) -> ExitCode {
-    eprintln!("watchfloorctl: {}", wf_app::visible(&e.message));
+    eprintln!("watchfloorctl: {}", wf_console::visible(&e.message));
     ExitCode::from(match e.code {
         ErrorCode::Invalid => 2,
         ErrorCode::Refused => 3,
@@ -218,7 +219,7 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
         Command::Audit(Audit::Export { file }) => {
             let export = ask(&paths, Request::AuditExport).await?;
             let text = serde_json::to_vec_pretty(&export).map_err(ApiError::failed)?;
-            wf_app::config::write_bytes(&file, &text)
+            wf_platform::files::write_bytes(&file, &text)
                 .map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
             let n = export["leaves"].as_array().map_or(0, Vec::len);
             print(&if a.json {
@@ -280,7 +281,7 @@ fn rules_check(paths: &[PathBuf], as_json: bool) -> ExitCode {
                 print(&format!("{file}: ok"));
             }
             for p in problems {
-                print(&wf_app::visible(&p.to_string()));
+                print(&wf_console::visible(&p.to_string()));
             }
         }
     }
@@ -319,7 +320,7 @@ fn config_check(paths: &Paths, as_json: bool) -> Result<ExitCode, ApiError> {
                 .secret_refs()
                 .into_iter()
                 .filter_map(|(place, r)| match r {
-                    wf_app::SecretRef::Env(name) if std::env::var_os(name).is_none() => {
+                    wf_console::SecretRef::Env(name) if std::env::var_os(name).is_none() => {
                         Some(format!("{place}: the environment variable {name} is not set"))
                     }
                     _ => None,

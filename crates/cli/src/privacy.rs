@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use wf_app::Request;
-use wf_app::api::{ApiError, ErrorCode, PrivacyAction, ReportWanted};
+use wf_api::Request;
+use wf_api::{ApiError, ErrorCode, PrivacyAction, ReportWanted};
 
 use crate::render;
 
@@ -370,7 +370,7 @@ impl Privacy {
                 measures,
             }) => {
                 let known = ask(Request::PrivacyBreach { number }).await?;
-                let mut content: wf_app::privacy::Content =
+                let mut content: wf_console::Content =
                     serde_json::from_value(known["content"].clone()).map_err(ApiError::failed)?;
                 let put = |slot: &mut String, new: Option<String>| {
                     if let Some(new) = new {
@@ -436,7 +436,7 @@ async fn export(
 ) -> Result<ExitCode, ApiError> {
     let csv = ask(request).await?;
     let text = csv.as_str().unwrap_or_default();
-    wf_app::config::write_bytes(file, text.as_bytes())
+    wf_platform::files::write_bytes(file, text.as_bytes())
         .map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
     let n = text.lines().count().saturating_sub(1);
     crate::print(&if as_json {
@@ -605,7 +605,7 @@ impl Report {
             .unwrap_or_default();
         let from = Path::new(made["folder"].as_str().unwrap_or_default()).join(name);
         let bytes = std::fs::read(&from).map_err(|e| ApiError::failed(format!("{}: {e}", from.display())))?;
-        wf_app::config::write_bytes(&span.out, &bytes)
+        wf_platform::files::write_bytes(&span.out, &bytes)
             .map_err(|e| ApiError::failed(format!("{}: {e}", span.out.display())))?;
         crate::print(&if as_json {
             json!({ "file": span.out, "bytes": bytes.len(), "report": made }).to_string()
@@ -638,7 +638,7 @@ impl Evidence {
     pub fn run(self, as_json: bool) -> Result<ExitCode, ApiError> {
         let Self::Verify { file, key } = self;
         let key = key.as_deref().map(read).transpose()?;
-        let verdict = wf_app::reports::verify_pack(&file, key.as_deref())?;
+        let verdict = wf_console::verify_pack(&file, key.as_deref())?;
         let value = serde_json::to_value(&verdict).map_err(ApiError::failed)?;
         crate::print(&if as_json { value.to_string() } else { render::pack(&value) });
         Ok(if value["good"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })

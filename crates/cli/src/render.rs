@@ -1,7 +1,7 @@
 //! Answers for people. Event text is made visible, so that nothing in it speaks to the terminal (threat T4).
 
 use serde_json::Value;
-use wf_app::visible;
+use wf_console::visible;
 
 fn text(v: &Value) -> String {
     match v {
@@ -387,7 +387,7 @@ pub fn metrics(v: &Value) -> String {
         if s["n"] == 0 && s["open"] == 0 {
             return "-".to_owned();
         }
-        let time = |ms: &Value| wf_app::spoken(std::time::Duration::from_millis(ms.as_f64().unwrap_or(0.0) as u64));
+        let time = |ms: &Value| wf_console::spoken(std::time::Duration::from_millis(ms.as_f64().unwrap_or(0.0) as u64));
         let open = if s["open"] == 0 {
             String::new()
         } else {

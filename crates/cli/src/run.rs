@@ -5,19 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use wf_app::api::{ApiError, ErrorCode};
-use wf_app::engine::Silent;
-use wf_app::keys::OsKeychain;
-use wf_app::paths::Paths;
-use wf_app::{Engine, EngineOptions, StartError};
+use wf_api::{ApiError, ErrorCode};
+use wf_console::Silent;
+use wf_console::{Instance, Options, StartError};
+use wf_platform::OsKeychain;
+use wf_platform::Paths;
 
 /// Runs until SIGTERM or Ctrl-C, or for `duration`. Prints `ready` once every feed was tried and the control socket
 /// listens.
 pub async fn run(paths: Paths, duration: Option<Duration>) -> Result<ExitCode, ApiError> {
     let mut end = Box::pin(signal());
-    let engine = Engine::start(EngineOptions { paths, keychain: Arc::new(OsKeychain), notifier: Arc::new(Silent) })
-        .await
-        .map_err(|e| match e {
+    let engine =
+        Instance::start(Options::new(paths, Arc::new(OsKeychain), Arc::new(Silent))).await.map_err(|e| match e {
             StartError::AlreadyRunning(_) => ApiError::new(ErrorCode::Refused, e),
             StartError::Config(_) => ApiError::invalid(e),
             other => ApiError::failed(other),

@@ -21,6 +21,8 @@ pub enum StoreError {
     Sequence { expected: u64, got: u64 },
     #[error("somebody is reading; try again")]
     Busy,
+    #[error("the store is closed")]
+    Closed,
     #[error("{path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
     #[error("database: {0}")]

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use wf_app::api::{ApiError, Request};
-use wf_app::engine::Notifier;
-use wf_app::keys::MemoryKeychain;
-use wf_app::paths::Paths;
-use wf_app::views::{Conservation, FeedView, IncidentView};
-use wf_app::{Controller, Engine, EngineOptions, Notice, StartError};
+use wf_api::views::{Conservation, FeedView, IncidentView};
+use wf_api::{ApiError, Request};
+use wf_console::Notifier;
+use wf_console::{Console, Instance, Notice, Options, StartError};
+use wf_platform::MemoryKeychain;
+use wf_platform::Paths;
 
 use crate::until;
 
@@ -54,13 +54,9 @@ impl TestConsole {
     }
 
     pub async fn try_start(&self) -> Result<RunningConsole, StartError> {
-        let engine = Engine::start(EngineOptions {
-            paths: self.paths.clone(),
-            keychain: self.keychain.clone(),
-            notifier: self.told.clone(),
-        })
-        .await?;
-        Ok(RunningConsole { controller: engine.controller.clone(), engine })
+        let options = Options::new(self.paths.clone(), self.keychain.clone(), self.told.clone());
+        let instance = Instance::start(options).await?;
+        Ok(RunningConsole { console: instance.console.clone(), instance })
     }
 
     pub async fn start(&self) -> RunningConsole {
@@ -85,21 +81,26 @@ ping = {{ mode = "ws", every = "500ms", timeout = "1s" }}
 }
 
 pub struct RunningConsole {
-    pub controller: Arc<Controller>,
-    engine: Engine,
+    pub console: Arc<Console>,
+    instance: Instance,
 }
 
 impl RunningConsole {
     pub async fn stop(self) {
-        self.engine.stop().await.expect("the console stops");
+        self.instance.stop().await.expect("the console stops");
+    }
+
+    /// As if the disk took nothing, for this reason.
+    pub fn pretend_blocked(&self, why: Option<&str>) {
+        *self.instance.sinks.blocked.lock() = why.map(str::to_owned);
     }
 
     pub async fn ask(&self, request: Request) -> Result<Value, ApiError> {
-        self.controller.handle(request).await
+        self.console.handle(request).await
     }
 
     /// As an officer would, over the control socket.
-    pub async fn act(&self, id: &str, action: wf_app::api::Action) -> Result<serde_json::Value, wf_app::ApiError> {
+    pub async fn act(&self, id: &str, action: wf_api::Action) -> Result<serde_json::Value, wf_api::ApiError> {
         self.ask(Request::IncidentsAct { ids: vec![id.to_owned()], action }).await
     }
 
@@ -113,8 +114,10 @@ impl RunningConsole {
     }
 
     pub async fn feed(&self, name: &str) -> FeedView {
-        self.controller
-            .feeds()
+        self.console
+            .desk
+            .feeds
+            .all()
             .await
             .unwrap()
             .feeds
@@ -130,7 +133,7 @@ impl RunningConsole {
     }
 
     pub async fn incidents(&self) -> Vec<IncidentView> {
-        self.controller.incidents(None, None, 10_000).await.unwrap()
+        self.console.desk.incidents.list(None, None, 10_000).await.unwrap()
     }
 
     pub async fn until_incident(&self, what: &str, condition: impl Fn(&IncidentView) -> bool) -> IncidentView {
@@ -144,10 +147,10 @@ impl RunningConsole {
 
     /// The conservation law, and the audit log's own proof.
     pub async fn assert_sound(&self) {
-        for feed in self.controller.feeds().await.unwrap().feeds {
+        for feed in self.console.desk.feeds.all().await.unwrap().feeds {
             assert_conserved(&feed.name, &feed.counts);
         }
-        let verdict = self.controller.audit_verify(None).await.unwrap();
+        let verdict = self.console.compliance.audit.verify(None).await.unwrap();
         assert!(verdict.good, "{verdict:?}");
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use console::{RunningConsole, TestConsole};
 pub use providers::{Fault, Providers};
 pub use script::ScriptServer;
-pub use wf_app::Controller;
+pub use wf_console::Console;
 
 /// Longest any test waits for anything: far beyond what a loaded machine needs, short enough to notice.
 pub const PATIENCE: Duration = Duration::from_secs(90);

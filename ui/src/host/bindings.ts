@@ -403,8 +403,9 @@ export type Consent_Serialize = {
 };
 
 /**
- *  What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded + in_flight`.
- *  `received` is counted when a record comes in, the fates when they are committed, `in_flight` is what is held in between.
+ *  What was received and what became of it: `received = stored + duplicates + quarantined + filtered + discarded +
+ *  in_flight`. `received` is counted when a record comes in, the fates when they are committed, `in_flight` is what is
+ *  held in between.
  */
 export type Conservation = {
 	received: number,
@@ -740,7 +741,10 @@ export type Hold_Deserialize = {
 	until?: number | null,
 	/**  The request for restriction (Art. 18) it carries out: what it covers is kept, and left out of reports. */
 	restriction?: number | null,
-	/**  It keeps nothing; it leaves the subject out of reports (an objection, Art. 21, which must not make us store longer). */
+	/**
+	 *  It keeps nothing; it leaves the subject out of reports (an objection, Art. 21, which must not make us store
+	 *  longer).
+	 */
 	only_masks?: boolean,
 	released?: Entry | null,
 };
@@ -762,7 +766,10 @@ export type Hold_Serialize = {
 	until: number | null,
 	/**  The request for restriction (Art. 18) it carries out: what it covers is kept, and left out of reports. */
 	restriction: number | null,
-	/**  It keeps nothing; it leaves the subject out of reports (an objection, Art. 21, which must not make us store longer). */
+	/**
+	 *  It keeps nothing; it leaves the subject out of reports (an objection, Art. 21, which must not make us store
+	 *  longer).
+	 */
 	only_masks: boolean,
 	released: Entry | null,
 };
@@ -1255,7 +1262,10 @@ export type PrivacyAction = PrivacyAction_Serialize | PrivacyAction_Deserialize;
 
 /**  What a privacy officer does. */
 export type PrivacyAction_Deserialize = 
-/**  `received`: a day, today when left out. `subject`: identifiers as `email:ann@x.com`. `corrections`: field (or empty), old, new. */
+/**
+ *  `received`: a day, today when left out. `subject`: identifiers as `email:ann@x.com`. `corrections`: field (or
+ *  empty), old, new.
+ */
 { do: "add_request"; kind: string; received?: string | null; subject: string[]; contact?: string | null; note?: string | null; corrections: ([string, string, string])[] } | 
 /**  The next step of the way. After the identity check, `note` says how it was verified. */
 { do: "advance"; request: number; note?: string | null } | { do: "ask"; request: number; question: string } | 
@@ -1274,7 +1284,10 @@ export type PrivacyAction_Deserialize =
 
 /**  What a privacy officer does. */
 export type PrivacyAction_Serialize = 
-/**  `received`: a day, today when left out. `subject`: identifiers as `email:ann@x.com`. `corrections`: field (or empty), old, new. */
+/**
+ *  `received`: a day, today when left out. `subject`: identifiers as `email:ann@x.com`. `corrections`: field (or
+ *  empty), old, new.
+ */
 { do: "add_request"; kind: string; received: string | null; subject: string[]; contact: string | null; note: string | null; corrections: ([string, string, string])[] } | 
 /**  The next step of the way. After the identity check, `note` says how it was verified. */
 { do: "advance"; request: number; note: string | null } | { do: "ask"; request: number; question: string } | 

@@ -1,0 +1,35 @@
+//! What recurs: the clock of breaches, requests that fall due, and the daily run of retention.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use wf_engine::timers::Chore;
+use wf_model::{Actor, Timestamp};
+use wf_store::StoreError;
+
+use crate::breaches::Breaches;
+use crate::retention::Retention;
+
+/// Asked every minute by the engine's timers.
+pub struct Chores {
+    pub breaches: Arc<Breaches>,
+    pub retention: Arc<Retention>,
+}
+
+impl Chore for Chores {
+    fn minute(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.breaches.minute(now).await?;
+            if self.retention.due(now).await? {
+                // Beside the timers: nobody's escalation waits for it.
+                let retention = self.retention.clone();
+                tokio::spawn(async move {
+                    if let Err(e) = retention.run(&Actor::Engine, None).await {
+                        tracing::warn!(error = %e, "retention");
+                    }
+                });
+            }
+            Ok(())
+        })
+    }
+}

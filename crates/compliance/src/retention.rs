@@ -1,0 +1,460 @@
+//! Retention: what is over its time is deleted, class by class, in steps so small that ingest does not notice. Holds
+//! keep what they cover.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use wf_api::views::*;
+use wf_api::{ApiError, ErrorCode};
+use wf_model::{Actor, AuditAction, Seq, Timestamp};
+use wf_privacy::consent::Consent;
+use wf_privacy::request::Request;
+use wf_privacy::retention::{Class, ClassRun, Run};
+use wf_response::Changes;
+use wf_store::events::{DELETED_AT_ONCE, Decide, Fate, Quick, StoredEvent};
+use wf_store::sweep::{KeyValue, Place, Rewrite, Swept};
+use wf_store::{Commit, StoreError};
+
+use crate::approvals::Approvals;
+use crate::holding::Keeping;
+use crate::records::*;
+
+/// Between two steps the others have their turn.
+const BREATH: Duration = Duration::from_millis(15);
+/// Pages given back to the disk at a time: half a megabyte.
+const PAGES: u32 = 128;
+/// Blocks that are opened to say whose data is over its time.
+const LOOKED_INTO: usize = 400;
+const NAMED: usize = 100;
+
+fn everything() -> Quick {
+    Arc::new(|_: &str| true)
+}
+
+/// One class: counted, or deleted.
+pub(crate) struct Counted {
+    delete: u64,
+    held: u64,
+}
+
+/// Deletes what is over its time.
+pub struct Retention {
+    pub(crate) records: Arc<Records>,
+    pub(crate) approvals: Arc<Approvals>,
+}
+
+impl Retention {
+    /// What a run would delete now, what holds keep, whose data is over its time, and what is to come.
+    pub async fn view(&self) -> Result<RetentionView, ApiError> {
+        let (config, now) = (self.records.context.config(), self.records.context.now());
+        let holds = Arc::new(self.records.keeping(self.records.holds().await?).await?);
+        let mut classes = Vec::new();
+        for class in Class::ALL {
+            classes.push(self.class(*class, now, &holds, true, &AtomicBool::new(false)).await?);
+        }
+        let runs: Vec<Run> = self.records.all_records(RUNS, None, 2000).await?;
+        let over = self.over_retention(config.retention.events.cutoff(now)).await?;
+        if !over.named.is_empty() {
+            // It names people: that it was looked at is recorded.
+            let at = self.records.right_now(self.records.context.operator());
+            self.records
+                .keep(Vec::new(), &at, "privacy.retention.look", "retention".into(), json!({ "users": over.users }))
+                .await?;
+        }
+        let mut scheduled = Vec::new();
+        if let Some(at) = config.retention.run_at {
+            let total: u64 = classes.iter().map(|c| c.delete).sum();
+            scheduled.push(format!(
+                "every day at {} ({}): {total} entries are over their time now",
+                at.format("%H:%M"),
+                config.privacy.time_zone
+            ));
+        }
+        for r in self.records.all_records::<Request>(REQUESTS, Some(true), 1000).await? {
+            if r.kind == wf_privacy::request::RequestKind::Deletion
+                && r.state == wf_privacy::request::RequestState::InProgress
+            {
+                scheduled.push(format!(
+                    "erasure of request #{}, due on {}{}",
+                    r.number,
+                    r.deadline(&config.privacy.calendar(), config.privacy.wall(now).0).due,
+                    if r.approvals.is_empty() { ", not approved yet" } else { ", approved" }
+                ));
+            }
+        }
+        Ok(RetentionView {
+            classes,
+            runs,
+            over_retention: over,
+            scheduled,
+            run_at: config.retention.run_at.map(|t| t.format("%H:%M").to_string()),
+            approvals: config.privacy.approvals,
+            approvers: self.approvals.approvers(),
+        })
+    }
+
+    /// Deletes everything that is over its time. By hand it takes a second person.
+    pub async fn run(&self, by: &Actor, approved_by: Option<String>) -> Result<Run, ApiError> {
+        let _one = self.records.work.working.try_lock().map_err(|_| {
+            ApiError::new(wf_api::ErrorCode::Refused, "something is being erased already; wait until it is done")
+        })?;
+        let (now, began, before) =
+            (self.records.context.now(), Instant::now(), self.records.context.store().size_on_disk());
+        let holds = Arc::new(self.records.keeping(self.records.holds().await?).await?);
+        let cancel = self.records.work.begin("Deleting what is over its time");
+        let deleted = self.delete_all(now, &holds, &cancel).await;
+        self.records.work.end();
+        let classes = deleted?;
+        let run = Run {
+            number: self.records.context.store().next_record(RUNS).await?,
+            at: now,
+            by: by.to_string(),
+            approved_by,
+            classes,
+            bytes: before.saturating_sub(self.records.context.store().size_on_disk()),
+            took_ms: began.elapsed().as_millis() as u64,
+        };
+        let counts: BTreeMap<&str, u64> = run.classes.iter().map(|c| (c.class.as_str(), c.delete)).collect();
+        let audit = AuditAction {
+            at: now,
+            actor: by.clone(),
+            action: "retention.run".into(),
+            subject: format!("retention:{}", run.number),
+            payload: json!({ "deleted": counts, "held": run.classes.iter().map(|c| c.held).sum::<u64>(), "approved_by": run.approved_by }),
+        };
+        let record = record_of(RUNS, run.number, 1, false, now, &run)?;
+        self.records
+            .context
+            .ledger
+            .commit(|_| {
+                (
+                    Commit { records: vec![record], ..Commit::default() },
+                    Changes { audit: vec![audit], ..Changes::default() },
+                )
+            })
+            .await?;
+        self.records.context.recent.touched(|t| t.health += 1);
+        Ok(run)
+    }
+
+    pub(crate) async fn delete_all(
+        &self,
+        now: Timestamp,
+        holds: &Arc<Keeping>,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<ClassRun>, ApiError> {
+        let mut classes = Vec::new();
+        for class in Class::ALL {
+            if cancel.load(Ordering::Relaxed) {
+                break;
+            }
+            self.records.work.says(&format!("Deleting what is over its time: {class}"), 0, 0);
+            classes.push(self.class(*class, now, holds, false, cancel).await?);
+        }
+        while self.records.context.store().give_back(PAGES).await? > 0 && !cancel.load(Ordering::Relaxed) {
+            tokio::time::sleep(BREATH).await;
+        }
+        // The file shrinks when its log is merged; a reader may be in the way, and then it happens later.
+        if let Err(e) = self.records.context.store().truncate_log().await {
+            tracing::debug!(error = %e, "the log is merged later");
+        }
+        Ok(classes)
+    }
+
+    pub(crate) async fn class(
+        &self,
+        class: Class,
+        now: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        cancel: &AtomicBool,
+    ) -> Result<ClassRun, ApiError> {
+        let period = self.records.context.config().retention.period(class);
+        let cutoff = period.cutoff(now);
+        let n = match class {
+            Class::Events => self.old_events(cutoff, holds, only_count, cancel).await?,
+            Class::Raw => self.old_raw(cutoff, holds, only_count, cancel).await?,
+            Class::Incidents => {
+                let incidents = self.old_incidents(cutoff, holds, only_count, cancel).await?;
+                // Digests and messages that stood for several name incidents, and belong to none.
+                let messages = self
+                    .old_rows("notification", cutoff, holds, only_count, |row| {
+                        row.incident.is_none().then(|| Rewrite::Delete { place: row.place, key: row.key.clone() })
+                    })
+                    .await?;
+                Counted { delete: incidents.delete + messages.delete, held: incidents.held + messages.held }
+            }
+            Class::Quarantine => {
+                self.old_rows("quarantine", cutoff, holds, only_count, |row| {
+                    Some(Rewrite::Delete { place: row.place, key: row.key.clone() })
+                })
+                .await?
+            }
+            Class::Audit => {
+                self.old_rows("audit_leaf", cutoff, holds, only_count, |row| match row.key.first() {
+                    Some(KeyValue::Number(index)) if row.texts.iter().any(Option::is_some) => {
+                        Some(Rewrite::ErasePayload { index: *index })
+                    }
+                    _ => None,
+                })
+                .await?
+            }
+            Class::Privacy => {
+                let settings = self.records.context.config().privacy.clone();
+                let today = settings.wall(now).0;
+                self.old_rows("record", now, holds, only_count, |row| {
+                    let [KeyValue::Text(kind), KeyValue::Number(_)] = row.key.as_slice() else { return None };
+                    let text = row.texts.first()?.as_deref()?;
+                    let over = match kind.as_str() {
+                        REQUESTS => {
+                            serde_json::from_str::<Request>(text).is_ok_and(|r| r.closed_at.is_some_and(|t| t < cutoff))
+                        }
+                        CONSENTS => serde_json::from_str::<Consent>(text).is_ok_and(|c| {
+                            // The proof of a consent is needed for as long after its end as anything else is.
+                            let ended = c.withdrawn.or(c.expires.filter(|e| *e < today));
+                            ended.is_some_and(|d| d < settings.wall(cutoff).0)
+                        }),
+                        _ => false,
+                    };
+                    over.then(|| Rewrite::Delete { place: row.place, key: row.key.clone() })
+                })
+                .await?
+            }
+        };
+        Ok(ClassRun { class, period: period.to_string(), cutoff, delete: n.delete, held: n.held })
+    }
+
+    pub(crate) async fn old_events(
+        &self,
+        cutoff: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        cancel: &AtomicBool,
+    ) -> Result<Counted, ApiError> {
+        let (store, mut n, mut after) = (self.records.context.store(), Counted { delete: 0, held: 0 }, Seq(0));
+        loop {
+            let page = store.blocks(after, cutoff, false).await?;
+            let Some(last) = page.last() else { return Ok(n) };
+            after = last.first;
+            let (open, whole): (Vec<_>, Vec<_>) =
+                page.into_iter().partition(|b| holds.holds.may_cover(b.first_at, b.last_at));
+            if only_count {
+                n.delete += whole.iter().map(|b| b.n).sum::<u64>();
+            } else {
+                for some in whole.chunks(DELETED_AT_ONCE) {
+                    if cancel.load(Ordering::Relaxed) {
+                        return Ok(n);
+                    }
+                    store.delete_blocks(&some.iter().map(|b| b.first).collect::<Vec<_>>()).await?;
+                    n.delete += some.iter().map(|b| b.n).sum::<u64>();
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+            for b in open {
+                let kept = Arc::new(AtomicU64::new(0));
+                let (mine, counter) = (holds.clone(), kept.clone());
+                let decide: Decide = Arc::new(move |e: &StoredEvent| {
+                    if mine.event(e).is_some() {
+                        counter.fetch_add(1, Ordering::Relaxed);
+                        return Fate::Keep;
+                    }
+                    if only_count { Fate::Keep } else { Fate::Drop }
+                });
+                store.rewrite_block(b.first, &everything(), &decide, false).await?;
+                let kept = kept.load(Ordering::Relaxed);
+                n.held += kept;
+                n.delete += b.n - kept;
+            }
+        }
+    }
+
+    pub(crate) async fn old_raw(
+        &self,
+        cutoff: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        cancel: &AtomicBool,
+    ) -> Result<Counted, ApiError> {
+        let (store, mut n, mut after) = (self.records.context.store(), Counted { delete: 0, held: 0 }, Seq(0));
+        loop {
+            let page = store.blocks(after, cutoff, true).await?;
+            let Some(last) = page.last() else { return Ok(n) };
+            after = last.first;
+            for b in page {
+                if cancel.load(Ordering::Relaxed) {
+                    return Ok(n);
+                }
+                let kept = Arc::new(AtomicU64::new(0));
+                let (mine, counter, look) = (holds.clone(), kept.clone(), holds.holds.may_cover(b.first_at, b.last_at));
+                if only_count && !look {
+                    n.delete += b.n;
+                    continue;
+                }
+                let decide: Decide = Arc::new(move |e: &StoredEvent| {
+                    if look && mine.event(e).is_some() {
+                        counter.fetch_add(1, Ordering::Relaxed);
+                        return Fate::Keep;
+                    }
+                    if only_count || e.raw.is_empty() {
+                        Fate::Keep
+                    } else {
+                        Fate::Replace(Box::new(StoredEvent { raw: String::new(), ..e.clone() }))
+                    }
+                });
+                // A block with something held is looked at again next time.
+                let done = store.rewrite_block(b.first, &everything(), &decide, !only_count && !look).await?;
+                let kept = kept.load(Ordering::Relaxed);
+                n.held += kept;
+                n.delete += if only_count { b.n - kept } else { done.replaced };
+                if !only_count {
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn old_incidents(
+        &self,
+        cutoff: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        cancel: &AtomicBool,
+    ) -> Result<Counted, ApiError> {
+        let (mut n, mut after) = (Counted { delete: 0, held: 0 }, 0);
+        loop {
+            let page = self.records.context.store().incidents_resolved_before(cutoff, after).await?;
+            let Some(last) = page.last() else { return Ok(n) };
+            after = last.number;
+            let (held, old): (Vec<_>, Vec<_>) = page.into_iter().partition(|i| holds.incident(i).is_some());
+            n.held += held.len() as u64;
+            n.delete += old.len() as u64;
+            if !only_count {
+                for some in old.chunks(50) {
+                    if cancel.load(Ordering::Relaxed) {
+                        return Ok(n);
+                    }
+                    let commit =
+                        Commit { delete_incidents: some.iter().map(|i| i.id.clone()).collect(), ..Commit::default() };
+                    self.records.context.ledger.commit(|_| (commit, Changes::default())).await?;
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn old_rows(
+        &self,
+        table: &str,
+        cutoff: Timestamp,
+        holds: &Arc<Keeping>,
+        only_count: bool,
+        fate: impl Fn(&Swept) -> Option<Rewrite> + Send + Sync,
+    ) -> Result<Counted, ApiError> {
+        let Some(place) = Place::named(table) else { return Ok(Counted { delete: 0, held: 0 }) };
+        let (mut n, mut rewrites) = (Counted { delete: 0, held: 0 }, Vec::new());
+        self.records
+            .context
+            .store()
+            .sweep(place, Some(cutoff), |row| {
+                if let Some(rewrite) = fate(&row) {
+                    if holds.row(&row).is_some() {
+                        n.held += 1;
+                    } else {
+                        n.delete += 1;
+                        rewrites.push(rewrite);
+                    }
+                }
+            })
+            .await?;
+        if !only_count {
+            for some in rewrites.chunks(200) {
+                let commit = Commit { rewrites: some.to_vec(), ..Commit::default() };
+                self.records.context.ledger.commit(|_| (commit, Changes::default())).await?;
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+        Ok(n)
+    }
+
+    /// Users named in events that are over their time: the oldest first. Of very much, the beginning is looked at.
+    pub(crate) async fn over_retention(&self, cutoff: Timestamp) -> Result<OverRetention, ApiError> {
+        let users: Arc<std::sync::Mutex<BTreeMap<String, (u64, Timestamp)>>> = Arc::default();
+        let (store, mut after, mut looked, mut complete) = (self.records.context.store(), Seq(0), 0, true);
+        'all: loop {
+            let page = store.blocks(after, cutoff, false).await?;
+            let Some(last) = page.last() else { break };
+            after = last.first;
+            for b in page {
+                if looked == LOOKED_INTO {
+                    complete = false;
+                    break 'all;
+                }
+                looked += 1;
+                let mine = users.clone();
+                let decide: Decide = Arc::new(move |e: &StoredEvent| {
+                    // One name each: the same user is not two for having a mail address.
+                    let named = ["user.id", "user.email", "user.name"]
+                        .iter()
+                        .find_map(|f| e.fields.get(*f))
+                        .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+                    let mut users = mine.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    if let Some(user) = named {
+                        let slot = users.entry(user).or_insert((0, e.occurred_at));
+                        slot.0 += 1;
+                        slot.1 = slot.1.min(e.occurred_at);
+                    }
+                    Fate::Keep
+                });
+                store.rewrite_block(b.first, &everything(), &decide, false).await?;
+            }
+        }
+        let users = std::mem::take(&mut *users.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let total = users.len() as u64;
+        let mut named: Vec<_> = users
+            .into_iter()
+            .map(|(user, (events, oldest))| wf_api::views::OverUser { user, events, oldest: oldest.millis() })
+            .collect();
+        named.sort_by_key(|u| u.oldest);
+        named.truncate(NAMED);
+        Ok(OverRetention { users: total, named, complete })
+    }
+
+    /// Whether the daily run of retention is to begin now.
+    pub(crate) async fn due(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let config = self.records.context.config();
+        let (today, time) = config.privacy.wall(now);
+        let last = self
+            .records
+            .context
+            .store()
+            .records(RUNS, None, 1)
+            .await?
+            .first()
+            .and_then(|d| serde_json::from_str::<wf_privacy::retention::Run>(d).ok())
+            .map(|r| config.privacy.wall(r.at).0);
+        Ok(wf_privacy::retention::run_due(&config.retention, today, time, last))
+    }
+
+    /// Retention by hand, which takes a second person.
+    pub(crate) async fn purge(
+        &self,
+        at: &Now,
+        approver: Option<&str>,
+        code: Option<&str>,
+    ) -> Result<serde_json::Value, ApiError> {
+        let approved = match (self.records.context.config().privacy.approvals, approver, code) {
+            (0 | 1, _, _) => None,
+            (_, Some(who), Some(code)) => Some(self.approvals.approved_by(who, code, at.now).await?),
+            _ => {
+                return Err(ApiError::new(
+                    ErrorCode::Refused,
+                    "a purge by hand is approved by a second person: give their name and the code of their authenticator",
+                ));
+            }
+        };
+        serde_json::to_value(self.run(&at.by, approved).await?).map_err(ApiError::failed)
+    }
+}

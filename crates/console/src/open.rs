@@ -1,0 +1,86 @@
+//! Opening a data directory: for a console that runs, and for tools that only read and act.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+use wf_config::{Config, ConfigError};
+use wf_engine::{Context, Ledger, RecentEvents, State};
+use wf_evidence::AuditLog;
+use wf_model::Notice;
+use wf_platform::{Clock, DataDirLock, KeyError, Keychain, Keys, Paths, keys};
+use wf_response::{Book, Settings};
+use wf_store::{Store, StoreError};
+
+/// Why the engine does not run. Each is a sentence for the officer.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{path}: {source}")]
+    DataDir { path: PathBuf, source: std::io::Error },
+    #[error("another Watchfloor runs on {0}")]
+    AlreadyRunning(PathBuf),
+    #[error("{0}")]
+    Key(#[from] KeyError),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("the control socket: {0}")]
+    Control(std::io::Error),
+    #[error("the demo feed: {0}")]
+    Demo(std::io::Error),
+}
+
+/// What opening a data directory gives.
+pub(crate) struct Opened {
+    pub context: Context,
+    pub keys: Keys,
+    pub lock: DataDirLock,
+}
+
+/// What the world outside gives a console.
+pub(crate) struct Outside {
+    pub keychain: Arc<dyn Keychain>,
+    pub clock: Arc<dyn Clock>,
+    /// Where the officer at this window is told; `None` where nobody sits at one.
+    pub notices: Option<mpsc::Sender<Notice>>,
+}
+
+/// Takes the lock, finds the keys, opens the store, and takes the audit log and the live incidents up.
+pub(crate) fn open(paths: &Paths, outside: Outside) -> BoxFuture<'_, Result<Opened, StartError>> {
+    Box::pin(open_all(paths, outside))
+}
+
+async fn open_all(paths: &Paths, outside: Outside) -> Result<Opened, StartError> {
+    let Outside { keychain, clock, notices } = outside;
+    let config = Arc::new(Config::load(&paths.config)?);
+    let data_dir = |source| StartError::DataDir { path: paths.data_dir.clone(), source };
+    paths.prepare().map_err(data_dir)?;
+    let lock = DataDirLock::take(&paths.lock())
+        .map_err(data_dir)?
+        .ok_or_else(|| StartError::AlreadyRunning(paths.data_dir.clone()))?;
+    let keys = keys::open(&config.store.key, keychain.clone(), paths).await?;
+    let store = Store::open(&paths.database(), &keys.database).await?;
+    let hashes = store.audit_hashes().await?;
+    store.add_audit_key(&keys.audit.public().to_bytes(), hashes.len() as u64).await?;
+    let log = AuditLog::new(keys.audit.clone(), hashes);
+    let settings = Settings { window: config.incidents.fold_window, recurrence: config.incidents.recurrence };
+    let incidents = store.incidents_for_folding(clock.now() - settings.recurrence).await?;
+    let silences = store.silences(10_000).await?.into_iter().filter(|s| !s.closed).collect();
+    let code_key = keys::code_key(&keys.database);
+    let plan = Arc::new(config.plan(code_key, &store.channels().await?));
+    let book = Book::new(settings, plan.clone(), store.last_incident_number().await?, incidents, silences);
+    let context = Context {
+        ledger: Ledger::start(store, log, book, clock.clone()),
+        state: State::new(config, plan),
+        recent: Arc::new(RecentEvents::default()),
+        keychain,
+        clock,
+        config_path: paths.config.clone(),
+        code_key,
+        notices,
+        editing: tokio::sync::Mutex::default(),
+    };
+    Ok(Opened { context, keys, lock })
+}

@@ -1,0 +1,124 @@
+//! The newest events in memory, for the window to pull from, and the tick that says that something changed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use tokio::sync::watch;
+use wf_model::{Event, Timestamp};
+use wf_store::events::{Query, StoredEvent};
+
+/// Events kept; older ones come from the store.
+const KEPT: usize = 5000;
+
+/// Counts up whenever what it names may look different. The window compares and pulls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tick {
+    pub events: u64,
+    pub incidents: u64,
+    pub health: u64,
+}
+
+/// What is live. Shared by pipeline, controller and window.
+pub struct RecentEvents {
+    ring: Mutex<Ring>,
+    tick: watch::Sender<Tick>,
+    /// Committed since the start.
+    pub events: AtomicU64,
+    /// Milliseconds from receipt to commit, of the last batch's oldest event.
+    pub lag: AtomicU64,
+    /// Events a second, over the last few seconds, times 10.
+    pub rate: AtomicU64,
+}
+
+#[derive(Default)]
+struct Ring {
+    batches: VecDeque<Arc<Vec<Event>>>,
+    n: usize,
+}
+
+impl Default for RecentEvents {
+    fn default() -> Self {
+        Self {
+            ring: Mutex::default(),
+            tick: watch::Sender::new(Tick::default()),
+            events: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Some of the newest events.
+#[derive(Debug, Default)]
+pub struct Pulled {
+    /// Newest first.
+    pub events: Vec<StoredEvent>,
+    /// The newest number there is, shown or not.
+    pub newest: u64,
+    /// How many that fit came since `after`, shown or not.
+    pub fresh: u64,
+}
+
+impl RecentEvents {
+    pub fn tick(&self) -> watch::Receiver<Tick> {
+        self.tick.subscribe()
+    }
+
+    pub fn touched(&self, f: impl FnOnce(&mut Tick)) {
+        self.tick.send_modify(f);
+    }
+
+    pub fn push(&self, now: Timestamp, batch: Arc<Vec<Event>>) {
+        let Some(first) = batch.first() else { return };
+        self.events.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.lag.store(now.since(first.received_at).as_millis() as u64, Ordering::Relaxed);
+        let mut ring = self.ring.lock();
+        ring.n += batch.len();
+        ring.batches.push_back(batch);
+        while ring.n > KEPT + ring.batches.front().map_or(0, |b| b.len()) {
+            if let Some(old) = ring.batches.pop_front() {
+                ring.n -= old.len();
+            }
+        }
+    }
+
+    /// Takes out what `about` says yes to.
+    pub fn forget(&self, about: impl Fn(&StoredEvent) -> bool) {
+        let mut ring = self.ring.lock();
+        for batch in &mut ring.batches {
+            if batch.iter().any(|e| about(&StoredEvent::from(e))) {
+                *batch = Arc::new(batch.iter().filter(|e| !about(&StoredEvent::from(*e))).cloned().collect());
+            }
+        }
+        ring.n = ring.batches.iter().map(|b| b.len()).sum();
+        drop(ring);
+        self.touched(|t| t.events += 1);
+    }
+
+    /// At most `limit` of the newest events after `after` that match, newest first.
+    pub fn pull(&self, after: u64, limit: usize, query: &Query) -> Pulled {
+        let batches: Vec<_> = self.ring.lock().batches.iter().cloned().collect();
+        let mut pulled =
+            Pulled { newest: batches.last().and_then(|b| b.last()).map_or(0, |e| e.seq.0), ..Pulled::default() };
+        for event in batches.iter().rev().flat_map(|b| b.iter().rev()).take(KEPT).take_while(|e| e.seq.0 > after) {
+            if query.is_everything() {
+                if pulled.events.len() < limit {
+                    pulled.events.push(StoredEvent::from(event));
+                }
+                pulled.fresh += 1;
+            } else {
+                let stored = StoredEvent::from(event);
+                if query.matches(&stored) {
+                    pulled.fresh += 1;
+                    if pulled.events.len() < limit {
+                        pulled.events.push(stored);
+                    }
+                }
+            }
+        }
+        pulled
+    }
+}

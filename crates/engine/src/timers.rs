@@ -1,0 +1,127 @@
+//! Time passes: detection forgets, ladders climb, silence is noticed, the hour is signed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+use wf_model::{FeedName, Timestamp};
+use wf_store::StoreError;
+
+use crate::context::Context;
+use crate::feeds::FeedControl;
+use crate::pipeline::PipelineCommand;
+use crate::silence::silent_feeds;
+use crate::{digest, drill, escalation};
+
+const EVERY: Duration = Duration::from_secs(1);
+/// Detection forgets this often.
+const SLOWLY: Duration = Duration::from_secs(2);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Work of another room that recurs.
+pub trait Chore: Send + Sync {
+    /// Called at once after a start, and then every minute. What takes long is begun here and not waited for.
+    fn minute(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// What the timers work with.
+pub struct Timers {
+    pub context: Arc<Context>,
+    pub commands: mpsc::Sender<PipelineCommand>,
+    pub feeds: Arc<dyn FeedControl>,
+    pub chores: Vec<Arc<dyn Chore>>,
+}
+
+/// When something recurs.
+struct Due {
+    at: Timestamp,
+    every: Duration,
+}
+
+impl Due {
+    /// At once, and then so often.
+    fn now(every: Duration) -> Self {
+        Self { at: Timestamp::EPOCH, every }
+    }
+
+    /// Whether it is time; then it is set to the next one. A clock that was set back does not put it off.
+    fn passed(&mut self, now: Timestamp) -> bool {
+        let passed = self.at <= now || self.at.since(now) > self.every;
+        if passed {
+            self.at = now + self.every;
+        }
+        passed
+    }
+}
+
+impl Timers {
+    /// Runs until told to stop.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+        let context = &*self.context;
+        let (mut slowly, mut minute) = (Due::now(SLOWLY), Due::now(MINUTE));
+        let mut hour = Due { at: context.now() + HOUR, every: HOUR };
+        let mut silent: BTreeMap<FeedName, bool> = BTreeMap::new();
+        let mut last_events = context.recent.events.load(Ordering::Relaxed);
+        let mut interval = tokio::time::interval(EVERY);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = crate::supervisor::told(&mut stop) => return Ok(()),
+                _ = interval.tick() => {}
+            }
+            let now = context.now();
+            // Every second: a step that is due is not late by more than that.
+            escalation::time_passes(context, now).await.map_err(|e| e.to_string())?;
+            // And at once after a start: what was missed is not missed for another minute.
+            if minute.passed(now) {
+                self.minute_passes(now).await.map_err(|e| e.to_string())?;
+            }
+            last_events = self.measure_rate(last_events);
+            if slowly.passed(now) {
+                // A pipeline that waits for the disk must not hold escalation up: it gets its tick when it can.
+                if self.offer(PipelineCommand::Tick) {
+                    return Ok(());
+                }
+                let matches = silent_feeds(context, &*self.feeds, &mut silent).await.map_err(|e| e.to_string())?;
+                if !matches.is_empty() && self.commands.send(PipelineCommand::Matches(matches)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if hour.passed(now)
+                && let Err(e) = context.ledger.checkpoint(now).await
+            {
+                // The next action signs anyway; a full disk is shown elsewhere.
+                tracing::warn!(error = %e, "hourly checkpoint");
+            }
+        }
+    }
+
+    async fn minute_passes(&self, now: Timestamp) -> Result<(), StoreError> {
+        escalation::minute_passes(&self.context, now).await?;
+        drill::scheduled_drill(&self.context, now).await?;
+        for chore in &self.chores {
+            chore.minute(now).await?;
+        }
+        digest::due(&self.context, now).await
+    }
+
+    /// `true`: the pipeline has ended.
+    fn offer(&self, command: PipelineCommand) -> bool {
+        matches!(self.commands.try_send(command), Err(mpsc::error::TrySendError::Closed(_)))
+    }
+
+    /// Smoothed over a few seconds; in tenths.
+    fn measure_rate(&self, last_events: u64) -> u64 {
+        let recent = &self.context.recent;
+        let (events, rate) = (recent.events.load(Ordering::Relaxed), recent.rate.load(Ordering::Relaxed));
+        recent.rate.store((rate * 3 + (events - last_events) * 10) / 4, Ordering::Relaxed);
+        if events != last_events || rate != 0 {
+            recent.touched(|t| t.health += 1);
+        }
+        events
+    }
+}
