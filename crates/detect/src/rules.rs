@@ -12,6 +12,7 @@ use rsigma_parser::{
 use serde::Deserialize;
 use wf_model::{Entity, Event, FieldName, Severity};
 
+use crate::correlate::in_units;
 use crate::message::Template;
 
 /// Larger rule files are refused: the largest of the public corpora is 40 KiB.
@@ -87,6 +88,7 @@ fn short(event: &Event, field: &str) -> Option<String> {
 pub(crate) struct Detection {
     pub about: About,
     pub sigma: SigmaRule,
+    pub compiled: rsigma_eval::CompiledRule,
     /// `None` for a building block: informational, or there only for correlations.
     pub incident_severity: Option<Severity>,
 }
@@ -112,8 +114,10 @@ pub(crate) struct Correlation {
     /// For each group-by field, per detection it may be called differently (`aliases`).
     pub group_by: Vec<GroupField>,
     pub window: Duration,
-    /// The least value that satisfies the condition.
+    /// The least whole number that satisfies the condition.
     pub least: u64,
+    /// The least value that does, in the unit of the measure: a sum may lie between whole numbers.
+    pub threshold: i128,
     /// Changes whenever the definition does; saved state of another definition is not taken up.
     pub fingerprint: u64,
 }
@@ -227,6 +231,13 @@ impl RuleSet {
                 Measure::Distinct(f) => format!("different {f}"),
                 Measure::Sum(f) => format!("in sum of {f}"),
             };
+            // A sum may lie between whole numbers.
+            let least = match &c.measure {
+                Measure::Sum(_) if c.threshold < in_units(&c.measure, c.least, false) => {
+                    format!("more than {}", c.least - 1)
+                }
+                Measure::Sum(_) | Measure::Events | Measure::Distinct(_) => c.least.to_string(),
+            };
             let by: Vec<&str> = c.group_by.iter().map(|g| &*g.name).collect();
             let per = if by.is_empty() { String::new() } else { format!(" for one {}", by.join(" and ")) };
             Described {
@@ -234,7 +245,7 @@ impl RuleSet {
                 title: c.about.title.clone(),
                 kind: c.about.kind.clone(),
                 severity: c.severity,
-                threshold: format!("{} {what} in {}{per}", c.least, wf_model::span::spoken(c.window)),
+                threshold: format!("{least} {what} in {}{per}", wf_model::span::spoken(c.window)),
             }
         });
         detections.chain(correlations).collect()
@@ -419,8 +430,8 @@ fn detection(mut sigma: SigmaRule) -> Result<Detection, String> {
     // The engine hands these back, cloned, with each match; we keep what we need of them in `about`.
     sigma.custom_attributes.clear();
     sigma.tags.clear();
-    rsigma_eval::compile_rule(&sigma).map_err(|e| e.to_string())?;
-    Ok(Detection { incident_severity: severity(sigma.level), about, sigma })
+    let compiled = rsigma_eval::compile_rule(&sigma).map_err(|e| e.to_string())?;
+    Ok(Detection { incident_severity: severity(sigma.level), about, sigma, compiled })
 }
 
 fn correlation(
@@ -434,18 +445,19 @@ fn correlation(
     let CorrelationCondition::Threshold { predicates, field, .. } = &rule.condition else {
         return Err("this condition needs a temporal correlation, which is not supported yet".into());
     };
-    let mut least = None;
+    let mut least: Option<(u64, bool)> = None;
     for (op, n) in predicates {
-        let n = match op {
-            ConditionOperator::Gte => *n,
-            ConditionOperator::Gt => n.saturating_add(1),
+        let more = match op {
+            ConditionOperator::Gte => false,
+            ConditionOperator::Gt => true,
             ConditionOperator::Lt | ConditionOperator::Lte | ConditionOperator::Eq | ConditionOperator::Neq => {
                 return Err("only gt and gte are supported in a correlation's condition".into());
             }
         };
-        least = least.max(Some(n));
+        least = least.max(Some((*n, more)));
     }
-    let least = least.ok_or("the condition has no threshold")?;
+    let (bound, more) = least.ok_or("the condition has no threshold")?;
+    let least = bound.saturating_add(u64::from(more));
     if least == 0 {
         return Err("a threshold of 0 is always reached".into());
     }
@@ -507,6 +519,7 @@ fn correlation(
     );
     Ok(Correlation {
         severity: severity(rule.level),
+        threshold: in_units(&measure, bound, more),
         measure,
         over,
         group_by,
