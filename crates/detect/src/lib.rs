@@ -6,8 +6,8 @@
 //! - `correlate` is our correlator: windows in event time, with lateness, edges, caps and snapshots.
 //! - [`Detector`] joins them: a batch of events in, matches out.
 //!
-//! A new kind of correlation goes into `rules::Measure` and `correlate`. A new built-in rule is a file in `rules/`, named in
-//! [`BUILT_IN`]. Folding matches into incidents is `response`'s work, not ours.
+//! A new kind of correlation goes into `rules::Measure` and `correlate`. A new built-in rule is a file in `rules/`,
+//! named in [`BUILT_IN`]. Folding matches into incidents is `response`'s work, not ours.
 
 mod correlate;
 mod message;
