@@ -20,6 +20,9 @@ pub(super) struct Entry {
     /// What is counted as distinct.
     pub value: Option<Box<CompactString>>,
     pub reported: bool,
+    /// The window that ends with it satisfied the condition, when it was last looked at. Counts for the last entry of
+    /// a moment.
+    pub satisfied: bool,
     pub feed: Arc<FeedName>,
 }
 
@@ -129,6 +132,9 @@ impl Group {
         self.push(entry, condition.window);
         let value = self.value(condition.measure);
         self.state.firing = value >= condition.threshold;
+        if let Some(newest) = self.entries.back_mut() {
+            newest.satisfied = self.state.firing;
+        }
         let fresh = if self.state.firing { self.report(joined) } else { Vec::new() };
         Added { fresh, value, joined }
     }
@@ -165,9 +171,13 @@ impl Group {
         let at = entry.at;
         let before = self.entries.partition_point(|e| e.at < at);
         let place = self.entries.partition_point(|e| e.at <= at);
-        let had_moment = before < place;
-        self.retreat(before, window);
-        let mut last = (before > 0).then(|| (self.entries[before - 1].at, self.value(measure) >= threshold));
+        let last_of = |entries: &VecDeque<Entry>, end: usize| {
+            end.checked_sub(1).and_then(|i| entries.get(i)).map(|e| (e.at, e.satisfied))
+        };
+        // The moment before, and whether its window is satisfied; then whether the event's own moment was.
+        let mut last = last_of(&self.entries, before);
+        let mut was_satisfied = before < place && last_of(&self.entries, place).is_some_and(|(_, was)| was);
+        self.retreat(before, at.saturating_sub(window));
         self.entries.insert(place, entry);
 
         // A run is a row of satisfied windows that each reach back to the one before: one firing. What is new in it
@@ -180,9 +190,9 @@ impl Group {
             self.advance(moment, window);
             let value = self.value(measure);
             let satisfied = value >= threshold;
-            let holds = moment < at.saturating_add(window);
-            let without = if holds { value - self.share(place, measure) } else { value };
-            let was_satisfied = without >= threshold && (moment > at || had_moment);
+            if moment > at {
+                was_satisfied = self.entries[self.tail - 1].satisfied;
+            }
             let reaches_back = last.is_some_and(|(m, satisfied)| satisfied && m > moment.saturating_sub(window));
             if !satisfied || !reaches_back {
                 grew |= run.old && run.fresh;
@@ -190,7 +200,7 @@ impl Group {
             }
             if satisfied {
                 run.old |= was_satisfied;
-                if holds {
+                if moment < at.saturating_add(window) {
                     best = value.max(best);
                     let known = fresh.len();
                     // A window that was satisfied before has nothing new but the event.
@@ -200,6 +210,7 @@ impl Group {
                     reported = self.tail;
                 }
             }
+            self.entries[self.tail - 1].satisfied = satisfied;
             self.state.firing = satisfied;
             self.state.continues = reaches_back;
             last = Some((moment, satisfied));
@@ -209,8 +220,8 @@ impl Group {
         Added { fresh, value: best, joined: grew }
     }
 
-    /// Moves the window back, to the one that ends before `end`.
-    fn retreat(&mut self, end: usize, window: i64) {
+    /// Moves the window back, to the one that ends before `end` and begins after `start`.
+    fn retreat(&mut self, end: usize, start: i64) {
         while self.tail > end {
             self.tail -= 1;
             if self.tail >= self.head {
@@ -218,10 +229,6 @@ impl Group {
             }
         }
         self.head = self.head.min(self.tail);
-        if end == 0 {
-            return;
-        }
-        let start = self.entries[end - 1].at.saturating_sub(window);
         while self.head > 0 && self.entries[self.head - 1].at > start {
             self.head -= 1;
             self.enter(self.head);
@@ -271,19 +278,6 @@ impl Group {
             Measure::Events => (self.tail - self.head) as i128,
             Measure::Distinct(_) => self.distinct.len() as i128,
             Measure::Sum(_) => self.sum,
-        }
-    }
-
-    /// How much of the window's measure is one entry's own.
-    fn share(&self, i: usize, measure: &Measure) -> i128 {
-        let entry = &self.entries[i];
-        match measure {
-            Measure::Events => 1,
-            Measure::Sum(_) => i128::from(entry.amount),
-            Measure::Distinct(_) => {
-                let others = entry.value.as_ref().and_then(|v| self.distinct.get(&**v)).is_some_and(|n| *n > 1);
-                i128::from(!others)
-            }
         }
     }
 
@@ -368,6 +362,7 @@ mod tests {
             amount: 0,
             value: Some(Box::new(compact_str::format_compact!("{}", at % 1000))),
             reported: false,
+            satisfied: false,
             feed: feed.clone(),
         };
         let mut group = Group::default();

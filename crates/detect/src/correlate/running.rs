@@ -95,6 +95,7 @@ impl Running {
             amount: read.amount,
             value: read.value.map(Box::new),
             reported: false,
+            satisfied: false,
             feed: seen.feed.clone(),
         };
         let added = group.add(entry, condition);
