@@ -6,8 +6,8 @@
 //! - `correlate` is our correlator: windows in event time, with lateness, edges, caps and snapshots.
 //! - [`Detector`] joins them: a batch of events in, matches out.
 //!
-//! A new kind of correlation goes into `correlate::Aggregate`. A new built-in rule is a file in `rules/`, named in
-//! [`BUILT_IN`]. Folding matches into incidents is `response`'s work, not ours.
+//! A new kind of correlation goes into `rules::Measure` and `correlate`. A new built-in rule is a file in `rules/`,
+//! named in [`BUILT_IN`]. Folding matches into incidents is `response`'s work, not ours.
 
 mod correlate;
 mod message;
@@ -15,6 +15,7 @@ pub mod rules;
 mod sigma;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Serialize};
 use wf_model::{Contribution, Event, FeedName, Match, Timestamp};
@@ -39,7 +40,7 @@ pub struct Snapshot {
     /// The last event that is in this state.
     pub through: wf_model::Seq,
     correlations: Vec<correlate::Saved>,
-    feeds: Vec<(FeedName, Timestamp, Timestamp)>,
+    feeds: Vec<correlate::SavedFeed>,
 }
 
 /// As [`Snapshot`], on its way out.
@@ -47,7 +48,7 @@ pub struct Snapshot {
 struct Outgoing<'a> {
     through: wf_model::Seq,
     correlations: Vec<correlate::Saving<'a>>,
-    feeds: Vec<(FeedName, Timestamp, Timestamp)>,
+    feeds: Vec<correlate::SavedFeed>,
 }
 
 /// A rule's life so far, for the officer.
@@ -57,6 +58,8 @@ pub struct RuleHealth {
     pub title: String,
     pub matches: u64,
     pub last_match: Option<Timestamp>,
+    /// Events on which the rule panicked. They went on without it.
+    pub panics: u64,
     pub correlation: Option<CorrelationHealth>,
 }
 
@@ -65,8 +68,15 @@ pub struct Detector {
     rules: RuleSet,
     engine: Box<dyn Stateless>,
     correlator: Correlator,
-    counts: HashMap<String, (u64, Timestamp)>,
+    counts: HashMap<String, Counts>,
     hits: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    matches: u64,
+    last: Timestamp,
+    panics: u64,
 }
 
 impl Detector {
@@ -87,15 +97,21 @@ impl Detector {
         &self.rules
     }
 
+    /// Says which feeds are configured and resume where they stopped. While one of these is away, what its events may
+    /// still add to is kept, for as long as [`Limits::away`]. Told at the start and with every change of the
+    /// configuration; without it a feed that is silent for two minutes holds nothing back.
+    pub fn set_feeds(&mut self, resumable: impl IntoIterator<Item = FeedName>) {
+        self.correlator.set_resumable(resumable.into_iter().collect());
+    }
+
     /// Evaluates a batch, in the order given, and says what fired. Events carry their sequence numbers already.
     pub fn on_batch(&mut self, now: Timestamp, events: &[Event]) -> Vec<Match> {
         let mut matches = Vec::new();
         let mut hits = std::mem::take(&mut self.hits);
         self.correlator.begin_batch();
         for event in events {
-            hits.clear();
-            self.engine.evaluate(event, &mut hits);
-            self.correlator.saw(now, event);
+            self.evaluate(event, &mut hits);
+            let mark = self.correlator.saw(now, event);
             if hits.is_empty() {
                 continue;
             }
@@ -120,15 +136,41 @@ impl Detector {
                     });
                 }
             }
-            self.correlator.on_event(now, event, &hits, &mut matches);
+            self.correlator.on_event(now, event, mark, &hits, &mut matches);
         }
         self.hits = hits;
         for m in &matches {
-            let (n, last) = self.counts.entry(m.rule.clone()).or_default();
-            *n += 1;
-            *last = m.at;
+            let counts = self.counts.entry(m.rule.clone()).or_default();
+            counts.matches += 1;
+            counts.last = m.at;
         }
         matches
+    }
+
+    /// The detections that an event satisfies. One that panics on it is counted as such and left out: neither the event
+    /// nor what detection remembers is lost with it.
+    fn evaluate(&mut self, event: &Event, hits: &mut Vec<usize>) {
+        hits.clear();
+        let engine = &mut self.engine;
+        if catch_unwind(AssertUnwindSafe(|| engine.evaluate(event, hits))).is_ok() {
+            return;
+        }
+        hits.clear();
+        for (i, rule) in self.rules.detections.iter().enumerate() {
+            let engine = &mut self.engine;
+            match catch_unwind(AssertUnwindSafe(|| engine.satisfies(event, i))) {
+                Ok(true) => hits.push(i),
+                Ok(false) => {}
+                Err(_) => {
+                    let counts = self.counts.entry(rule.about.id.clone()).or_default();
+                    counts.panics += 1;
+                    // Once: what does it to one event may do it to a million.
+                    if counts.panics == 1 {
+                        tracing::error!(rule = rule.about.id, seq = event.seq.0, "a rule panicked on an event");
+                    }
+                }
+            }
+        }
     }
 
     /// Time passes: forgets what no window can reach any more.
@@ -158,13 +200,15 @@ impl Detector {
         self.rules
             .about_all()
             .map(|about| {
-                let (matches, last) = self.counts.get(&about.id).copied().unwrap_or_default();
+                let Counts { matches, last, panics } = self.counts.get(&about.id).copied().unwrap_or_default();
+                let (correlation, more) = correlations.get(&about.id).cloned().unzip();
                 RuleHealth {
                     id: about.id.clone(),
                     title: about.title.clone(),
                     matches,
                     last_match: (matches > 0).then_some(last),
-                    correlation: correlations.get(&about.id).cloned(),
+                    panics: panics + more.unwrap_or_default(),
+                    correlation,
                 }
             })
             .collect()

@@ -16,6 +16,10 @@ use crate::rules::RuleSet;
 pub trait Stateless: Send + Sync {
     /// Appends the index, in [`RuleSet::detections`], of each detection that `event` satisfies.
     fn evaluate(&mut self, event: &Event, hits: &mut Vec<usize>);
+
+    /// Whether `event` satisfies this one detection. Slower than all at once: asked only after that panicked, to find
+    /// out on which rule.
+    fn satisfies(&mut self, event: &Event, detection: usize) -> bool;
 }
 
 /// Fields that carry where an event came from in Sigma's words. Set by mappings; unset ones never prune a rule.
@@ -26,13 +30,10 @@ pub const CATEGORY: &str = "watchfloor.logsource.category";
 pub fn engine(rules: &RuleSet) -> Box<dyn Stateless> {
     let mut engine = Engine::new();
     engine.set_match_detail(MatchDetailLevel::Off);
-    // Every rule compiled once alone when it was loaded, so a failure here cannot happen; were one to, its rule stays
-    // silent and the rule health shows it without matches.
-    for (i, e) in engine.add_rules(rules.detections.iter().map(|d| &d.sigma)) {
-        tracing::error!(rule = rules.detections[i].about.id, error = %e, "rule did not compile");
-    }
+    // Compiled when they were loaded: a regular expression is costly to compile and cheap to share.
+    engine.extend_compiled_rules(rules.detections.iter().map(|d| d.compiled.clone()));
     let index = rules.detections.iter().enumerate().map(|(i, d)| (d.about.id.clone(), i)).collect();
-    Box::new(Sigma { engine, index, sources: HashMap::new() })
+    Box::new(Sigma { engine, index, sources: HashMap::new(), single: Vec::new() })
 }
 
 struct Sigma {
@@ -40,12 +41,18 @@ struct Sigma {
     index: HashMap<String, usize>,
     /// Log sources seen, so that an event does not build three strings for each evaluation.
     sources: HashMap<[CompactString; 3], LogSource>,
+    /// An engine for each detection, made when it is first asked about one alone.
+    single: Vec<Engine>,
+}
+
+/// Where the event is from; product, service and category.
+fn origin(event: &Event) -> [&str; 3] {
+    [PRODUCT, SERVICE, CATEGORY].map(|name| event.fields.get_str(name).unwrap_or_default())
 }
 
 impl Stateless for Sigma {
     fn evaluate(&mut self, event: &Event, hits: &mut Vec<usize>) {
-        let key = |name| event.fields.get_str(name).unwrap_or_default();
-        let (product, service, category) = (key(PRODUCT), key(SERVICE), key(CATEGORY));
+        let [product, service, category] = origin(event);
         let sources = &mut self.sources;
         // A feed names a handful of sources; a hostile one must not grow the table.
         if sources.len() > 1024 {
@@ -59,6 +66,20 @@ impl Stateless for Sigma {
                 hits.push(i);
             }
         }
+    }
+
+    fn satisfies(&mut self, event: &Event, detection: usize) -> bool {
+        if self.single.is_empty() {
+            self.single.extend(self.engine.rules().iter().map(|rule| {
+                let mut engine = Engine::new();
+                engine.set_match_detail(MatchDetailLevel::Off);
+                engine.add_compiled_rule(rule.clone());
+                engine
+            }));
+        }
+        let [product, service, category] = origin(event);
+        let source = log_source(product, service, category);
+        self.single.get(detection).is_some_and(|engine| !engine.evaluate_pruned(&View(event), &source).is_empty())
     }
 }
 
