@@ -11,7 +11,7 @@ use wf_model::{
 };
 
 use crate::plan::{ChannelInfo, Contact, Digest, Loudness, Person};
-use crate::{Book, Changes, Plan, Settings, escalate, lifecycle, merge, silence};
+use crate::{Changes, IncidentRegistry, Plan, Settings, escalate, lifecycle, merge, silence};
 
 const MINUTE: i64 = 60_000;
 
@@ -69,9 +69,9 @@ fn hit(severity: Severity, entity: &str, at: Timestamp) -> Match {
     }
 }
 
-/// A console with nothing but its book: changes are applied, messages collected.
+/// A console with nothing but its registry: changes are applied, messages collected.
 struct Console {
-    book: Book,
+    registry: IncidentRegistry,
     owed: Vec<Notification>,
     log: Vec<(i64, EntryKind, String)>,
     incidents: std::collections::BTreeMap<u64, Incident>,
@@ -80,7 +80,7 @@ struct Console {
 impl Console {
     fn new(plan: Plan) -> Self {
         Self {
-            book: Book::new(Settings::default(), Arc::new(plan), 0, [], vec![]),
+            registry: IncidentRegistry::new(Settings::default(), Arc::new(plan), 0, [], vec![]),
             owed: vec![],
             log: vec![],
             incidents: Default::default(),
@@ -88,7 +88,7 @@ impl Console {
     }
 
     fn take(&mut self, changes: Changes) {
-        self.book.apply(&changes);
+        self.registry.apply(&changes);
         // Cancelled where nothing was sent: here everything is sent at once, so only what is due later can be
         // withdrawn.
         self.owed.extend(changes.notifications);
@@ -99,7 +99,7 @@ impl Console {
     }
 
     fn open(&mut self, minute: i64, severity: Severity) -> u64 {
-        let c = self.book.fold(at(minute), &[hit(severity, &minute.to_string(), at(minute))]);
+        let c = self.registry.fold(at(minute), &[hit(severity, &minute.to_string(), at(minute))]);
         let number = c.incidents[0].number;
         self.take(c);
         number
@@ -114,7 +114,7 @@ impl Console {
 
     fn tick(&mut self, minute: i64) {
         for i in self.incidents.clone().into_values() {
-            if let Some(c) = escalate::on_due(at(minute), &i, self.book.plan()) {
+            if let Some(c) = escalate::on_due(at(minute), &i, self.registry.plan()) {
                 self.take(c);
             }
         }
@@ -204,7 +204,7 @@ fn an_acknowledgement_at_any_minute_stops_the_ladder_and_those_who_were_told_hea
             &c.incidents[&number].clone(),
             None,
             Some(Duration::from_secs(1_000_000)),
-            c.book.plan(),
+            c.registry.plan(),
         )
         .unwrap();
         assert_eq!(changes.withdraw, [c.incidents[&number].id.clone()], "what waits is cancelled in the same commit");
@@ -221,7 +221,9 @@ fn an_acknowledgement_at_any_minute_stops_the_ladder_and_those_who_were_told_hea
 fn an_acknowledgement_that_nobody_stands_by_is_asked_about_then_withdrawn_and_the_ladder_goes_on_where_it_stood() {
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P1);
-    c.take(lifecycle::acknowledge(at(5), &who(), &c.incidents[&number].clone(), None, None, c.book.plan()).unwrap());
+    c.take(
+        lifecycle::acknowledge(at(5), &who(), &c.incidents[&number].clone(), None, None, c.registry.plan()).unwrap(),
+    );
     c.run(5, 34);
     assert!(c.log.iter().all(|(_, k, _)| *k != EntryKind::Reminded));
     c.run(35, 39);
@@ -243,9 +245,13 @@ fn an_acknowledgement_that_nobody_stands_by_is_asked_about_then_withdrawn_and_th
     // Whoever answers the reminder keeps it.
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P1);
-    c.take(lifecycle::acknowledge(at(5), &who(), &c.incidents[&number].clone(), None, None, c.book.plan()).unwrap());
+    c.take(
+        lifecycle::acknowledge(at(5), &who(), &c.incidents[&number].clone(), None, None, c.registry.plan()).unwrap(),
+    );
     c.run(5, 36);
-    c.take(lifecycle::acknowledge(at(37), &who(), &c.incidents[&number].clone(), None, None, c.book.plan()).unwrap());
+    c.take(
+        lifecycle::acknowledge(at(37), &who(), &c.incidents[&number].clone(), None, None, c.registry.plan()).unwrap(),
+    );
     c.run(38, 66);
     assert_eq!((c.people().len(), c.incidents[&number].acknowledged_by.as_deref()), (1, Some("Ann")));
 }
@@ -294,10 +300,10 @@ fn two_officers_who_escalate_at_once_skip_nobody() {
     let number = c.open(0, Severity::P1);
     let seen = c.incidents[&number].clone();
     let stage = seen.handling.ladder.as_ref().map(wf_model::Ladder::stage);
-    c.take(escalate::now(at(1), &who(), &seen, c.book.plan(), stage).unwrap());
+    c.take(escalate::now(at(1), &who(), &seen, c.registry.plan(), stage).unwrap());
     assert_eq!(c.people(), [(0, "ann"), (1, "ben")].map(|(m, p)| (m, p.to_owned())));
     let current = c.incidents[&number].clone();
-    let second = escalate::now(at(1), &Actor::Operator("Ben".into()), &current, c.book.plan(), stage);
+    let second = escalate::now(at(1), &Actor::Operator("Ben".into()), &current, c.registry.plan(), stage);
     assert_eq!(second.unwrap_err(), lifecycle::Refusal::Stale { number });
     // The wait of the step that was told by hand counts from then.
     c.run(1, 15);
@@ -310,8 +316,10 @@ fn two_officers_who_escalate_at_once_skip_nobody() {
 fn an_acknowledged_incident_can_be_escalated_by_one_step_and_no_more() {
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P1);
-    c.take(lifecycle::acknowledge(at(1), &who(), &c.incidents[&number].clone(), None, None, c.book.plan()).unwrap());
-    c.take(escalate::now(at(2), &who(), &c.incidents[&number].clone(), c.book.plan(), None).unwrap());
+    c.take(
+        lifecycle::acknowledge(at(1), &who(), &c.incidents[&number].clone(), None, None, c.registry.plan()).unwrap(),
+    );
+    c.take(escalate::now(at(2), &who(), &c.incidents[&number].clone(), c.registry.plan(), None).unwrap());
     c.run(2, 30);
     assert_eq!(c.people(), [(0, "ann"), (2, "ben")].map(|(m, p)| (m, p.to_owned())));
 }
@@ -356,17 +364,18 @@ fn a_silence_mutes_new_notifications_never_a_resolve_and_its_end_tells_what_stil
     assert!(c.owed.iter().all(|n| n.page.number != quiet));
     // Whoever was told before is told of the end.
     let resolved =
-        lifecycle::resolve(at(3), &who(), &c.incidents[&loud].clone(), Verdict::Benign, None, c.book.plan()).unwrap();
+        lifecycle::resolve(at(3), &who(), &c.incidents[&loud].clone(), Verdict::Benign, None, c.registry.plan())
+            .unwrap();
     assert!(resolved.notifications.iter().any(|n| n.purpose == Purpose::Resolved));
     c.take(resolved);
-    assert_eq!(silence::due(at(59), &c.book), Vec::<String>::new());
-    assert_eq!(silence::due(at(60), &c.book), ["s1"]);
-    let ended = silence::end(at(60), &Actor::Engine, &c.book, "s1").unwrap();
+    assert_eq!(silence::due(at(59), &c.registry), Vec::<String>::new());
+    assert_eq!(silence::due(at(60), &c.registry), ["s1"]);
+    let ended = silence::end(at(60), &Actor::Engine, &c.registry, "s1").unwrap();
     c.take(ended);
     assert_eq!(c.people().last(), Some(&(60, "ann".to_owned())));
     assert!(c.owed.iter().any(|n| n.page.number == quiet && n.purpose == Purpose::Trigger));
     assert_eq!(
-        silence::end(at(61), &who(), &c.book, "s1").unwrap_err(),
+        silence::end(at(61), &who(), &c.registry, "s1").unwrap_err(),
         lifecycle::Refusal::NoSilence { id: "s1".into() }
     );
     assert_eq!(
@@ -380,21 +389,25 @@ fn merging_and_taking_out_again_leaves_both_as_they_were_and_traces_on_both() {
     let mut c = Console::new(plan());
     let (a, b) = (c.open(0, Severity::P2), c.open(1, Severity::P1));
     let before = c.incidents[&a].clone();
-    c.take(merge::merge(at(2), &who(), &c.incidents[&a].clone(), &c.incidents[&b].clone(), c.book.plan()).unwrap());
+    c.take(merge::merge(at(2), &who(), &c.incidents[&a].clone(), &c.incidents[&b].clone(), c.registry.plan()).unwrap());
     assert_eq!((c.incidents[&a].count, c.incidents[&a].severity), (2, Severity::P1));
     assert_eq!((c.incidents[&b].verdict, c.incidents[&b].handling.merged_into), (Some(Verdict::Duplicate), Some(a)));
     // What the part would have taken goes to the whole.
-    let again = c.book.fold(at(3), &[hit(Severity::P1, "1", at(3))]);
+    let again = c.registry.fold(at(3), &[hit(Severity::P1, "1", at(3))]);
     assert_eq!((again.incidents.len(), again.incidents[0].number, again.incidents[0].count), (1, a, 3));
     let people = c.people().len();
     c.run(3, 14);
     assert_eq!(c.people().len(), people, "the part asks nobody");
-    c.take(merge::unmerge(at(15), &who(), &c.incidents[&a].clone(), &c.incidents[&b].clone(), c.book.plan()).unwrap());
+    c.take(
+        merge::unmerge(at(15), &who(), &c.incidents[&a].clone(), &c.incidents[&b].clone(), c.registry.plan()).unwrap(),
+    );
     assert_eq!((c.incidents[&a].count, c.incidents[&a].severity), (before.count, before.severity));
     assert!(c.incidents[&b].is_live() && c.incidents[&b].count == 1);
-    let own = c.book.fold(at(16), &[hit(Severity::P1, "1", at(16))]);
+    let own = c.registry.fold(at(16), &[hit(Severity::P1, "1", at(16))]);
     assert_eq!(own.incidents[0].number, b, "its matches are its own again");
-    assert!(merge::merge(at(17), &who(), &c.incidents[&a].clone(), &c.incidents[&a].clone(), c.book.plan()).is_err());
+    assert!(
+        merge::merge(at(17), &who(), &c.incidents[&a].clone(), &c.incidents[&a].clone(), c.registry.plan()).is_err()
+    );
     assert_eq!(c.log.iter().filter(|(_, k, _)| *k == EntryKind::Merged).count(), 2);
     assert_eq!(c.log.iter().filter(|(_, k, _)| *k == EntryKind::Split).count(), 2);
 }
@@ -405,23 +418,23 @@ fn chosen_matches_are_moved_out_and_new_ones_go_on_to_the_old_incident() {
     let number = c.open(0, Severity::P2);
     let mut folded = Vec::new();
     for minute in 1..4 {
-        let changes = c.book.fold(at(minute), &[hit(Severity::P2, "0", at(minute))]);
+        let changes = c.registry.fold(at(minute), &[hit(Severity::P2, "0", at(minute))]);
         folded.extend(changes.folded.clone());
         c.take(changes);
     }
     let all = c.incidents[&number].clone();
     assert_eq!(
-        merge::split(at(5), &who(), &all, 9, &[], c.book.plan()).unwrap_err(),
+        merge::split(at(5), &who(), &all, 9, &[], c.registry.plan()).unwrap_err(),
         lifecycle::Refusal::SplitOfAll { number }
     );
-    let changes = merge::split(at(5), &who(), &all, c.book.next_number(), &folded[..2], c.book.plan()).unwrap();
+    let changes = merge::split(at(5), &who(), &all, c.registry.next_number(), &folded[..2], c.registry.plan()).unwrap();
     assert_eq!(changes.folded.len(), 4);
     c.take(changes);
     let new = c.incidents.values().last().unwrap().clone();
     assert_eq!((c.incidents[&number].count, new.count, new.handling.split_from), (2, 2, Some(number)));
-    assert_eq!(c.book.fold(at(6), &[hit(Severity::P2, "0", at(6))]).incidents[0].number, number);
+    assert_eq!(c.registry.fold(at(6), &[hit(Severity::P2, "0", at(6))]).incidents[0].number, number);
     // Merging is the undo.
-    c.take(merge::merge(at(7), &who(), &c.incidents[&number].clone(), &new, c.book.plan()).unwrap());
+    c.take(merge::merge(at(7), &who(), &c.incidents[&number].clone(), &new, c.registry.plan()).unwrap());
     assert_eq!(c.incidents[&number].count, 4);
 }
 
@@ -431,7 +444,7 @@ fn in_a_storm_one_notification_stands_for_all_and_every_incident_is_still_there(
     let hits: Vec<Match> =
         (0..500).map(|n| hit(Severity::P2, &format!("10.0.{}.{}", n / 250, n % 250), at(0))).collect();
     for chunk in hits.chunks(20) {
-        let changes = c.book.fold(at(0), chunk);
+        let changes = c.registry.fold(at(0), chunk);
         c.take(changes);
     }
     assert_eq!(c.incidents.values().filter(|i| i.rule == "r").count(), 500);
@@ -439,11 +452,11 @@ fn in_a_storm_one_notification_stands_for_all_and_every_incident_is_still_there(
     assert_eq!(storm.count, 440);
     let told: std::collections::BTreeSet<u64> = c.owed.iter().map(|n| n.page.number).collect();
     assert_eq!(told.len(), 61, "the first sixty and the storm");
-    assert!(c.book.calm(at(4)).is_none());
-    let over = c.book.calm(at(6)).unwrap();
+    assert!(c.registry.calm(at(4)).is_none());
+    let over = c.registry.calm(at(6)).unwrap();
     c.take(over);
     assert!(c.log.iter().any(|(_, _, t)| t.contains("The storm is over: 440 incidents")), "{:?}", c.log.last());
-    assert!(c.book.calm(at(7)).is_none(), "said once");
+    assert!(c.registry.calm(at(7)).is_none(), "said once");
 }
 
 #[test]
@@ -451,15 +464,15 @@ fn the_watchdog_tells_of_an_overdue_step_and_of_an_incident_without_a_ladder_onc
     let mut c = Console::new(Plan::default());
     let number = c.open(0, Severity::P1);
     assert!(c.owed.is_empty());
-    c.book.set_plan(Arc::new(plan()));
-    let changes = escalate::watch(at(1), c.book.plan(), c.book.live());
+    c.registry.set_plan(Arc::new(plan()));
+    let changes = escalate::watch(at(1), c.registry.plan(), c.registry.live());
     assert_eq!(changes.notices.len(), 1);
     c.take(changes);
     assert_eq!(c.people(), [(1, "ann".to_owned())], "and escalation begins");
-    let changes = escalate::watch(at(20), c.book.plan(), c.book.live());
+    let changes = escalate::watch(at(20), c.registry.plan(), c.registry.live());
     assert_eq!((changes.incidents.len(), changes.notices.len()), (1, 1), "four minutes overdue");
     c.take(changes);
-    assert_eq!(escalate::watch(at(21), c.book.plan(), c.book.live()), Changes::default());
+    assert_eq!(escalate::watch(at(21), c.registry.plan(), c.registry.live()), Changes::default());
     assert_eq!(number, 1);
 }
 
@@ -467,7 +480,7 @@ fn the_watchdog_tells_of_an_overdue_step_and_of_an_incident_without_a_ladder_onc
 fn a_clock_that_was_set_back_puts_no_step_off_by_more_than_its_own_time() {
     let mut c = Console::new(plan());
     c.open(600, Severity::P1);
-    let changes = escalate::watch(at(0), c.book.plan(), c.book.live());
+    let changes = escalate::watch(at(0), c.registry.plan(), c.registry.live());
     c.take(changes);
     c.run(0, 14);
     assert_eq!(c.people().len(), 1);
@@ -479,7 +492,7 @@ fn a_clock_that_was_set_back_puts_no_step_off_by_more_than_its_own_time() {
 fn a_graver_match_takes_the_ladder_of_the_graver_severity() {
     let mut c = Console::new(plan());
     c.open(0, Severity::P3);
-    let changes = c.book.fold(at(2), &[hit(Severity::P1, "0", at(2))]);
+    let changes = c.registry.fold(at(2), &[hit(Severity::P1, "0", at(2))]);
     c.take(changes);
     c.run(2, 20);
     assert!(c.owed.iter().any(|n| n.created_at == at(2) && n.to.channel == "phone"));
@@ -492,7 +505,7 @@ fn editing_the_policy_does_not_move_a_ladder_that_runs() {
     c.open(0, Severity::P1);
     let mut other = plan();
     other.severities.insert(Severity::P1, toml::from_str("policy = \"none\"").unwrap());
-    c.book.set_plan(Arc::new(other));
+    c.registry.set_plan(Arc::new(other));
     c.run(0, 15);
     assert_eq!(c.people().last(), Some(&(15, "ben".to_owned())));
     let none = c.open(16, Severity::P1);
@@ -505,7 +518,9 @@ fn an_incident_that_everybody_ignored_and_somebody_acknowledged_and_forgot_is_to
     let number = c.open(0, Severity::P1);
     c.run(0, 125);
     assert!(c.incidents[&number].handling.ladder.as_ref().unwrap().exhausted);
-    c.take(lifecycle::acknowledge(at(126), &who(), &c.incidents[&number].clone(), None, None, c.book.plan()).unwrap());
+    c.take(
+        lifecycle::acknowledge(at(126), &who(), &c.incidents[&number].clone(), None, None, c.registry.plan()).unwrap(),
+    );
     c.run(126, 200);
     assert_eq!(
         c.people()[4],
@@ -518,9 +533,11 @@ fn an_incident_that_everybody_ignored_and_somebody_acknowledged_and_forgot_is_to
 fn an_acknowledged_incident_that_becomes_graver_is_told_to_all_and_asked_about_sooner() {
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P3);
-    c.take(lifecycle::acknowledge(at(1), &who(), &c.incidents[&number].clone(), None, None, c.book.plan()).unwrap());
+    c.take(
+        lifecycle::acknowledge(at(1), &who(), &c.incidents[&number].clone(), None, None, c.registry.plan()).unwrap(),
+    );
     assert_eq!(c.incidents[&number].handling.acknowledged_until, None);
-    let changes = c.book.fold(at(2), &[hit(Severity::P1, "0", at(2))]);
+    let changes = c.registry.fold(at(2), &[hit(Severity::P1, "0", at(2))]);
     assert!(
         changes.notifications.iter().any(|n| n.purpose == Purpose::Grew && n.page.remarks[0].contains("P1 Critical")),
         "{changes:?}"
@@ -547,13 +564,13 @@ fn a_silence_for_small_things_and_a_snooze_do_not_hide_what_becomes_grave() {
     );
     let quiet = c.open(1, Severity::P3);
     assert!(c.incidents[&quiet].handling.silenced_by.is_some() && c.owed.is_empty());
-    let changes = c.book.fold(at(2), &[hit(Severity::P1, "1", at(2))]);
+    let changes = c.registry.fold(at(2), &[hit(Severity::P1, "1", at(2))]);
     c.take(changes);
     assert_eq!(c.people(), [(2, "ann".to_owned())]);
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P3);
     c.take(lifecycle::snooze(at(1), &who(), &c.incidents[&number].clone(), at(50), None, chrono_tz::UTC).unwrap());
-    let changes = c.book.fold(at(2), &[hit(Severity::P1, "0", at(2))]);
+    let changes = c.registry.fold(at(2), &[hit(Severity::P1, "0", at(2))]);
     c.take(changes);
     c.run(2, 50);
     assert!(c.owed.iter().any(|n| n.created_at == at(50) && n.to.channel == "phone"), "it wakes to the ladder of a P1");
@@ -563,9 +580,9 @@ fn a_silence_for_small_things_and_a_snooze_do_not_hide_what_becomes_grave() {
 fn a_flood_of_small_things_never_hides_a_p1_and_what_a_storm_hid_is_told_when_it_is_over() {
     let mut c = Console::new(plan());
     let flood: Vec<Match> = (0..200).map(|n| hit(Severity::P3, &format!("10.0.0.{n}"), at(0))).collect();
-    let changes = c.book.fold(at(0), &flood);
+    let changes = c.registry.fold(at(0), &flood);
     c.take(changes);
-    let changes = c.book.fold(at(0), &[hit(Severity::P1, "203.0.113.9", at(0))]);
+    let changes = c.registry.fold(at(0), &[hit(Severity::P1, "203.0.113.9", at(0))]);
     assert!(
         changes.notifications.iter().any(|n| n.severity == Severity::P1 && n.to.channel == "phone"),
         "the P1 is told at once"
@@ -574,12 +591,12 @@ fn a_flood_of_small_things_never_hides_a_p1_and_what_a_storm_hid_is_told_when_it
     // A storm of P1 is told as one; when it is over, those still open stand for themselves.
     let mut c = Console::new(plan());
     let storm: Vec<Match> = (0..70).map(|n| hit(Severity::P1, &format!("10.0.0.{n}"), at(0))).collect();
-    let changes = c.book.fold(at(0), &storm);
+    let changes = c.registry.fold(at(0), &storm);
     c.take(changes);
     let hidden: Vec<u64> =
         c.incidents.values().filter(|i| i.handling.in_storm && i.rule == "r").map(|i| i.number).collect();
     assert_eq!(hidden.len(), 10);
-    let over = c.book.calm(at(6)).unwrap();
+    let over = c.registry.calm(at(6)).unwrap();
     c.take(over);
     for number in hidden {
         assert!(
@@ -593,7 +610,7 @@ fn a_flood_of_small_things_never_hides_a_p1_and_what_a_storm_hid_is_told_when_it
 fn a_grave_part_gives_the_whole_its_ladder() {
     let mut c = Console::new(plan());
     let (a, b) = (c.open(0, Severity::P3), c.open(1, Severity::P1));
-    c.take(merge::merge(at(2), &who(), &c.incidents[&a].clone(), &c.incidents[&b].clone(), c.book.plan()).unwrap());
+    c.take(merge::merge(at(2), &who(), &c.incidents[&a].clone(), &c.incidents[&b].clone(), c.registry.plan()).unwrap());
     c.run(2, 20);
     assert_eq!(c.people().last(), Some(&(17, "ben".to_owned())));
 }
@@ -603,9 +620,10 @@ fn whoever_is_asked_again_after_a_reopening_is_not_told_besides_that_it_is_back(
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P1);
     c.take(
-        lifecycle::resolve(at(1), &who(), &c.incidents[&number].clone(), Verdict::Benign, None, c.book.plan()).unwrap(),
+        lifecycle::resolve(at(1), &who(), &c.incidents[&number].clone(), Verdict::Benign, None, c.registry.plan())
+            .unwrap(),
     );
-    let changes = lifecycle::reopen(at(2), &who(), &c.incidents[&number].clone(), None, c.book.plan()).unwrap();
+    let changes = lifecycle::reopen(at(2), &who(), &c.incidents[&number].clone(), None, c.registry.plan()).unwrap();
     assert_eq!(
         changes.supersede,
         [c.incidents[&number].id.clone()],
@@ -630,11 +648,11 @@ fn a_longer_acknowledgement_that_was_asked_for_stands_when_somebody_adds_a_note(
             &c.incidents[&number].clone(),
             None,
             Some(Duration::from_secs(8 * 3600)),
-            c.book.plan(),
+            c.registry.plan(),
         )
         .unwrap(),
     );
-    c.take(lifecycle::note(at(2), &who(), &c.incidents[&number].clone(), "n", c.book.plan()).unwrap());
+    c.take(lifecycle::note(at(2), &who(), &c.incidents[&number].clone(), "n", c.registry.plan()).unwrap());
     assert_eq!(c.incidents[&number].handling.acknowledged_until, Some(at(481)));
 }
 
@@ -704,15 +722,15 @@ proptest! {
                         prop_assert!(!stood_still || asked(&c) == before, "asked while somebody is on it");
                     }
                 }
-                Act::Acknowledge => if let Ok(x) = lifecycle::acknowledge(at(minute), &who(), &i, None, None, c.book.plan()) { c.take(x) },
-                Act::Reopen => if let Ok(x) = lifecycle::reopen(at(minute), &who(), &i, None, c.book.plan()) { c.take(x) },
-                Act::Resolve => if let Ok(x) = lifecycle::resolve(at(minute), &who(), &i, Verdict::Benign, None, c.book.plan()) { c.take(x) },
-                Act::Escalate => if let Ok(x) = escalate::now(at(minute), &who(), &i, c.book.plan(), None) { c.take(x) },
+                Act::Acknowledge => if let Ok(x) = lifecycle::acknowledge(at(minute), &who(), &i, None, None, c.registry.plan()) { c.take(x) },
+                Act::Reopen => if let Ok(x) = lifecycle::reopen(at(minute), &who(), &i, None, c.registry.plan()) { c.take(x) },
+                Act::Resolve => if let Ok(x) = lifecycle::resolve(at(minute), &who(), &i, Verdict::Benign, None, c.registry.plan()) { c.take(x) },
+                Act::Escalate => if let Ok(x) = escalate::now(at(minute), &who(), &i, c.registry.plan(), None) { c.take(x) },
                 Act::Snooze(m) => if let Ok(x) = lifecycle::snooze(at(minute), &who(), &i, at(minute + m), None, chrono_tz::UTC) { c.take(x) },
                 Act::Crash(m) => {
                     minute += m;
                     let kept: Vec<Incident> = c.incidents.values().map(|i| serde_json::from_str(&serde_json::to_string(i).unwrap()).unwrap()).collect();
-                    c.book = Book::new(Settings::default(), c.book.plan().clone(), 1, kept, vec![]);
+                    c.registry = IncidentRegistry::new(Settings::default(), c.registry.plan().clone(), 1, kept, vec![]);
                     c.tick(minute);
                 }
                 Act::Back(m) => { minute -= m; c.tick(minute); }

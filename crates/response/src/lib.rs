@@ -1,6 +1,7 @@
 //! What happens to a match: it is folded into an incident, somebody is told, and an officer sees it through. Sans-I/O.
 //!
-//! - [`Book`] knows the live incidents and folds matches into them.
+//! - [`IncidentRegistry`] knows the live incidents; `folding` folds matches into them, `storm` says what stands for
+//!   many, `index` finds the incident of a match.
 //! - [`plan`] is who is told of what, from the config; [`schedule`] is who is on call.
 //! - [`escalate`] climbs the ladder of an incident as time passes; `notify` writes the messages it owes.
 //! - [`lifecycle`] is what an officer does with one incident; [`merge`] what they do with two.
@@ -10,25 +11,29 @@
 //!
 //! All return [`Changes`], which are values: whole new states of incidents with a version, timeline entries and
 //! notifications with an identity, so that applying them twice does nothing. The caller commits them and only then
-//! tells the [`Book`]. A new action of an officer goes into `lifecycle`; a new rule of folding into `fold`.
+//! tells the [`IncidentRegistry`]. A new action of an officer goes into `lifecycle`; a new rule of folding into `folding`.
 
 pub mod act;
 pub mod delivery;
 mod draft;
 pub mod escalate;
-mod fold;
+mod folding;
+mod index;
 pub mod lifecycle;
 pub mod merge;
 pub mod metrics;
 mod notify;
+mod openings;
 pub mod plan;
 pub mod readiness;
+mod registry;
 pub mod schedule;
 pub mod silence;
+mod storm;
 
-pub use fold::{Book, Settings};
 pub use notify::{about_itself, coalesce};
 pub use plan::Plan;
+pub use registry::{IncidentRegistry, Settings};
 
 use wf_model::{AuditAction, Folded, Incident, IncidentId, Notice, Notification, Silence, TimelineEntry};
 
@@ -38,6 +43,8 @@ pub struct Changes {
     /// New states. The one with the greater version wins.
     pub incidents: Vec<Incident>,
     pub timeline: Vec<TimelineEntry>,
+    /// Of a fold: the number of the incident each match went to, in the order of the matches.
+    pub assigned: Vec<u64>,
     /// What each fold added, so that it can be moved out again.
     pub folded: Vec<Folded>,
     /// To be told to the officer at this window, once this is committed.
@@ -60,6 +67,7 @@ impl Changes {
     pub fn join(&mut self, other: Self) {
         self.incidents.extend(other.incidents);
         self.timeline.extend(other.timeline);
+        self.assigned.extend(other.assigned);
         self.folded.extend(other.folded);
         self.notices.extend(other.notices);
         self.withdraw.extend(other.withdraw);
