@@ -52,20 +52,8 @@ struct Touched {
 }
 
 impl Touched {
-    fn of(draft: Draft, m: &Match) -> Self {
-        let i = &draft.incident;
-        let folded = Folded {
-            incident: i.id.clone(),
-            version: i.version,
-            at: draft.now,
-            first_seen: m.first_at,
-            last_seen: m.at,
-            count: 0,
-            rule: m.rule.clone(),
-            entity: m.entity.clone(),
-            events: Vec::new(),
-            moved_to: None,
-        };
+    fn of(registry: &IncidentRegistry, draft: Draft, m: &Match) -> Self {
+        let folded = registry.pieces.piece(&draft.incident, m, draft.now);
         Self { draft, folded, crossed: None }
     }
 
@@ -137,7 +125,7 @@ impl Batch<'_> {
             // Two fingerprints lead to one incident when it was merged: it may have grown in this batch already.
             Some(at) if fits(&self.drafts[at].draft.incident) => at,
             None if fits(live) => {
-                self.drafts.push(Touched::of(Draft::of(self.now, live), m));
+                self.drafts.push(Touched::of(registry, Draft::of(self.now, live), m));
                 self.by_id.insert(&live.id, self.drafts.len() - 1);
                 self.drafts.len() - 1
             }
@@ -211,7 +199,7 @@ impl Batch<'_> {
                 draft.entry(&Actor::Engine, EntryKind::Checked, format!("Not carried out: {e}"));
             }
         }
-        let mut touched = Touched::of(draft, m);
+        let mut touched = Touched::of(registry, draft, m);
         touched.add(m);
         self.drafts.push(touched);
         let at = self.drafts.len() - 1;

@@ -231,6 +231,57 @@ fn incidents_hours_apart_are_told_apart_in_one_batch_as_in_three() {
     }
 }
 
+#[test]
+fn what_is_added_within_a_minute_is_one_piece_and_what_opened_the_incident_is_another() {
+    let mut registry = registry();
+    let mut pieces = std::collections::BTreeMap::new();
+    // One match a second, for two minutes.
+    for second in 0..120 {
+        for f in step(&mut registry, second * 1000, &[m("a", Some("x"), second * 1000, 2)]).folded {
+            pieces.insert(f.version, (f.at.millis(), f.count, f.first_seen.millis(), f.last_seen.millis()));
+        }
+    }
+    let pieces: Vec<_> = pieces.into_values().collect();
+    assert_eq!(pieces, [(0, 2, 0, 0), (1000, 118, 1000, 59_000), (60_000, 120, 60_000, 119_000)]);
+}
+
+#[test]
+fn a_piece_that_an_officer_moved_out_takes_no_more_and_is_moved_as_it_stands() {
+    let mut registry = registry();
+    step(&mut registry, 0, &[m("a", Some("x"), 0, 10)]);
+    let read = step(&mut registry, 1, &[m("a", Some("x"), 1, 1)]).folded;
+    step(&mut registry, 2, &[m("a", Some("x"), 2, 3)]);
+    let incident = registry.live().next().unwrap().clone();
+    let chosen = registry.current_pieces(&read);
+    let split = crate::merge::split(
+        Timestamp::from_millis(3),
+        &officer(),
+        &incident,
+        registry.next_number(),
+        &chosen,
+        &Plan::default(),
+    );
+    registry.apply(&split.unwrap());
+    let mut counts: Vec<(u64, u64)> = registry.live().map(|i| (i.number, i.count)).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [(1, 10), (2, 4)], "the three that came in between went along");
+    let next = step(&mut registry, 4, &[m("a", Some("x"), 4, 1)]).folded;
+    assert_eq!((next[0].version > read[0].version, next[0].count), (true, 1), "a new piece");
+}
+
+#[test]
+fn what_was_resolved_is_forgotten_when_nothing_can_be_a_recurrence_of_it_any_more() {
+    let mut registry = registry();
+    for hour in 0..5000 {
+        let at = hour * HOUR;
+        let number = step(&mut registry, at, &[m("a", Some(&hour.to_string()), at, 1)]).assigned[0];
+        resolve(&mut registry, number, at);
+    }
+    assert!(registry.resolved.len() < 1100, "{} are kept of a day's 24", registry.resolved.len());
+    let c = step(&mut registry, 5000 * HOUR, &[m("a", Some("4999"), 5000 * HOUR, 1)]);
+    assert_eq!(c.incidents[0].recurrence_of, Some(5000));
+}
+
 /// More new incidents in a minute than this are a storm.
 fn storm_above(storm: u32) -> Plan {
     Plan { escalation: Escalation { storm, ..Escalation::default() }, ..Plan::default() }
@@ -279,6 +330,7 @@ proptest! {
         let mut together = touchy();
         let all = step(&mut together, 0, &matches);
         let (mut apart, mut assigned, mut rest) = (touchy(), Vec::new(), matches.as_slice());
+        let mut pieces = std::collections::HashMap::new();
         for cut in cuts.iter().cycle() {
             if rest.is_empty() {
                 break;
@@ -289,6 +341,7 @@ proptest! {
             apart.apply(&c);
             apart.apply(&c); // twice is a no-op
             assigned.extend(c.assigned);
+            pieces.extend(c.folded.into_iter().map(|f| ((f.incident, f.version), f.count)));
             rest = later;
         }
         prop_assert_eq!(incidents(&together), incidents(&apart));
@@ -296,6 +349,8 @@ proptest! {
         let counted = |r: &IncidentRegistry| {
             r.live().filter(|i| i.rule != STORM).map(|i| i.count).sum::<u64>()
         };
+        let storm = apart.live().find(|i| i.rule == STORM).map_or(0, |i| i.count);
+        prop_assert_eq!(counted(&apart) + storm, 2 + pieces.values().sum::<u64>(), "pieces add up to their incidents");
         prop_assert_eq!(counted(&apart), 2 + input.iter().map(|(_, _, n, _, _)| n).sum::<u64>());
     }
 }

@@ -24,6 +24,7 @@ pub mod merge;
 pub mod metrics;
 mod notify;
 mod openings;
+mod pieces;
 pub mod plan;
 pub mod readiness;
 mod registry;
@@ -45,7 +46,8 @@ pub struct Changes {
     pub timeline: Vec<TimelineEntry>,
     /// Of a fold: the number of the incident each match went to, in the order of the matches.
     pub assigned: Vec<u64>,
-    /// What each fold added, so that it can be moved out again.
+    /// What was added to each incident, so that it can be moved out again. A piece grows within its minute: of two with
+    /// one incident and version, the greater count is the newer one.
     pub folded: Vec<Folded>,
     /// To be told to the officer at this window, once this is committed.
     pub notices: Vec<Notice>,

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wf_model::{Incident, IncidentId, Silence, Timestamp};
+use wf_model::{Folded, Incident, IncidentId, Silence, Timestamp};
 
 use crate::index::{Fingerprint, FingerprintIndex, ResolvedIndex};
 use crate::openings::Openings;
+use crate::pieces::OpenPieces;
 use crate::{Changes, Plan};
 
 /// How incidents are folded.
@@ -35,6 +36,7 @@ pub struct IncidentRegistry {
     pub(crate) resolved: ResolvedIndex,
     pub(crate) silences: Vec<Silence>,
     pub(crate) openings: Openings,
+    pub(crate) pieces: OpenPieces,
     pub(crate) last_number: u64,
 }
 
@@ -68,6 +70,7 @@ impl IncidentRegistry {
         for incident in &changes.incidents {
             self.insert(incident);
         }
+        self.pieces.apply(changes);
         for silence in &changes.silences {
             self.silences.retain(|s| s.id != silence.id);
             if !silence.closed {
@@ -101,6 +104,12 @@ impl IncidentRegistry {
 
     pub fn get(&self, id: &IncidentId) -> Option<&Incident> {
         self.live.get(id)
+    }
+
+    /// Pieces of an incident as they stand. What is read from the store before an action may have grown until the action
+    /// is carried out: a split is given these.
+    pub fn current_pieces(&self, read: &[Folded]) -> Vec<Folded> {
+        read.iter().map(|f| self.pieces.current(f)).collect()
     }
 
     pub fn silences(&self) -> &[Silence] {
