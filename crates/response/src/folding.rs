@@ -13,7 +13,7 @@ use crate::index::Fingerprint;
 use crate::notify::{self, Asked};
 use crate::openings::{self, STORM};
 use crate::storm::storm_match;
-use crate::{Changes, IncidentRegistry, Plan, act, escalate, silence};
+use crate::{Changes, IncidentRegistry, Plan, act, counts, escalate, silence};
 
 /// Evidence kept on the incident itself: this many of the first and of the last events.
 const SAMPLE: usize = 5;
@@ -41,6 +41,15 @@ impl IncidentRegistry {
         }
         changes
     }
+
+    /// From when to when a match says that a live incident was seen. A late match counts as any other, but a stamp that
+    /// lies more than the fold window before the incident began is no beginning of it: a device without a clock says
+    /// 1970, and "first seen" and the time to detection would be that for good.
+    fn seen(&self, incident: &Incident, m: &Match) -> (Timestamp, Timestamp) {
+        let believed = m.first_at + self.settings.window >= incident.first_seen;
+        let first = if believed { m.first_at } else { incident.first_seen };
+        (first, m.at.max(first))
+    }
 }
 
 /// An incident that this batch opened or added to.
@@ -53,14 +62,15 @@ struct Touched {
 
 impl Touched {
     fn of(registry: &IncidentRegistry, draft: Draft, m: &Match) -> Self {
-        let folded = registry.pieces.piece(&draft.incident, m, draft.now);
+        let seen = registry.seen(&draft.incident, m);
+        let folded = registry.pieces.piece(&draft.incident, m, seen, draft.now);
         Self { draft, folded, crossed: None }
     }
 
-    fn add(&mut self, m: &Match) {
-        self.folded.count += m.count;
-        self.folded.first_seen = self.folded.first_seen.min(m.first_at);
-        self.folded.last_seen = self.folded.last_seen.max(m.at);
+    fn add(&mut self, m: &Match, (first, last): (Timestamp, Timestamp)) {
+        self.folded.count = counts::sum(self.folded.count, m.count);
+        self.folded.first_seen = self.folded.first_seen.min(first);
+        self.folded.last_seen = self.folded.last_seen.max(last);
         let room = SAMPLE.saturating_sub(self.folded.events.len());
         self.folded.events.extend(m.events.iter().take(room));
     }
@@ -150,7 +160,7 @@ impl Batch<'_> {
             entity: m.entity.clone(),
             state: IncidentState::Open,
             message: m.message.clone(),
-            count: m.count,
+            count: counts::sum(0, m.count),
             feeds: m.feeds.clone(),
             first_seen: m.first_at,
             last_seen: m.at,
@@ -200,7 +210,7 @@ impl Batch<'_> {
             }
         }
         let mut touched = Touched::of(registry, draft, m);
-        touched.add(m);
+        touched.add(m, (m.first_at, m.at));
         self.drafts.push(touched);
         let at = self.drafts.len() - 1;
         // One that opens with hundreds was told as such: no second notice for the thresholds it is already past.
@@ -263,13 +273,14 @@ impl Batch<'_> {
     }
 
     fn add(&mut self, at: usize, m: &Match) {
-        self.drafts[at].add(m);
+        let seen = self.registry.seen(&self.drafts[at].draft.incident, m);
+        self.drafts[at].add(m, seen);
         let Touched { draft, crossed, .. } = &mut self.drafts[at];
         let incident = &mut draft.incident;
         let before = incident.count;
-        incident.count = incident.count.saturating_add(m.count);
-        incident.first_seen = incident.first_seen.min(m.first_at);
-        incident.last_seen = incident.last_seen.max(m.at);
+        incident.count = counts::sum(incident.count, m.count);
+        incident.first_seen = incident.first_seen.min(seen.0);
+        incident.last_seen = incident.last_seen.max(seen.1);
         // What was merged into it keeps its own words to itself.
         if incident.rule == m.rule && incident.entity == m.entity {
             incident.message = m.message.clone();

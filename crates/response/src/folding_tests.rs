@@ -282,6 +282,36 @@ fn what_was_resolved_is_forgotten_when_nothing_can_be_a_recurrence_of_it_any_mor
     assert_eq!(c.incidents[0].recurrence_of, Some(5000));
 }
 
+#[test]
+fn a_count_that_no_database_holds_ends_at_the_largest_one_and_never_wraps() {
+    let most = i64::MAX as u64;
+    let mut registry = registry();
+    let c = step(&mut registry, 0, &[m("a", Some("x"), 0, u64::MAX)]);
+    assert_eq!((c.incidents[0].count, c.folded[0].count), (most, most));
+    for now in 1..3 {
+        let c = step(&mut registry, now, &[m("a", Some("x"), now, u64::MAX), m("a", Some("x"), now, 7)]);
+        assert_eq!((c.incidents[0].count, c.folded[0].count), (most, most));
+    }
+    step(&mut registry, 3, &[m("b", None, 3, u64::MAX)]);
+    merge(&mut registry, 1, 2);
+    assert_eq!(registry.live().next().unwrap().count, most);
+}
+
+#[test]
+fn a_stamp_of_1970_counts_and_does_not_become_the_beginning_of_a_live_incident() {
+    let began = 1_800_000_000_000;
+    let mut registry = registry();
+    step(&mut registry, began, &[m("a", Some("x"), began, 1)]);
+    let c = step(&mut registry, began + 1, &[m("a", Some("x"), 0, 1)]);
+    let i = &c.incidents[0];
+    assert_eq!((c.assigned[0], i.count, i.first_seen.millis(), i.last_seen.millis()), (1, 2, began, began));
+    assert_eq!((c.folded[0].first_seen.millis(), c.folded[0].last_seen.millis()), (began, began));
+    // One that came late by half an hour is believed.
+    let late = began - HOUR / 2;
+    let c = step(&mut registry, began + 2, &[m("a", Some("x"), late, 1)]);
+    assert_eq!((c.incidents[0].first_seen.millis(), c.incidents[0].last_seen.millis()), (late, began));
+}
+
 /// More new incidents in a minute than this are a storm.
 fn storm_above(storm: u32) -> Plan {
     Plan { escalation: Escalation { storm, ..Escalation::default() }, ..Plan::default() }

@@ -14,6 +14,7 @@
 //! tells the [`IncidentRegistry`]. A new action of an officer goes into `lifecycle`; a new rule of folding into `folding`.
 
 pub mod act;
+mod counts;
 pub mod delivery;
 mod draft;
 pub mod escalate;

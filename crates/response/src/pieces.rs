@@ -21,15 +21,21 @@ fn minute_of(at: Timestamp) -> i64 {
 
 impl OpenPieces {
     /// The piece that a match of this incident adds to, as it stands; a new one that is empty yet if there is none.
-    pub fn piece(&self, incident: &Incident, m: &Match, now: Timestamp) -> Folded {
+    pub fn piece(
+        &self,
+        incident: &Incident,
+        m: &Match,
+        (first_seen, last_seen): (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> Folded {
         let open = self.of.get(&incident.id).filter(|_| self.minute == minute_of(now));
         let piece = open.and_then(|of| of.iter().find(|f| f.rule == m.rule && f.entity == m.entity));
         piece.cloned().unwrap_or_else(|| Folded {
             incident: incident.id.clone(),
             version: incident.version,
             at: now,
-            first_seen: m.first_at,
-            last_seen: m.at,
+            first_seen,
+            last_seen,
             count: 0,
             rule: m.rule.clone(),
             entity: m.entity.clone(),
