@@ -11,7 +11,7 @@ use wf_model::{
 };
 
 use crate::plan::{ChannelInfo, Contact, Digest, Loudness, Person};
-use crate::{Changes, IncidentRegistry, Plan, Settings, escalate, lifecycle, merge, silence};
+use crate::{Changes, IncidentRegistry, Plan, Refusal, Settings, escalate, lifecycle, merge, silence};
 
 const MINUTE: i64 = 60_000;
 
@@ -304,7 +304,7 @@ fn two_officers_who_escalate_at_once_skip_nobody() {
     assert_eq!(c.people(), [(0, "ann"), (1, "ben")].map(|(m, p)| (m, p.to_owned())));
     let current = c.incidents[&number].clone();
     let second = escalate::now(at(1), &Actor::Operator("Ben".into()), &current, c.registry.plan(), stage);
-    assert_eq!(second.unwrap_err(), lifecycle::Refusal::Stale { number });
+    assert_eq!(second.unwrap_err(), Refusal::Stale { number });
     // The wait of the step that was told by hand counts from then.
     c.run(1, 15);
     assert_eq!(c.people().len(), 2);
@@ -333,10 +333,9 @@ fn a_snooze_holds_the_ladder_and_ends_where_it_stood() {
     assert_eq!(c.people().len(), 1);
     c.run(100, 100);
     assert_eq!(c.people()[1], (100, "ben".to_owned()));
-    for (until, expected) in [
-        (at(99), lifecycle::Refusal::NotInFuture),
-        (at(100) + Duration::from_secs(8 * 86_400), lifecycle::Refusal::TooLong),
-    ] {
+    for (until, expected) in
+        [(at(99), Refusal::NotInFuture), (at(100) + Duration::from_secs(8 * 86_400), Refusal::TooLong)]
+    {
         assert_eq!(
             lifecycle::snooze(at(100), &who(), &c.incidents[&number].clone(), until, None, chrono_tz::UTC).unwrap_err(),
             expected
@@ -374,13 +373,10 @@ fn a_silence_mutes_new_notifications_never_a_resolve_and_its_end_tells_what_stil
     c.take(ended);
     assert_eq!(c.people().last(), Some(&(60, "ann".to_owned())));
     assert!(c.owed.iter().any(|n| n.page.number == quiet && n.purpose == Purpose::Trigger));
-    assert_eq!(
-        silence::end(at(61), &who(), &c.registry, "s1").unwrap_err(),
-        lifecycle::Refusal::NoSilence { id: "s1".into() }
-    );
+    assert_eq!(silence::end(at(61), &who(), &c.registry, "s1").unwrap_err(), Refusal::NoSilence { id: "s1".into() });
     assert_eq!(
         silence::add(at(1), &who(), "s2".into(), Matcher::default(), "x", at(60)).unwrap_err(),
-        lifecycle::Refusal::SilenceOfEverything
+        Refusal::SilenceOfEverything
     );
 }
 
@@ -425,7 +421,7 @@ fn chosen_matches_are_moved_out_and_new_ones_go_on_to_the_old_incident() {
     let all = c.incidents[&number].clone();
     assert_eq!(
         merge::split(at(5), &who(), &all, 9, &[], c.registry.plan()).unwrap_err(),
-        lifecycle::Refusal::SplitOfAll { number }
+        Refusal::SplitOfAll { number }
     );
     let changes = merge::split(at(5), &who(), &all, c.registry.next_number(), &folded[..2], c.registry.plan()).unwrap();
     assert_eq!(changes.folded.len(), 4);

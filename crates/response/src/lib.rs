@@ -4,7 +4,7 @@
 //!   many, `index` finds the incident of a match.
 //! - [`plan`] is who is told of what, from the config; [`schedule`] is who is on call.
 //! - [`escalate`] climbs the ladder of an incident as time passes; `notify` writes the messages it owes.
-//! - [`lifecycle`] is what an officer does with one incident; [`merge`] what they do with two.
+//! - [`lifecycle`] is what an officer does with one incident; [`merge`] what they do with two. A [`Refusal`] says why not.
 //! - [`act`] is what a step of the checklist carries out, and how it is taken back.
 //! - [`delivery`] is what follows when a message does not get through.
 //! - [`readiness`] says who could not be reached, before it matters; [`metrics`] how well it went, after.
@@ -28,6 +28,7 @@ mod openings;
 mod pieces;
 pub mod plan;
 pub mod readiness;
+mod refusal;
 mod registry;
 pub mod schedule;
 pub mod silence;
@@ -35,6 +36,7 @@ mod storm;
 
 pub use notify::{about_itself, coalesce};
 pub use plan::Plan;
+pub use refusal::Refusal;
 pub use registry::{IncidentRegistry, Settings};
 
 use wf_model::{AuditAction, Folded, Incident, IncidentId, Notice, Notification, Silence, TimelineEntry};

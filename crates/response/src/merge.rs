@@ -6,8 +6,7 @@ use wf_model::{
 };
 
 use crate::draft::Draft;
-use crate::lifecycle::Refusal;
-use crate::{Changes, Plan, counts, escalate, notify};
+use crate::{Changes, Plan, Refusal, counts, escalate, notify};
 
 /// `part` becomes part of `into`. New matches of `part` go to `into` from now on.
 pub fn merge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, plan: &Plan) -> Result<Changes, Refusal> {

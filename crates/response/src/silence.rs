@@ -4,8 +4,7 @@ use serde_json::json;
 use wf_model::{Actor, AuditAction, EntryKind, Incident, Matcher, NoticeReason, Silence, Timestamp};
 
 use crate::draft::Draft;
-use crate::lifecycle::Refusal;
-use crate::{Changes, IncidentRegistry, escalate};
+use crate::{Changes, IncidentRegistry, Refusal, escalate};
 
 /// The silence that covers an incident, if one does.
 pub fn covering<'a>(silences: &'a [Silence], now: Timestamp, incident: &Incident) -> Option<&'a Silence> {
