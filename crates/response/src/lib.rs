@@ -4,14 +4,16 @@
 //!   many, `index` finds the incident of a match.
 //! - [`plan`] is who is told of what, from the config; [`schedule`] is who is on call.
 //! - [`escalate`] climbs the ladder of an incident as time passes; `notify` writes the messages it owes.
-//! - [`lifecycle`] is what an officer does with one incident; [`merge`] what they do with two. A [`Refusal`] says why not.
+//! - [`lifecycle`] is what an officer does with one incident; [`merge`] what they do with two; a [`Refusal`] says why
+//!   they cannot.
 //! - [`act`] is what a step of the checklist carries out, and how it is taken back.
 //! - [`delivery`] is what follows when a message does not get through.
 //! - [`readiness`] says who could not be reached, before it matters; [`metrics`] how well it went, after.
 //!
 //! All return [`Changes`], which are values: whole new states of incidents with a version, timeline entries and
 //! notifications with an identity, so that applying them twice does nothing. The caller commits them and only then
-//! tells the [`IncidentRegistry`]. A new action of an officer goes into `lifecycle`; a new rule of folding into `folding`.
+//! tells the [`IncidentRegistry`]. A new action of an officer goes into `lifecycle`; a new rule of folding into
+//! `folding`.
 
 pub mod act;
 mod counts;

@@ -12,7 +12,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Longer than the minute that counts, so that a clock set back a little finds what it needs.
 const KEPT: Duration = Duration::from_secs(300);
 
-/// The severity under which an incident counts towards a storm; `None`: it opened too long ago, nobody is told of it, or
+/// The severity under which an incident counts towards a storm; `None`: it opened too long ago, a silence covers it, or
 /// it is the storm itself.
 pub(crate) fn counts_as(incident: &Incident, now: Timestamp) -> Option<Severity> {
     (counts(incident) && in_last_minute(incident.detected_at, now)).then_some(incident.severity)

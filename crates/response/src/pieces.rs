@@ -1,5 +1,5 @@
-//! What folding adds to an incident is kept in pieces that an officer can move out again. An attack of a day would leave
-//! one for every batch, so what is added within one minute is one piece.
+//! What folding adds to an incident is kept in pieces that an officer can move out again. An attack of a day would
+//! leave one for every batch, so what is added within one minute is one piece.
 
 use std::collections::HashMap;
 

@@ -17,8 +17,8 @@ pub enum Refusal {
     #[error("the note is empty")]
     NoteEmpty,
     #[error(
-        "incident #{number} was escalated by somebody else in the meantime; look who was told, then do it again if it is \
-         still needed"
+        "incident #{number} was escalated by somebody else in the meantime; look who was told, then do it again if it \
+         is still needed"
     )]
     Stale { number: u64 },
     #[error("incident #{number} cannot be escalated: nothing in the config says who is told of {severity}")]

@@ -1,4 +1,5 @@
-//! Storms: when far too much opens at once, one incident stands for all of it, until nothing new has opened for a while.
+//! Storms: when far too much opens at once, one incident stands for all of it, until nothing new has opened for a
+//! while.
 
 use std::time::Duration;
 
