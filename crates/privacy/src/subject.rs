@@ -228,7 +228,9 @@ impl Finder {
         if !self.may_hold(text) {
             return None;
         }
-        if text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        // JSON may be indented, begin with a byte order mark, or be one string.
+        let json = text.trim_start_matches(['\u{feff}', ' ', '\t', '\n', '\r']);
+        if json.starts_with(['{', '[', '"']) && serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok() {
             self.replace_json(text, with)
         } else {
             self.replace_plain(text, with)
@@ -648,6 +650,21 @@ mod tests {
             ("+49 170 1234567", r#"{"phone":491701234567}"#, r#"{"phone":"X"}"#),
         ] {
             assert_eq!(finder(&[id]).replace(text, "X").as_deref(), Some(becomes), "{id} in {text}");
+        }
+    }
+
+    #[test]
+    fn json_behind_blanks_is_json() {
+        let f = finder(&["ann@x.com"]);
+        for before in [" ", "\n\t", "\r\n  ", "\u{feff}"] {
+            for (json, becomes) in [
+                (r#"{"email":"ann\u0040x.com"}"#, r#"{"email":"X"}"#),
+                (r#"["ann\u0040x.com"]"#, r#"["X"]"#),
+                (r#""ann\u0040x.com""#, r#""X""#),
+            ] {
+                let replaced = f.replace(&format!("{before}{json}"), "X");
+                assert_eq!(replaced, Some(format!("{before}{becomes}")), "{before:?}");
+            }
         }
     }
 

@@ -106,8 +106,8 @@ impl IncidentRegistry {
         self.live.get(id)
     }
 
-    /// Pieces of an incident as they stand. What is read from the store before an action may have grown until the action
-    /// is carried out: a split is given these.
+    /// Pieces of an incident as they stand. What is read from the store before an action may have grown until the
+    /// action is carried out: a split is given these.
     pub fn current_pieces(&self, read: &[Folded]) -> Vec<Folded> {
         read.iter().map(|f| self.pieces.current(f)).collect()
     }
