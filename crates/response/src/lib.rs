@@ -87,5 +87,16 @@ impl Changes {
 }
 
 #[cfg(test)]
-#[path = "escalate_tests.rs"]
+mod escalate_properties;
+#[cfg(test)]
 mod escalate_tests;
+#[cfg(test)]
+mod lifecycle_tests;
+#[cfg(test)]
+mod merge_tests;
+#[cfg(test)]
+mod silence_tests;
+#[cfg(test)]
+mod storm_tests;
+#[cfg(test)]
+mod test_support;
