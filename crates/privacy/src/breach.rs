@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use specta::Type;
 use wf_model::Timestamp;
 
-use crate::request::word_enum;
+use crate::words::word_enum;
 use crate::{Entry, Refused, said};
 
 /// Art. 33(1).

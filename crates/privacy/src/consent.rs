@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use crate::request::word_enum;
 use crate::subject::Identifier;
+use crate::words::word_enum;
 use crate::{Refused, csv_table, said};
 
 word_enum! {

@@ -19,6 +19,7 @@ mod csv_table;
 pub mod request;
 pub mod retention;
 pub mod subject;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use wf_model::Timestamp;

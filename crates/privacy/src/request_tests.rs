@@ -1,5 +1,8 @@
+use wf_model::Timestamp;
+
 use super::*;
-use crate::calendar::Country;
+use crate::calendar::{Country, Law};
+use crate::subject::Identifier;
 
 fn day(t: &str) -> NaiveDate {
     t.parse().unwrap()

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use specta::Type;
 use wf_model::Timestamp;
 
-use crate::request::word_enum;
 use crate::subject::{Finder, Identifier};
+use crate::words::word_enum;
 use crate::{Entry, Refused, said};
 
 word_enum! {

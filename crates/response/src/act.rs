@@ -5,10 +5,9 @@ use serde_json::json;
 use wf_model::{Actor, Destination, EntryKind, Incident, Notification, Purpose, Timestamp};
 
 use crate::draft::Draft;
-use crate::lifecycle::Refusal;
 use crate::notify::{self, Asked};
 use crate::plan::{ActionInfo, destination_of};
-use crate::{Changes, Plan};
+use crate::{Changes, Plan, Refusal};
 
 fn known<'a>(incident: &Incident, index: usize, plan: &'a Plan) -> Result<(String, &'a ActionInfo, String), Refusal> {
     let item = incident

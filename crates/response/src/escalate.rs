@@ -9,9 +9,8 @@ use wf_model::span::spoken;
 use wf_model::{Actor, EntryKind, Incident, IncidentState, Ladder, NoticeReason, Purpose, Severity, Timestamp};
 
 use crate::draft::Draft;
-use crate::lifecycle::Refusal;
 use crate::notify::{self, Asked};
-use crate::{Changes, Plan};
+use crate::{Changes, Plan, Refusal};
 
 /// A step that runs this much after it was due says so.
 const LATE: Duration = Duration::from_secs(60);

@@ -1,58 +1,14 @@
 //! What an officer does with an incident. Each takes the incident as it is and returns what changes, or says why not.
 
 use serde_json::{Value, json};
-use wf_model::{Actor, EntryKind, Incident, IncidentState, NoticeReason, Purpose, Severity, Timestamp, Verdict};
+use wf_model::{Actor, EntryKind, Incident, IncidentState, NoticeReason, Purpose, Timestamp, Verdict};
 
 use crate::draft::Draft;
-use crate::{Changes, Plan, escalate, notify, schedule};
+use crate::refusal::NOTE_LIMIT;
+use crate::{Changes, Plan, Refusal, escalate, notify, schedule};
 
-/// Longer notes are refused: a timeline is read at night.
-pub const NOTE_LIMIT: usize = 4000;
 /// Nobody sleeps longer on it than this.
 const LONGEST_SNOOZE: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
-
-/// Why an action was refused. The incident is as it was.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("incident #{number} is {state}; {action} needs it to be {wanted}")]
-    State { number: u64, state: IncidentState, action: &'static str, wanted: &'static str },
-    #[error("incident #{number} was acknowledged by {by} already")]
-    Acknowledged { number: u64, by: String },
-    #[error("the note is {length} characters long; at most {NOTE_LIMIT} are kept")]
-    NoteTooLong { length: usize },
-    #[error("the note is empty")]
-    NoteEmpty,
-    #[error(
-        "incident #{number} was escalated by somebody else in the meantime; look who was told, then do it again if it is still needed"
-    )]
-    Stale { number: u64 },
-    #[error("incident #{number} cannot be escalated: nothing in the config says who is told of {severity}")]
-    NoLadder { number: u64, severity: Severity },
-    #[error("that moment has passed already")]
-    NotInFuture,
-    #[error("a snooze lasts a week at most")]
-    TooLong,
-    #[error("incident #{number} has no step {index} on its checklist")]
-    NoSuchItem { number: u64, index: usize },
-    #[error("incident #{number} cannot become part of itself")]
-    MergeWithItself { number: u64 },
-    #[error("incident #{number} is not part of #{into}")]
-    NotMerged { number: u64, into: u64 },
-    #[error("choose some of the matches of #{number}, and leave some")]
-    SplitOfAll { number: u64 },
-    #[error("a silence needs something to fit: a rule, a type, an entity, a severity or a feed")]
-    SilenceOfEverything,
-    #[error("a silence needs a reason: somebody will ask why nobody was told")]
-    NoReason,
-    #[error("nothing in the config says how to do '{name}': write [action.{name}]")]
-    NoAction { name: String },
-    #[error("incident #{number} is not about {about}, and this is done to nothing else")]
-    NotAbout { number: u64, about: String },
-    #[error("'{name}' cannot be taken back")]
-    NoUndo { name: String },
-    #[error("there is no silence '{id}' that lasts")]
-    NoSilence { id: String },
-}
 
 /// Somebody takes it: nobody else is asked any more, the count goes on silently, and whoever looks sees who works on
 /// it. It holds for the time the severity gives, or `hold`; then they are asked again.
@@ -342,7 +298,7 @@ fn traced(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wf_model::{IncidentId, Message};
+    use wf_model::{IncidentId, Message, Severity};
 
     fn incident() -> Incident {
         Incident {

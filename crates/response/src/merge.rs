@@ -6,8 +6,7 @@ use wf_model::{
 };
 
 use crate::draft::Draft;
-use crate::lifecycle::Refusal;
-use crate::{Changes, Plan, escalate, notify};
+use crate::{Changes, Plan, Refusal, counts, escalate, notify};
 
 /// `part` becomes part of `into`. New matches of `part` go to `into` from now on.
 pub fn merge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, plan: &Plan) -> Result<Changes, Refusal> {
@@ -36,7 +35,7 @@ pub fn merge(now: Timestamp, actor: &Actor, into: &Incident, part: &Incident, pl
     });
     // What had become part of the part leads here as well.
     i.handling.merged.extend(part.handling.merged.iter().map(|m| Merged { count: 0, ..m.clone() }));
-    i.count += part.count;
+    i.count = counts::sum(i.count, part.count);
     i.severity = i.severity.max(part.severity);
     i.first_seen = i.first_seen.min(part.first_seen);
     i.last_seen = i.last_seen.max(part.last_seen);
@@ -133,7 +132,7 @@ pub fn split(
         });
     }
     let chosen: Vec<&Folded> = chosen.iter().filter(|f| f.incident == incident.id && f.moved_to.is_none()).collect();
-    let count: u64 = chosen.iter().map(|f| f.count).sum();
+    let count = chosen.iter().map(|f| f.count).fold(0, counts::sum);
     if chosen.is_empty() || count >= incident.count {
         return Err(Refusal::SplitOfAll { number: incident.number });
     }

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     fn incident(severity: Severity, detected: i64, resolved: Option<(i64, Verdict)>) -> Incident {
-        let book = crate::Book::default();
+        let registry = crate::IncidentRegistry::default();
         let m = wf_model::Match {
             rule: "r".into(),
             title: "R".into(),
@@ -178,7 +178,7 @@ mod tests {
             events: vec![],
             feeds: vec![],
         };
-        let mut i = book.fold(Timestamp::from_millis(detected), &[m]).incidents.remove(0);
+        let mut i = registry.fold(Timestamp::from_millis(detected), &[m]).incidents.remove(0);
         if let Some((at, verdict)) = resolved {
             (i.state, i.resolved_at, i.verdict) =
                 (IncidentState::Resolved, Some(Timestamp::from_millis(at)), Some(verdict));

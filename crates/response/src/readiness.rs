@@ -249,7 +249,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::escalate_tests::plan;
+    use crate::test_support::plan;
 
     fn now() -> Timestamp {
         Timestamp::from_millis(1_771_797_600_000)

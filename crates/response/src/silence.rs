@@ -4,8 +4,7 @@ use serde_json::json;
 use wf_model::{Actor, AuditAction, EntryKind, Incident, Matcher, NoticeReason, Silence, Timestamp};
 
 use crate::draft::Draft;
-use crate::lifecycle::Refusal;
-use crate::{Book, Changes, escalate};
+use crate::{Changes, IncidentRegistry, Refusal, escalate};
 
 /// The silence that covers an incident, if one does.
 pub fn covering<'a>(silences: &'a [Silence], now: Timestamp, incident: &Incident) -> Option<&'a Silence> {
@@ -49,8 +48,9 @@ pub fn add(
 }
 
 /// Ends one, by hand or because its time has come: what still fires under it is told now.
-pub fn end(now: Timestamp, actor: &Actor, book: &Book, id: &str) -> Result<Changes, Refusal> {
-    let found = book.silences().iter().find(|s| s.id == id).ok_or_else(|| Refusal::NoSilence { id: id.to_owned() })?;
+pub fn end(now: Timestamp, actor: &Actor, registry: &IncidentRegistry, id: &str) -> Result<Changes, Refusal> {
+    let found =
+        registry.silences().iter().find(|s| s.id == id).ok_or_else(|| Refusal::NoSilence { id: id.to_owned() })?;
     let mut silence = found.clone();
     silence.closed = true;
     if *actor != Actor::Engine {
@@ -63,8 +63,8 @@ pub fn end(now: Timestamp, actor: &Actor, book: &Book, id: &str) -> Result<Chang
         ..Changes::default()
     };
     // Another one may cover the same.
-    let others: Vec<Silence> = book.silences().iter().filter(|s| s.id != id).cloned().collect();
-    let mut still: Vec<&Incident> = book.live().filter(|i| i.handling.silenced_by.as_deref() == Some(id)).collect();
+    let others: Vec<Silence> = registry.silences().iter().filter(|s| s.id != id).cloned().collect();
+    let mut still: Vec<&Incident> = registry.live().filter(|i| i.handling.silenced_by.as_deref() == Some(id)).collect();
     still.sort_by_key(|i| i.number);
     for incident in still {
         let mut draft = Draft::of(now, incident);
@@ -73,7 +73,7 @@ pub fn end(now: Timestamp, actor: &Actor, book: &Book, id: &str) -> Result<Chang
             draft.entry(actor, EntryKind::Silenced, format!("Silence {id} has ended, and this is still open"));
             if draft.incident.state == wf_model::IncidentState::Open {
                 draft.notice(NoticeReason::New);
-                escalate::begin(&mut draft, book.plan());
+                escalate::begin(&mut draft, registry.plan());
             }
         }
         changes.join(draft.finish());
@@ -82,8 +82,8 @@ pub fn end(now: Timestamp, actor: &Actor, book: &Book, id: &str) -> Result<Chang
 }
 
 /// Those whose time has come.
-pub fn due(now: Timestamp, book: &Book) -> Vec<String> {
-    book.silences().iter().filter(|s| s.until <= now).map(|s| s.id.clone()).collect()
+pub fn due(now: Timestamp, registry: &IncidentRegistry) -> Vec<String> {
+    registry.silences().iter().filter(|s| s.until <= now).map(|s| s.id.clone()).collect()
 }
 
 fn audit(now: Timestamp, actor: &Actor, action: &str, s: &Silence) -> AuditAction {
