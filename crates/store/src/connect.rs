@@ -60,15 +60,40 @@ pub(crate) struct Writer {
     /// To open it again after a failure. Prints the key in `Debug`, so nothing here derives that.
     options: SqliteConnectOptions,
     pub tail: Tail,
+    /// Whether `tail` is what is on the disk. It is not while a change is under way, nor after one that failed, nor
+    /// after one whose caller went away: the library may have carried it out all the same.
+    certain: bool,
 }
 
 impl Writer {
-    /// The connection; opened anew if the last commit failed.
+    /// The connection. If the last change did not end well, it is opened anew and what is on the disk is read again.
     pub async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if !self.certain {
+            self.give_up().await;
+        }
         if self.connection.is_none() {
             self.connection = Some(self.options.connect().await?);
         }
-        self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        if !self.certain {
+            self.tail = Tail::load(connection).await?;
+            self.certain = true;
+        }
+        Ok(connection)
+    }
+
+    /// Begins a change: `BEGIN IMMEDIATE`, so that it never turns out half-way that it cannot write. It has not ended
+    /// well until [`Self::done`] says so.
+    pub async fn begin(&mut self) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, sqlx::Error> {
+        self.connection().await?;
+        self.certain = false;
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        connection.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// The change is on the disk, and `tail` says so.
+    pub fn done(&mut self) {
+        self.certain = true;
     }
 
     /// A commit failed. SQLite ends some transactions by itself (a full disk), and the library then counts one too
@@ -111,6 +136,7 @@ impl Store {
                 connection: Some(connection),
                 options: writer_options(path, key),
                 tail,
+                certain: true,
             })),
             readers,
             path: path.to_owned(),
@@ -330,11 +356,4 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// Begins a write. `BEGIN IMMEDIATE`, so that it never turns out half-way that it cannot write.
-pub(crate) async fn begin(
-    connection: &mut SqliteConnection,
-) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, sqlx::Error> {
-    connection.begin_with("BEGIN IMMEDIATE").await
 }

@@ -44,6 +44,25 @@ pub fn events(from: u64, n: u64) -> Commit {
     }
 }
 
+/// A connection of the test's own to a closed database.
+pub async fn connect(path: &std::path::Path) -> sqlx::SqliteConnection {
+    use std::str::FromStr as _;
+    let options = sqlx::sqlite::SqliteConnectOptions::from_str("sqlite::memory:")
+        .unwrap()
+        .in_memory(false)
+        .filename(path)
+        .create_if_missing(true)
+        .pragma("key", format!("\"x'{KEY}'\""));
+    sqlx::ConnectOptions::connect(&options).await.unwrap()
+}
+
+/// Does this to a closed database.
+pub async fn execute(path: &std::path::Path, sql: &'static str) {
+    let mut connection = connect(path).await;
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+}
+
 pub async fn search(store: &Store, q: &str, limit: usize) -> Vec<u64> {
     let found = store.search(&Query::parse(q).unwrap(), None, limit, &AtomicBool::new(false), |_| {}).await.unwrap();
     found.events.iter().map(|e| e.seq.0).collect()
