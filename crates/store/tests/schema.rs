@@ -73,6 +73,26 @@ async fn a_database_of_every_older_schema_is_copied_and_brought_up_to_date_with_
     }
 }
 
+#[tokio::test]
+async fn the_copy_made_before_a_migration_is_not_overwritten_by_a_later_attempt() {
+    let mut files: Vec<_> = std::fs::read_dir(root("migrations")).unwrap().flatten().map(|e| e.path()).collect();
+    files.sort();
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("migrations");
+    std::fs::create_dir(&old).unwrap();
+    std::fs::copy(&files[0], old.join(files[0].file_name().unwrap())).unwrap();
+    let path = dir.path().join("db");
+    let mut connection = connect(&path).await;
+    sqlx::migrate::Migrator::new(old).await.unwrap().run(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let copy = dir.path().join(format!("db.before-{}", files.len()));
+    std::fs::write(&copy, "what the first attempt copied").unwrap();
+    let store = Store::open(&path, &key()).await.unwrap();
+    assert_eq!(store.old_copies(), std::slice::from_ref(&copy));
+    store.close().await;
+    assert_eq!(std::fs::read(&copy).unwrap(), b"what the first attempt copied");
+}
+
 /// A year of events is a million blocks.
 #[tokio::test]
 async fn no_query_walks_through_all_blocks() {

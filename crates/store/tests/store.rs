@@ -278,23 +278,6 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_backup_is_whole_encrypted_with_the_same_key_and_never_overwrites() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
-    store.commit(&events(1, 1500)).await.unwrap();
-    let to = dir.path().join("copy.db");
-    store.backup(&to).await.unwrap();
-    assert!(store.backup(&to).await.is_err());
-    store.commit(&events(1501, 10)).await.unwrap();
-    let copy = Store::open(&to, &key()).await.unwrap();
-    assert_eq!((copy.count_events().await.unwrap(), search(&copy, "line", 5000).await.len()), (1500, 1500));
-    copy.close().await;
-    let other = DatabaseKey::from_hex(&"22".repeat(32)).unwrap();
-    assert!(matches!(Store::open(&to, &other).await, Err(StoreError::WrongKey { .. })));
-    store.close().await;
-}
-
-#[tokio::test]
 async fn blocks_are_rewritten_event_by_event_and_found_again_by_their_new_words_alone() {
     use wf_store::events::{Decide, Fate, Quick, StoredEvent};
     let dir = tempfile::tempdir().unwrap();
