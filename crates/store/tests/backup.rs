@@ -123,7 +123,7 @@ async fn a_backup_is_put_back_and_the_database_that_was_there_is_kept() {
 #[tokio::test]
 async fn a_restore_that_was_interrupted_is_ended_by_the_next_start() {
     // After the backup was checked, after the log was moved, after the database was.
-    for moved in [&[][..], &["-wal"], &["-wal", ""]] {
+    for moved in [vec![], vec!["-wal"], vec!["-wal", ""]] {
         let dir = tempfile::tempdir().unwrap();
         let (path, ready) = (dir.path().join("db"), dir.path().join("db.restored"));
         let store = with_events(&path, 20).await;
@@ -131,7 +131,7 @@ async fn a_restore_that_was_interrupted_is_ended_by_the_next_start() {
         store.commit(&events(21, 5)).await.unwrap();
         store.close().await;
         std::fs::write(dir.path().join("db-wal"), "of the old one").unwrap();
-        for suffix in moved {
+        for suffix in &moved {
             let (from, to) = (format!("db{suffix}"), format!("db.before-restore-1{suffix}"));
             std::fs::rename(dir.path().join(from), dir.path().join(to)).unwrap();
         }

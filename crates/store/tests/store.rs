@@ -247,6 +247,67 @@ async fn the_quarantine_is_bounded_and_keeps_the_newest() {
     store.close().await;
 }
 
+#[tokio::test]
+async fn gaps_are_bounded_and_the_newest_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
+    let gap = |i: i64| Gap {
+        feed: FeedName::new("f"),
+        from: Timestamp::from_millis(i),
+        to: Timestamp::from_millis(i + 1),
+        reason: GapReason::parse("overload").unwrap(),
+        estimated: None,
+    };
+    store.commit(&Commit { gaps: (0..10_050).map(gap).collect(), ..Commit::default() }).await.unwrap();
+    let kept = store.gaps(20_000).await.unwrap();
+    assert_eq!((kept.len(), kept[0].from), (10_000, Timestamp::from_millis(10_049)));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn minutes_before_retention_and_minutes_that_no_clock_has_come_to_are_deleted() {
+    use wf_store::rates::RateDelta;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
+    let minute = |m: i64| RateDelta { minute: m, total: 1, ..RateDelta::default() };
+    let now = 30_000_000;
+    // One event of 1970 for each of many minutes, the last two hours, and a day that lies in the year 3000.
+    let minutes = (0..6000).chain(now - 120..=now + 60).chain([now * 20]);
+    store.commit(&Commit { rates: minutes.map(minute).collect(), ..Commit::default() }).await.unwrap();
+    let at = |m: i64| Timestamp::from_millis(m * 60_000);
+    assert_eq!(store.prune_rates(at(now - 60), at(now)).await.unwrap(), 6000 + 60 + 1);
+    let left = store.rates(at(0), at(now * 30), 1).await.unwrap();
+    assert_eq!((left.len(), left[0].from), (121, at(now - 60)));
+    assert_eq!(store.prune_rates(at(now - 60), at(now)).await.unwrap(), 0);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_folded_into_an_incident_is_read_in_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
+    let i = incident(1, Severity::P2);
+    let part = |version: u64| Folded {
+        incident: i.id.clone(),
+        version,
+        at: Timestamp::from_millis(1),
+        first_seen: Timestamp::from_millis(1),
+        last_seen: Timestamp::from_millis(2),
+        count: 1,
+        rule: "r".into(),
+        entity: None,
+        events: vec![Seq(version)],
+        moved_to: (version == 4).then_some(9),
+    };
+    let folded = (1..=2500).map(part).collect();
+    store.commit(&Commit { incidents: vec![i.clone()], folded, ..Commit::default() }).await.unwrap();
+    let versions = |page: Vec<Folded>| page.iter().map(|f| f.version).collect::<Vec<_>>();
+    assert_eq!(versions(store.folded_page(&i.id, 0, 4).await.unwrap()), [1, 2, 3, 5]);
+    assert_eq!(versions(store.folded_page(&i.id, 2498, 4).await.unwrap()), [2499, 2500]);
+    assert_eq!(versions(store.folded(&i.id).await.unwrap()).len(), 2499);
+    store.close().await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
