@@ -41,7 +41,7 @@ pub(crate) async fn write(
     Ok(())
 }
 
-fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+pub(crate) fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
     bytes.try_into().map_err(|_| StoreError::damaged("audit hash", "it is not 32 bytes long"))
 }
 

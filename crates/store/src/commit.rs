@@ -11,9 +11,7 @@ use wf_model::{
 use crate::rates::RateDelta;
 use crate::records::Record;
 use crate::sweep::Rewrite;
-use crate::{
-    Store, StoreError, audit, connect, events, feeds, incidents, notifications, rates, records, silences, sweep,
-};
+use crate::{Store, StoreError, audit, events, feeds, incidents, notifications, rates, records, silences, sweep};
 
 /// How far a feed got, and what happened to what it received since the last commit.
 #[derive(Clone, Debug)]
@@ -65,13 +63,16 @@ pub struct Commit {
 }
 
 impl Store {
-    /// Commits all of it or nothing.
+    /// Commits all of it or nothing, also when the caller goes away half-way: then the disk says which of the two it
+    /// was, and the store goes on from there.
     ///
     /// # Errors
     /// [`StoreError::Full`] when the disk is full: nothing was changed, and the same commit can be tried again.
     pub async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().await;
         let writer = &mut *writer;
+        // What is remembered is that of the disk from here on.
+        writer.connection().await.map_err(|e| self.failed(e))?;
         let touches_events = !commit.events.is_empty() || commit.seal;
         let plan = if touches_events {
             Some(events::plan(&writer.tail, commit.events.clone(), commit.seal).await?)
@@ -79,7 +80,7 @@ impl Store {
             None
         };
         let result = async {
-            let mut tx = connect::begin(writer.connection().await?).await?;
+            let mut tx = writer.begin().await?;
             if let Some(plan) = &plan {
                 events::write(&mut tx, plan).await?;
             }
@@ -108,6 +109,7 @@ impl Store {
         if let Some(plan) = plan {
             writer.tail.committed(plan);
         }
+        writer.done();
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::Mutex;
 
+use crate::backup;
 use crate::error::StoreError;
 use crate::events::Tail;
 
@@ -51,7 +52,7 @@ impl std::fmt::Debug for DatabaseKey {
 pub struct Store {
     pub(crate) writer: Arc<Mutex<Writer>>,
     pub(crate) readers: SqlitePool,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// The only connection that writes, and what it must remember between commits.
@@ -60,15 +61,40 @@ pub(crate) struct Writer {
     /// To open it again after a failure. Prints the key in `Debug`, so nothing here derives that.
     options: SqliteConnectOptions,
     pub tail: Tail,
+    /// Whether `tail` is what is on the disk. It is not while a change is under way, nor after one that failed, nor
+    /// after one whose caller went away: the library may have carried it out all the same.
+    certain: bool,
 }
 
 impl Writer {
-    /// The connection; opened anew if the last commit failed.
+    /// The connection. If the last change did not end well, it is opened anew and what is on the disk is read again.
     pub async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if !self.certain {
+            self.give_up().await;
+        }
         if self.connection.is_none() {
             self.connection = Some(self.options.connect().await?);
         }
-        self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        if !self.certain {
+            self.tail = Tail::load(connection).await?;
+            self.certain = true;
+        }
+        Ok(connection)
+    }
+
+    /// Begins a change: `BEGIN IMMEDIATE`, so that it never turns out half-way that it cannot write. It has not ended
+    /// well until [`Self::done`] says so.
+    pub async fn begin(&mut self) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, sqlx::Error> {
+        self.connection().await?;
+        self.certain = false;
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        connection.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// The change is on the disk, and `tail` says so.
+    pub fn done(&mut self) {
+        self.certain = true;
     }
 
     /// A commit failed. SQLite ends some transactions by itself (a full disk), and the library then counts one too
@@ -88,6 +114,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotEncrypted`], [`StoreError::WrongKey`], [`StoreError::Newer`]; never falls back to plain text.
     pub async fn open(path: &Path, key: &DatabaseKey) -> Result<Self, StoreError> {
+        backup::finish_restore(path)?;
         refuse_plain(path)?;
         let mut connection = writer_options(path, key).connect().await.map_err(|e| opening(path, e))?;
         let cipher: Option<String> = sqlx::query_scalar("PRAGMA cipher_version")
@@ -111,6 +138,7 @@ impl Store {
                 connection: Some(connection),
                 options: writer_options(path, key),
                 tail,
+                certain: true,
             })),
             readers,
             path: path.to_owned(),
@@ -167,56 +195,6 @@ impl Store {
         if busy != 0 { Err(StoreError::Busy) } else { Ok(()) }
     }
 
-    /// Copies the database to a new file, encrypted with the same key, while everything goes on; and reads the copy to
-    /// see that it is whole.
-    ///
-    /// # Errors
-    /// The file exists already; the disk is full; the copy does not check out (it is removed then).
-    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let file = |source| StoreError::File { path: to.to_owned(), source };
-        if to.exists() {
-            return Err(file(std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
-        }
-        let options = { self.writer.lock().await.options.clone() };
-        // A connection of its own: it reads one moment of the database, and nobody waits.
-        let mut connection = options.create_if_missing(false).connect().await.map_err(|e| self.failed(e))?;
-        let copied = sqlx::query("VACUUM INTO ?").bind(to.display().to_string()).execute(&mut connection).await;
-        connection.close().await?;
-        let checked = async {
-            copied.map_err(|e| self.failed(e))?;
-            restrict(to)?;
-            refuse_plain(to)?;
-            let mut copy = (*self.readers.connect_options()).clone().filename(to).read_only(true).connect().await?;
-            let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut copy).await?;
-            let cipher: Vec<String> = sqlx::query_scalar("PRAGMA cipher_integrity_check").fetch_all(&mut copy).await?;
-            let keys: Vec<String> =
-                sqlx::query_scalar("SELECT \"table\" FROM pragma_foreign_key_check").fetch_all(&mut copy).await?;
-            copy.close().await?;
-            if whole == "ok" && cipher.is_empty() && keys.is_empty() {
-                Ok(())
-            } else {
-                Err(StoreError::damaged("backup", format!("{whole} {}", cipher.join(" "))))
-            }
-        }
-        .await;
-        if checked.is_err() && to.exists() {
-            std::fs::remove_file(to).map_err(file)?;
-        }
-        checked
-    }
-
-    /// Copies that were made before migrations, beside the database.
-    pub fn old_copies(&self) -> Vec<PathBuf> {
-        let (Some(dir), Some(name)) = (self.path.parent(), self.path.file_name().and_then(|n| n.to_str())) else {
-            return Vec::new();
-        };
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        entries
-            .filter(|e| e.file_name().to_str().is_some_and(|n| n.starts_with(&format!("{name}.before-"))))
-            .map(|e| e.path())
-            .collect()
-    }
-
     pub(crate) fn failed(&self, e: sqlx::Error) -> StoreError {
         match StoreError::sqlite_code(&e) {
             Some(13) => StoreError::Full { path: self.path.clone() },
@@ -249,9 +227,11 @@ fn writer_options(path: &Path, key: &DatabaseKey) -> SqliteConnectOptions {
         .auto_vacuum(SqliteAutoVacuum::Incremental)
         .pragma("secure_delete", "ON")
         .pragma("wal_autocheckpoint", "4000")
+        // What a long reading made it grow to is given back when it is over.
+        .pragma("journal_size_limit", "67108864")
 }
 
-fn reader_options(path: &Path, key: &DatabaseKey) -> SqliteConnectOptions {
+pub(crate) fn reader_options(path: &Path, key: &DatabaseKey) -> SqliteConnectOptions {
     common(path, key)
         .create_if_missing(false)
         .pragma("query_only", "ON")
@@ -260,7 +240,7 @@ fn reader_options(path: &Path, key: &DatabaseKey) -> SqliteConnectOptions {
 }
 
 /// An existing file that begins like a plain database is refused.
-fn refuse_plain(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn refuse_plain(path: &Path) -> Result<(), StoreError> {
     let file = |source| StoreError::File { path: path.to_owned(), source };
     let mut head = [0; 16];
     match std::fs::File::open(path) {
@@ -287,7 +267,7 @@ fn restrict(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn opening(path: &Path, e: sqlx::Error) -> StoreError {
+pub(crate) fn opening(path: &Path, e: sqlx::Error) -> StoreError {
     match StoreError::sqlite_code(&e) {
         // SQLITE_NOTADB: what SQLCipher says to a wrong key.
         Some(26) => StoreError::WrongKey { path: path.to_owned() },
@@ -305,6 +285,27 @@ async fn migrate(mut connection: SqliteConnection, path: PathBuf) -> Result<Sqli
 }
 
 async fn migrate_all(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let (have, known) = migrations(connection, path).await?;
+    if !have.is_empty() && have.len() < known.len() {
+        let copy = with_suffix(path, &format!(".before-{}", known[known.len() - 1]));
+        // One that is there was made before the first attempt; what lies here now may be half-way.
+        if !backup::exists(&copy) {
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
+            backup::copy_whole(path, &copy)?;
+        }
+    }
+    MIGRATIONS.run(connection).await?;
+    Ok(())
+}
+
+/// The migrations a database has, and those that there are.
+///
+/// # Errors
+/// [`StoreError::Newer`]: it has one that is not known.
+pub(crate) async fn migrations(
+    connection: &mut SqliteConnection,
+    path: &Path,
+) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
     let known: Vec<i64> = MIGRATIONS.iter().map(|m| m.version).collect();
     let have: Vec<i64> = match sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
         .fetch_all(&mut *connection)
@@ -314,27 +315,14 @@ async fn migrate_all(connection: &mut SqliteConnection, path: &Path) -> Result<(
         Err(e) if StoreError::sqlite_code(&e) == Some(1) => Vec::new(),
         Err(e) => return Err(opening(path, e)),
     };
-    if let Some(&version) = have.iter().find(|v| !known.contains(v)) {
-        return Err(StoreError::Newer { path: path.to_owned(), version });
+    match have.iter().find(|v| !known.contains(v)) {
+        Some(&version) => Err(StoreError::Newer { path: path.to_owned(), version }),
+        None => Ok((have, known)),
     }
-    if !have.is_empty() && have.len() < known.len() {
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
-        let copy = with_suffix(path, &format!(".before-{}", known[known.len() - 1]));
-        std::fs::copy(path, &copy).map_err(|source| StoreError::File { path: copy, source })?;
-    }
-    MIGRATIONS.run(connection).await?;
-    Ok(())
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// Begins a write. `BEGIN IMMEDIATE`, so that it never turns out half-way that it cannot write.
-pub(crate) async fn begin(
-    connection: &mut SqliteConnection,
-) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, sqlx::Error> {
-    connection.begin_with("BEGIN IMMEDIATE").await
 }

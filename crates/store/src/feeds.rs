@@ -7,6 +7,8 @@ use crate::{FeedProgress, Store, StoreError};
 
 /// What is kept in quarantine, over all feeds; the oldest make room.
 const QUARANTINE_ROWS: i64 = 10_000;
+/// Gaps that are kept, over all feeds; the oldest make room.
+const GAP_ROWS: i64 = 10_000;
 
 /// A feed as committed.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +59,9 @@ pub(crate) async fn write(
         )
         .execute(&mut **tx)
         .await?;
+    }
+    if !gaps.is_empty() {
+        sqlx::query!("DELETE FROM gap WHERE id <= (SELECT max(id) FROM gap) - ?", GAP_ROWS).execute(&mut **tx).await?;
     }
     for q in quarantine {
         let (feed, at, length) = (q.feed.as_str(), q.at.millis(), q.length as i64);

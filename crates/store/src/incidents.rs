@@ -182,6 +182,9 @@ pub(crate) async fn write(
     Ok(())
 }
 
+/// Rows of what was folded that are read at a time.
+const FOLDED_PAGE: u32 = 1_000;
+
 /// Which incidents to list.
 #[derive(Clone, Debug, Default)]
 pub struct IncidentFilter {
@@ -305,11 +308,19 @@ impl Store {
         rows.into_iter().map(TimelineEntry::try_from).collect()
     }
 
-    /// What each batch of matches added to an incident, oldest first; what was moved out is left out.
-    pub async fn folded(&self, incident: &IncidentId) -> Result<Vec<Folded>, StoreError> {
-        let rows = sqlx::query!("SELECT version, at, first_seen, last_seen, count, rule, entity_field, entity_value, events FROM folded WHERE incident = ? AND moved_to IS NULL ORDER BY version", incident.0)
-            .fetch_all(&self.readers)
-            .await?;
+    /// What each batch of matches added to an incident, oldest first, after that version; a page of at most `limit`.
+    /// What was moved out is left out.
+    pub async fn folded_page(&self, incident: &IncidentId, after: u64, limit: u32) -> Result<Vec<Folded>, StoreError> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let rows = sqlx::query!(
+            "SELECT version, at, first_seen, last_seen, count, rule, entity_field, entity_value, events FROM folded
+             WHERE incident = ? AND moved_to IS NULL AND version > ? ORDER BY version LIMIT ?",
+            incident.0,
+            after,
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await?;
         rows.into_iter()
             .map(|r| {
                 Ok(Folded {
@@ -326,6 +337,18 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// All of it, for what must not miss an event. An attack that goes on for days adds a row a second: what is shown
+    /// to somebody is a page.
+    pub async fn folded(&self, incident: &IncidentId) -> Result<Vec<Folded>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.folded_page(incident, after, FOLDED_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = last.version;
+            all.extend(page);
+        }
     }
 
     /// For each incident detected since: when somebody first acknowledged it, and when a person first did anything

@@ -4,6 +4,7 @@
 //! - [`Store::commit`] is the one way to change anything: everything one cause changes, in one transaction.
 //! - [`events`] is the only door to the events: hot table, sealed blocks, search. The other modules are ordinary rows:
 //!   [`feeds`], [`incidents`], [`notifications`], [`silences`], [`audit`], [`rates`], [`records`].
+//! - [`Store::backup`] and [`restore`] copy it out and put a copy back, each checked before it counts.
 //! - [`sweep`] goes through every row that may hold somebody's data.
 //!
 //! One connection writes and checkpoints, behind one lock; readers are `query_only`. A new aggregate gets a module, a
@@ -11,6 +12,7 @@
 //! `cargo xtask queries`.
 
 pub mod audit;
+mod backup;
 mod commit;
 mod connect;
 mod error;
@@ -23,6 +25,7 @@ pub mod records;
 pub mod silences;
 pub mod sweep;
 
+pub use backup::{CopiedAudit, finish_restore, restore};
 pub use commit::{Commit, FeedProgress};
 pub use connect::{DatabaseKey, Store};
 pub use error::StoreError;

@@ -38,7 +38,36 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, deltas: &[RateDelta]
     Ok(())
 }
 
+/// Rows deleted in one transaction: few enough that ingest does not wait.
+const DELETED_AT_ONCE: i64 = 5_000;
+/// Events say themselves when they occurred. Nobody asks for a minute that is further ahead than a day.
+const AHEAD: i64 = 24 * 60;
+
 impl Store {
+    /// Deletes the minutes before `before`, and those that no clock has come to yet; gives how many.
+    pub async fn prune_rates(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let (first, last) = (before.millis() / 60_000, now.millis() / 60_000 + AHEAD);
+        let mut deleted = 0;
+        loop {
+            let mut writer = self.writer.lock().await;
+            let connection = writer.connection().await.map_err(|e| self.failed(e))?;
+            let some = sqlx::query!(
+                "DELETE FROM rate WHERE minute IN (SELECT minute FROM rate WHERE minute < ? OR minute > ? LIMIT ?)",
+                first,
+                last,
+                DELETED_AT_ONCE
+            )
+            .execute(connection)
+            .await
+            .map_err(|e| self.failed(e))?
+            .rows_affected();
+            deleted += some;
+            if some < DELETED_AT_ONCE as u64 {
+                return Ok(deleted);
+            }
+        }
+    }
+
     /// Events between `from` and `to`, in buckets of `minutes`; empty buckets are left out.
     pub async fn rates(&self, from: Timestamp, to: Timestamp, minutes: i64) -> Result<Vec<RateBucket>, StoreError> {
         let (from, to) = (from.millis() / 60_000, to.millis() / 60_000);

@@ -13,46 +13,8 @@ use wf_store::events::Query;
 use wf_store::incidents::IncidentFilter;
 use wf_store::{Commit, DatabaseKey, FeedProgress, Store, StoreError};
 
-const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
-fn key() -> DatabaseKey {
-    DatabaseKey::from_hex(KEY).unwrap()
-}
-
-fn event(seq: u64, user: &str, text: &str) -> Event {
-    let mut fields = Fields::default();
-    fields.set("user.name".into(), Value::str(user));
-    fields.set("n".into(), Value::Int(seq as i64 % 7));
-    Event {
-        seq: Seq(seq),
-        feed: FeedName::new(if seq.is_multiple_of(2) { "even" } else { "odd" }),
-        id: Some(compact_str::format_compact!("id-{seq}")),
-        occurred_at: Timestamp::from_millis(1_000_000 + seq as i64 * 1000),
-        received_at: Timestamp::from_millis(1_000_500 + seq as i64 * 1000),
-        skewed: seq.is_multiple_of(10),
-        conflict: false,
-        fields,
-        raw: Raw::from(text),
-    }
-}
-
-fn events(from: u64, n: u64) -> Commit {
-    Commit {
-        events: Arc::new(
-            (from..from + n)
-                .map(|s| {
-                    event(s, &format!("user{}", s % 5), &format!(r#"{{"msg":"Line {s} from host-{}","k":"v"}}"#, s % 3))
-                })
-                .collect(),
-        ),
-        ..Commit::default()
-    }
-}
-
-async fn search(store: &Store, q: &str, limit: usize) -> Vec<u64> {
-    let found = store.search(&Query::parse(q).unwrap(), None, limit, &AtomicBool::new(false), |_| {}).await.unwrap();
-    found.events.iter().map(|e| e.seq.0).collect()
-}
+mod common;
+use common::*;
 
 #[tokio::test]
 async fn events_come_back_as_they_went_in_from_the_hot_table_and_from_blocks() {
@@ -285,6 +247,67 @@ async fn the_quarantine_is_bounded_and_keeps_the_newest() {
     store.close().await;
 }
 
+#[tokio::test]
+async fn gaps_are_bounded_and_the_newest_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
+    let gap = |i: i64| Gap {
+        feed: FeedName::new("f"),
+        from: Timestamp::from_millis(i),
+        to: Timestamp::from_millis(i + 1),
+        reason: GapReason::parse("overload").unwrap(),
+        estimated: None,
+    };
+    store.commit(&Commit { gaps: (0..10_050).map(gap).collect(), ..Commit::default() }).await.unwrap();
+    let kept = store.gaps(20_000).await.unwrap();
+    assert_eq!((kept.len(), kept[0].from), (10_000, Timestamp::from_millis(10_049)));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn minutes_before_retention_and_minutes_that_no_clock_has_come_to_are_deleted() {
+    use wf_store::rates::RateDelta;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
+    let minute = |m: i64| RateDelta { minute: m, total: 1, ..RateDelta::default() };
+    let now = 30_000_000;
+    // One event of 1970 for each of many minutes, the last two hours, and a day that lies in the year 3000.
+    let minutes = (0..6000).chain(now - 120..=now + 60).chain([now * 20]);
+    store.commit(&Commit { rates: minutes.map(minute).collect(), ..Commit::default() }).await.unwrap();
+    let at = |m: i64| Timestamp::from_millis(m * 60_000);
+    assert_eq!(store.prune_rates(at(now - 60), at(now)).await.unwrap(), 6000 + 60 + 1);
+    let left = store.rates(at(0), at(now * 30), 1).await.unwrap();
+    assert_eq!((left.len(), left[0].from), (121, at(now - 60)));
+    assert_eq!(store.prune_rates(at(now - 60), at(now)).await.unwrap(), 0);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_folded_into_an_incident_is_read_in_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
+    let i = incident(1, Severity::P2);
+    let part = |version: u64| Folded {
+        incident: i.id.clone(),
+        version,
+        at: Timestamp::from_millis(1),
+        first_seen: Timestamp::from_millis(1),
+        last_seen: Timestamp::from_millis(2),
+        count: 1,
+        rule: "r".into(),
+        entity: None,
+        events: vec![Seq(version)],
+        moved_to: (version == 4).then_some(9),
+    };
+    let folded = (1..=2500).map(part).collect();
+    store.commit(&Commit { incidents: vec![i.clone()], folded, ..Commit::default() }).await.unwrap();
+    let versions = |page: Vec<Folded>| page.iter().map(|f| f.version).collect::<Vec<_>>();
+    assert_eq!(versions(store.folded_page(&i.id, 0, 4).await.unwrap()), [1, 2, 3, 5]);
+    assert_eq!(versions(store.folded_page(&i.id, 2498, 4).await.unwrap()), [2499, 2500]);
+    assert_eq!(versions(store.folded(&i.id).await.unwrap()).len(), 2499);
+    store.close().await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -313,23 +336,6 @@ proptest! {
             Ok(())
         })?;
     }
-}
-
-#[tokio::test]
-async fn a_backup_is_whole_encrypted_with_the_same_key_and_never_overwrites() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
-    store.commit(&events(1, 1500)).await.unwrap();
-    let to = dir.path().join("copy.db");
-    store.backup(&to).await.unwrap();
-    assert!(store.backup(&to).await.is_err());
-    store.commit(&events(1501, 10)).await.unwrap();
-    let copy = Store::open(&to, &key()).await.unwrap();
-    assert_eq!((copy.count_events().await.unwrap(), search(&copy, "line", 5000).await.len()), (1500, 1500));
-    copy.close().await;
-    let other = DatabaseKey::from_hex(&"22".repeat(32)).unwrap();
-    assert!(matches!(Store::open(&to, &other).await, Err(StoreError::WrongKey { .. })));
-    store.close().await;
 }
 
 #[tokio::test]
@@ -395,43 +401,4 @@ async fn deleted_blocks_give_their_space_back_and_their_numbers_are_never_given_
     let store = Store::open(&path, &key()).await.unwrap();
     assert_eq!(store.next_seq().await, Seq(40_001));
     store.close().await;
-}
-
-/// Every schema there ever was, as its migrations made it, with something in it.
-#[tokio::test]
-async fn a_database_of_every_older_schema_is_copied_and_brought_up_to_date_with_what_is_in_it() {
-    use std::str::FromStr as _;
-    let all = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
-    let mut files: Vec<_> = std::fs::read_dir(&all).unwrap().flatten().map(|e| e.path()).collect();
-    files.sort();
-    for upto in 1..files.len() {
-        let dir = tempfile::tempdir().unwrap();
-        let old = dir.path().join("migrations");
-        std::fs::create_dir(&old).unwrap();
-        for f in &files[..upto] {
-            std::fs::copy(f, old.join(f.file_name().unwrap())).unwrap();
-        }
-        let path = dir.path().join("db");
-        let options = sqlx::sqlite::SqliteConnectOptions::from_str("sqlite::memory:")
-            .unwrap()
-            .in_memory(false)
-            .filename(&path)
-            .create_if_missing(true)
-            .pragma("key", format!("\"x'{KEY}'\""));
-        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-        sqlx::migrate::Migrator::new(old).await.unwrap().run(&mut connection).await.unwrap();
-        sqlx::query("INSERT INTO audit_leaf (idx, header, payload, salt, payload_hash, hash) VALUES (0, '{}', NULL, NULL, zeroblob(32), zeroblob(32))").execute(&mut connection).await.unwrap();
-        sqlx::query("INSERT INTO hot (seq, at, line) VALUES (1, 5, CAST('{\"s\":1,\"f\":\"old\",\"t\":5,\"d\":0,\"x\":{\"user.name\":\"ann\"},\"w\":\"words\"}' AS BLOB))").execute(&mut connection).await.unwrap();
-        sqlx::Connection::close(connection).await.unwrap();
-        let store = Store::open(&path, &key()).await.unwrap();
-        assert_eq!(
-            (search(&store, "user.name=ann", 10).await, store.audit_hashes().await.unwrap().len()),
-            (vec![1], 1),
-            "schema {upto}"
-        );
-        assert_eq!(store.old_copies().len(), 1, "a copy was made first");
-        assert_eq!(store.next_record("request").await.unwrap(), 1);
-        store.commit(&events(2, 3)).await.unwrap();
-        store.close().await;
-    }
 }

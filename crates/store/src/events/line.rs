@@ -4,11 +4,16 @@
 //! value},"w":what came in}`; `w` is the text itself when it is a JSON object or array on one line, else a JSON string.
 //! A field whose value stands in `w` under a key of its own is not written twice: `p` names the key (`#key`: a number
 //! there, text here), and `j` that of the identifier. That text is the same in every line, so it compresses to nothing.
+//!
+//! Earlier versions took a text for JSON by its brackets, which an erasure can write (`[erased] by [erased]`): such a
+//! line is no JSON, and its text is read as it stands behind the mark that ends the fields.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+use memchr::memmem;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use wf_model::{Event, FeedName, Seq, Timestamp};
 
@@ -59,8 +64,7 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
 
 fn try_encode(event: &Event, out: &mut Vec<u8>) -> std::io::Result<()> {
     let raw = event.raw.as_str();
-    let embedded = embeddable(raw);
-    let keys = if embedded { top_level(raw) } else { Vec::new() };
+    let (embedded, keys) = embed(raw);
     write!(out, "{{\"s\":{},\"f\":", event.seq.0)?;
     serde_json::to_writer(&mut *out, event.feed.as_str())?;
     if let Some(id) = &event.id {
@@ -75,12 +79,9 @@ fn try_encode(event: &Event, out: &mut Vec<u8>) -> std::io::Result<()> {
             }
         }
     }
-    write!(
-        out,
-        ",\"t\":{},\"d\":{}",
-        event.occurred_at.millis(),
-        event.received_at.millis() - event.occurred_at.millis()
-    )?;
+    // Wraps round for moments that nobody could mean, and is read back the same way.
+    let delay = event.received_at.millis().wrapping_sub(event.occurred_at.millis());
+    write!(out, ",\"t\":{},\"d\":{delay}", event.occurred_at.millis())?;
     if event.skewed {
         out.extend_from_slice(b",\"k\":1");
     }
@@ -137,9 +138,9 @@ fn source<'a>(keys: &[(&'a str, &str)], value: &wf_model::Value) -> Option<(&'a 
         .then_some((key, as_text))
 }
 
-/// The keys of a JSON object and the text of their values, in order; empty when it is no object or a key has an escape
-/// in it.
-fn top_level(raw: &str) -> Vec<(&str, &str)> {
+/// The keys of the JSON object that `raw` begins with and the text of their values, in order, and whether the text ends
+/// with it; `None` when it does not begin with one, or a key has an escape in it.
+fn top_level(raw: &str) -> Option<(Vec<(&str, &str)>, bool)> {
     struct Keys;
     impl<'de> serde::de::Visitor<'de> for Keys {
         type Value = Vec<(&'de str, &'de str)>;
@@ -154,7 +155,9 @@ fn top_level(raw: &str) -> Vec<(&str, &str)> {
             Ok(keys)
         }
     }
-    serde::Deserializer::deserialize_map(&mut serde_json::Deserializer::from_str(raw), Keys).unwrap_or_default()
+    let mut text = serde_json::Deserializer::from_str(raw);
+    let keys = serde::Deserializer::deserialize_map(&mut text, Keys).ok()?;
+    Some((keys, text.end().is_ok()))
 }
 
 /// Whether this JSON text is this value: exactly, or (`Some(true)`) as the number that the field holds as text.
@@ -166,14 +169,36 @@ fn says(text: &str, value: &wf_model::Value) -> Option<bool> {
         wf_model::Value::Str(s) => {
             (text == s.as_str() && text.starts_with(|c: char| c.is_ascii_digit())).then_some(true)
         }
-        wf_model::Value::Int(i) => (text.len() < 20 && text.parse() == Ok(*i)).then_some(false),
+        // `-0` is read back as a floating-point number.
+        wf_model::Value::Int(i) => (text.len() < 20 && text != "-0" && text.parse() == Ok(*i)).then_some(false),
         wf_model::Value::Bool(b) => (text == if *b { "true" } else { "false" }).then_some(false),
         wf_model::Value::Float(_) | wf_model::Value::List(_) => None,
     }
 }
 
-/// Frames that begin like an object or an array were parsed as JSON before they became events.
+/// Whether the text may stand in the line as it is, and the keys that fields may point to.
+fn embed(raw: &str) -> (bool, Vec<(&str, &str)>) {
+    if !bracketed(raw) {
+        return (false, Vec::new());
+    }
+    match top_level(raw) {
+        Some((keys, true)) => (true, keys),
+        Some((_, false)) => (false, Vec::new()),
+        None => (is_json(raw), Vec::new()),
+    }
+}
+
+/// A JSON object or array on one line. What begins and ends like one need not be one: a log line may begin with a date
+/// in brackets, and an erasure replaces words with `[erased]`.
 fn embeddable(raw: &str) -> bool {
+    bracketed(raw) && is_json(raw)
+}
+
+fn is_json(raw: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(raw).is_ok()
+}
+
+fn bracketed(raw: &str) -> bool {
     matches!(raw.as_bytes().first(), Some(b'{' | b'['))
         && matches!(raw.as_bytes().last(), Some(b'}' | b']'))
         && !raw.contains(['\n', '\r'])
@@ -206,11 +231,56 @@ fn each_text(value: &wf_model::Value, visit: &mut dyn FnMut(&str)) {
     }
 }
 
+/// Ends the fields and begins the text. Before it these bytes stand nowhere: quotes inside names and values are
+/// escaped, and no value of a field is an object.
+const TEXT: &[u8] = b"},\"w\":";
+
+/// The line up to the end of the fields, and the text as it stands there.
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memmem::find(line, TEXT)?;
+    Some((&line[..=at], line[at + TEXT.len()..].strip_suffix(b"}")?))
+}
+
+/// # Errors
+/// [`StoreError::Damaged`]: not even the fields can be read.
 pub fn decode(line: &[u8]) -> Result<StoredEvent, StoreError> {
-    let mut line: Line = serde_json::from_slice(line).map_err(|e| StoreError::damaged("event", e))?;
-    let raw = line.w.get();
+    let line = line.trim_ascii_end();
+    let length = split(line).map_or(0, |(_, text)| text.len());
+    match serde_json::from_slice::<Line>(line) {
+        Ok(parsed) if parsed.w.get().len() == length => {
+            let raw = parsed.w.get();
+            let raw = if raw.starts_with('"') {
+                serde_json::from_str(raw).map_err(|e| StoreError::damaged("event", e))?
+            } else {
+                raw.to_owned()
+            };
+            read(parsed, raw)
+        }
+        // A text such as `{},"k":{}`, embedded as it was, reads as more members of the line.
+        Ok(_) => recover(line).ok_or_else(|| StoreError::damaged("event", "its text is not where it should be")),
+        Err(e) => recover(line).ok_or_else(|| StoreError::damaged("event", e)),
+    }
+}
+
+/// A line whose text was embedded and is no JSON: the fields are whole, and the text is what stands behind them.
+fn recover(line: &[u8]) -> Option<StoredEvent> {
+    let (head, text) = split(line)?;
+    let raw = std::str::from_utf8(text).ok()?.to_owned();
+    let mut fields = head.to_vec();
+    fields.extend_from_slice(b",\"w\":null}");
+    read(serde_json::from_slice(&fields).ok()?, raw).ok()
+}
+
+/// The number of the event in a line that cannot be read, where that much of it can be.
+pub fn number(line: &[u8]) -> Option<Seq> {
+    let digits = line.strip_prefix(b"{\"s\":")?;
+    let end = digits.iter().position(|b| !b.is_ascii_digit())?;
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok().map(Seq)
+}
+
+fn read(mut line: Line, raw: String) -> Result<StoredEvent, StoreError> {
     if !line.p.is_empty() || line.j.is_some() {
-        let keys = top_level(raw);
+        let keys = top_level(&raw).map(|(keys, _)| keys).unwrap_or_default();
         let text_of = |key: &str| {
             keys.iter()
                 .find(|(k, _)| *k == key)
@@ -231,17 +301,12 @@ pub fn decode(line: &[u8]) -> Result<StoredEvent, StoreError> {
             line.i = Some(parsed(text)?.as_str().map_or_else(|| text.to_owned(), str::to_owned));
         }
     }
-    let raw = if raw.starts_with('"') {
-        serde_json::from_str(raw).map_err(|e| StoreError::damaged("event", e))?
-    } else {
-        raw.to_owned()
-    };
     Ok(StoredEvent {
         seq: Seq(line.s),
         feed: FeedName::new(&line.f),
         id: line.i,
         occurred_at: Timestamp::from_millis(line.t),
-        received_at: Timestamp::from_millis(line.t.saturating_add(line.d)),
+        received_at: Timestamp::from_millis(line.t.wrapping_add(line.d)),
         skewed: line.k == 1,
         conflict: line.c == 1,
         fields: line.x,
@@ -289,36 +354,5 @@ impl From<&Event> for StoredEvent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_that_stands_in_the_text_is_written_once_and_read_back() {
-        let mut fields = wf_model::Fields::default();
-        for (name, value) in [
-            ("user.name", wf_model::Value::str("ann")),
-            ("n", wf_model::Value::Int(3)),
-            ("ok", wf_model::Value::Bool(true)),
-            ("own", wf_model::Value::str("elsewhere")),
-            ("user.id", wf_model::Value::str("3")),
-        ] {
-            fields.set(name.into(), value);
-        }
-        let event = Event {
-            seq: Seq(1),
-            feed: FeedName::new("f"),
-            id: Some("e-1".into()),
-            occurred_at: Timestamp::from_millis(5),
-            received_at: Timestamp::from_millis(7),
-            skewed: false,
-            conflict: false,
-            fields,
-            raw: r#"{"id":"e-1","u":"bob","who":"ann","who2":"ann","count":3,"fine":true,"esc":"a\"b"}"#.into(),
-        };
-        let mut line = Vec::new();
-        encode(&event, &mut line);
-        let text = String::from_utf8(line.clone()).unwrap();
-        assert!(text.contains(r##""j":"id","t":5,"d":2,"p":{"user.name":"who","n":"count","ok":"fine","user.id":"#count"},"x":{"own":"elsewhere"}"##), "{text}");
-        assert_eq!(StoredEvent::from(&event), decode(&line).unwrap());
-    }
-}
+#[path = "line_tests.rs"]
+pub(super) mod tests;
