@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use memchr::memmem;
 use wf_model::{Event, Seq};
 
 use super::line::{self, StoredEvent};
 use super::query::Query;
 use super::tokens::{HashesOfWords, bloom};
+use super::words::Needle;
 use crate::StoreError;
 
 /// A full batch of at least this many events goes straight into blocks; fewer wait in the hot table for company.
@@ -125,15 +125,11 @@ pub fn scan(lines: &[u8], query: &Query, before: Option<Seq>, limit: usize) -> R
             }
         }
         Some(needle) => {
-            let lower = lines.to_ascii_lowercase();
-            let mut end = lower.len();
-            while let Some(at) = memmem::rfind(&lower[..end], needle.as_bytes()) {
-                let start = memchr::memrchr(b'\n', &lower[..at]).map_or(0, |n| n + 1);
-                let stop = memchr::memchr(b'\n', &lower[at..]).map_or(lower.len(), |n| at + n);
-                if !take(&lines[start..stop])? {
+            let mut needle = Needle::new(&needle);
+            for line in lines.rsplit(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+                if needle.may_stand_in(line) && !take(line)? {
                     break;
                 }
-                end = start;
             }
         }
     }

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use wf_model::{Event, FeedName, Seq, Timestamp};
 
-use super::tokens::{HashesOfWords, field_hash, word_hash, words};
+use super::tokens::{HashesOfWords, field_hash, word_hash};
+use super::words::words;
 use crate::StoreError;
 
 /// An event as it is read back: what the window, the CLI and searches show.
@@ -181,14 +182,14 @@ fn embeddable(raw: &str) -> bool {
 
 /// Adds the hashes of every word and every `field=value` of the event.
 pub fn index(event: &Event, hashes: &mut HashesOfWords) {
-    words(event.raw.as_str().as_bytes(), embeddable(event.raw.as_str()), |w| {
+    words(event.raw.as_str(), |w| {
         hashes.insert(word_hash(w));
     });
     hashes.insert(field_hash("feed", event.feed.as_str()));
     for (name, value) in event.fields.iter() {
         each_text(value, &mut |text| {
             hashes.insert(field_hash(name, text));
-            words(text.as_bytes(), false, |w| {
+            words(text, |w| {
                 hashes.insert(word_hash(w));
             });
         });

@@ -9,6 +9,7 @@ mod line;
 mod query;
 mod rewrite;
 mod tokens;
+mod words;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -120,7 +121,7 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, plan: &Plan) -> Resu
         .execute(&mut **tx)
         .await?;
         for (segment, bits) in b.bloom.iter().enumerate() {
-            let segment = segment as i64;
+            let segment = tokens::stored_as(segment);
             sqlx::query!("INSERT INTO bloom (segment, first_seq, bits) VALUES (?, ?, ?)", segment, first, bits)
                 .execute(&mut **tx)
                 .await?;
@@ -199,7 +200,7 @@ impl Store {
             .await?;
             let Some(last) = rows.last() else { break };
             from = last.first_seq;
-            let possible = self.possible(&required, last.first_seq, rows[0].first_seq).await?;
+            let denied = self.denied(&required, last.first_seq, rows[0].first_seq).await?;
             let mut rows = rows.into_iter().peekable();
             while rows.peek().is_some() {
                 if cancel.load(Ordering::Relaxed) {
@@ -212,7 +213,7 @@ impl Store {
                     && let Some(row) = rows.next()
                 {
                     looked_at += row.n as u64;
-                    if possible.as_ref().is_none_or(|p| p.contains(&row.first_seq)) {
+                    if !denied.contains(&row.first_seq) {
                         candidates.push(row.first_seq);
                     }
                 }
@@ -231,27 +232,25 @@ impl Store {
         Ok(found)
     }
 
-    /// Of the blocks that begin in `from..=to`, those whose filters hold every one of `required`; `None` when nothing
-    /// is.
-    async fn possible(&self, required: &[u64], from: i64, to: i64) -> Result<Option<HashSet<i64>>, StoreError> {
-        let mut possible: Option<HashSet<i64>> = None;
-        for &hash in required {
-            let segment = tokens::segment(hash) as i64;
-            let rows = sqlx::query!(
-                "SELECT first_seq, bits FROM bloom WHERE segment = ? AND first_seq BETWEEN ? AND ?",
-                segment,
-                from,
-                to
-            )
-            .fetch_all(&self.readers)
-            .await?;
-            let hold = rows.into_iter().filter(|r| tokens::may_hold(&r.bits, hash)).map(|r| r.first_seq);
-            possible = Some(match possible {
-                None => hold.collect(),
-                Some(earlier) => hold.filter(|s| earlier.contains(s)).collect(),
-            });
+    /// Of the blocks that begin in `from..=to`, those whose filters deny one of `required`. A block whose filter cannot
+    /// know is not among them.
+    async fn denied(&self, required: &[tokens::Required], from: i64, to: i64) -> Result<HashSet<i64>, StoreError> {
+        let mut denied = HashSet::new();
+        for r in required {
+            for segment in r.segments() {
+                let rows = sqlx::query!(
+                    "SELECT first_seq, bits FROM bloom WHERE segment = ? AND first_seq BETWEEN ? AND ?",
+                    segment,
+                    from,
+                    to
+                )
+                .fetch_all(&self.readers)
+                .await?;
+                let deny = rows.into_iter().filter(|row| !tokens::may_hold(&row.bits, r.hash()));
+                denied.extend(deny.map(|row| row.first_seq));
+            }
         }
-        Ok(possible)
+        Ok(denied)
     }
 
     async fn scan_block(

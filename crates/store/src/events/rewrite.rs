@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wf_model::{Event, Seq, Timestamp};
 
-use super::{Progress, StoredEvent, block, blocking, line};
+use super::{Progress, StoredEvent, block, blocking, line, tokens};
 use crate::connect::begin;
 use crate::{Store, StoreError};
 
@@ -244,7 +244,7 @@ impl Store {
                     sqlx::query!("UPDATE block SET n = ?, first_at = ?, last_at = ?, body = ?, raw_gone = raw_gone OR ? WHERE first_seq = ?", n, b.first_at, b.last_at, b.body, raw_gone, seq).execute(&mut *tx).await?;
                     sqlx::query!("DELETE FROM bloom WHERE first_seq = ?", seq).execute(&mut *tx).await?;
                     for (segment, bits) in b.bloom.iter().enumerate() {
-                        let segment = segment as i64;
+                        let segment = tokens::stored_as(segment);
                         sqlx::query!("INSERT INTO bloom (segment, first_seq, bits) VALUES (?, ?, ?)", segment, seq, bits).execute(&mut *tx).await?;
                     }
                 }
