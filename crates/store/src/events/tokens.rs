@@ -1,7 +1,8 @@
 //! The Bloom filter that says which blocks cannot hold a word. What a word is stands in `words`.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -29,21 +30,48 @@ pub fn field_hash(field: &str, value: &str) -> u64 {
     xxh3_64(&buffer)
 }
 
-/// The values are hashes already.
-#[derive(Default)]
-pub struct AsIs(u64);
+/// Spreads hashes over a table by a secret of the table: whoever sends events knows how words are hashed, and could
+/// choose words that would all fall into one place.
+#[derive(Clone, Copy)]
+pub struct Secret {
+    add: u64,
+    multiply: u64,
+}
 
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {}
-    fn write_u64(&mut self, n: u64) {
-        self.0 = n;
+impl Default for Secret {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self { add: random.hash_one(0u64), multiply: random.hash_one(1u64) | 1 }
     }
 }
 
-pub type HashesOfWords = HashSet<u64, BuildHasherDefault<AsIs>>;
+impl BuildHasher for Secret {
+    type Hasher = Spread;
+    fn build_hasher(&self) -> Spread {
+        Spread { secret: *self, hash: 0 }
+    }
+}
+
+/// Takes what is a hash already.
+pub struct Spread {
+    secret: Secret,
+    hash: u64,
+}
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.write_u64(xxh3_64(bytes));
+    }
+    fn write_u64(&mut self, n: u64) {
+        let product = u128::from(n ^ self.secret.add) * u128::from(self.secret.multiply);
+        self.hash = product as u64 ^ (product >> 64) as u64;
+    }
+}
+
+pub type HashesOfWords = HashSet<u64, Secret>;
 
 const BITS_PER_WORD: usize = 10;
 const PROBES: u64 = 6;
@@ -121,6 +149,15 @@ fn probes(hash: u64, bits: u64) -> impl Iterator<Item = u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_chosen_to_fall_into_one_place_are_spread() {
+        let secret = Secret::default();
+        let places: HashSet<u64> = (0..4096u64).map(|i| secret.hash_one(i << 40) % 4096).collect();
+        assert!(places.len() > 2000, "{} places of 4096", places.len());
+        let other = Secret::default();
+        assert!((0..64u64).any(|i| secret.hash_one(i) != other.hash_one(i)), "each table has a secret of its own");
+    }
 
     #[test]
     fn a_field_is_hashed_the_same_however_long_it_is_and_whatever_its_case() {
