@@ -66,7 +66,7 @@ impl Query {
     /// # Errors
     /// An open quote, a field without a value, or more than 1000 characters.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
-        if text.len() > 1000 {
+        if text.chars().count() > 1000 {
             return Err(QueryError::TooLong);
         }
         let mut terms = Vec::new();
@@ -329,5 +329,6 @@ mod tests {
         assert_eq!(Query::parse("\"open"), Err(QueryError::OpenQuote));
         assert_eq!(Query::parse("user.name="), Err(QueryError::EmptyValue("user.name".into())));
         assert_eq!(Query::parse(&"x".repeat(1001)), Err(QueryError::TooLong));
+        assert!(Query::parse(&"д".repeat(1000)).is_ok(), "characters are counted, not bytes");
     }
 }

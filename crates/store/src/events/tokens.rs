@@ -34,14 +34,14 @@ pub fn field_hash(field: &str, value: &str) -> u64 {
 /// choose words that would all fall into one place.
 #[derive(Clone, Copy)]
 pub struct Secret {
-    add: u64,
+    xor: u64,
     multiply: u64,
 }
 
 impl Default for Secret {
     fn default() -> Self {
         let random = RandomState::new();
-        Self { add: random.hash_one(0u64), multiply: random.hash_one(1u64) | 1 }
+        Self { xor: random.hash_one(0u64), multiply: random.hash_one(1u64) | 1 }
     }
 }
 
@@ -66,7 +66,7 @@ impl Hasher for Spread {
         self.write_u64(xxh3_64(bytes));
     }
     fn write_u64(&mut self, n: u64) {
-        let product = u128::from(n ^ self.secret.add) * u128::from(self.secret.multiply);
+        let product = u128::from(n ^ self.secret.xor) * u128::from(self.secret.multiply);
         self.hash = product as u64 ^ (product >> 64) as u64;
     }
 }
