@@ -173,7 +173,7 @@ pub(crate) async fn write(
         let (events, moved_to) = (text(&f.events), f.moved_to.map(|n| n as i64));
         sqlx::query!(
             "INSERT INTO folded (incident, version, at, first_seen, last_seen, count, rule, entity_field, entity_value, events, moved_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (incident, version) DO UPDATE SET moved_to = coalesce(moved_to, excluded.moved_to)",
+             ON CONFLICT (incident, version) DO UPDATE SET moved_to = coalesce(moved_to, excluded.moved_to), first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen), events = CASE WHEN excluded.count > count THEN excluded.events ELSE events END, count = max(count, excluded.count)",
             f.incident.0, version, at, first_seen, last_seen, count, f.rule, field, value, events, moved_to
         )
         .execute(&mut **tx)

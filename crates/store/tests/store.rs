@@ -85,7 +85,8 @@ async fn searches_by_word_field_substring_and_time_find_exactly_what_is_there() 
     assert_eq!(search(&store, "n=3 -feed=odd", 2).await, [3020, 3006]);
     assert_eq!(search(&store, "\"ine 17 fr\"", 9).await, [17]);
     assert_eq!(search(&store, "nobody", 9).await, [] as [u64; 0]);
-    assert_eq!(search(&store, "host", 9).await, [] as [u64; 0], "a word is whole");
+    assert_eq!(search(&store, "hos", 9).await, [] as [u64; 0], "a word is whole");
+    assert_eq!(search(&store, "host", 2).await, [3020, 3019], "a part between marks is a word");
     let mut q = Query::parse("host-1").unwrap();
     q.since = Some(Timestamp::from_millis(1_100_000));
     q.until = Some(Timestamp::from_millis(1_105_000));

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use memchr::memmem;
 use wf_model::{Event, Fields, Seq, Value};
 
 use super::damage::{Damage, Span};
 use super::line::{self, StoredEvent};
 use super::query::Query;
 use super::tokens::{HashesOfWords, bloom};
+use super::words::Needle;
 use crate::StoreError;
 
 /// A full batch of at least this many events goes straight into blocks; fewer wait in the hot table for company.
@@ -236,15 +236,11 @@ fn scan_lines(unpacked: &[u8], span: Span, query: &Query, before: Option<Seq>, l
             }
         }
         Some(needle) => {
-            let lower = unpacked.to_ascii_lowercase();
-            let mut end = lower.len();
-            while let Some(at) = memmem::rfind(&lower[..end], needle.as_bytes()) {
-                let start = memchr::memrchr(b'\n', &lower[..at]).map_or(0, |n| n + 1);
-                let stop = memchr::memchr(b'\n', &lower[at..]).map_or(lower.len(), |n| at + n);
-                if !take(&unpacked[start..stop]) {
+            let mut needle = Needle::new(&needle);
+            for line in lines(unpacked).rev() {
+                if needle.may_stand_in(line) && !take(line) {
                     break;
                 }
-                end = start;
             }
         }
     }

@@ -17,7 +17,8 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use wf_model::{Event, FeedName, Seq, Timestamp};
 
-use super::tokens::{HashesOfWords, field_hash, word_hash, words};
+use super::tokens::{HashesOfWords, field_hash, word_hash};
+use super::words::words;
 use crate::StoreError;
 
 /// An event as it is read back: what the window, the CLI and searches show.
@@ -188,12 +189,8 @@ fn embed(raw: &str) -> (bool, Vec<(&str, &str)>) {
     }
 }
 
-/// A JSON object or array on one line. What begins and ends like one need not be one: a log line may begin with a date
-/// in brackets, and an erasure replaces words with `[erased]`.
-fn embeddable(raw: &str) -> bool {
-    bracketed(raw) && is_json(raw)
-}
-
+/// Whether it parses. A log line may begin with a date in brackets, and an erasure replaces words with `[erased]`: what
+/// begins and ends like JSON need not be it.
 fn is_json(raw: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(raw).is_ok()
 }
@@ -206,14 +203,14 @@ fn bracketed(raw: &str) -> bool {
 
 /// Adds the hashes of every word and every `field=value` of the event.
 pub fn index(event: &Event, hashes: &mut HashesOfWords) {
-    words(event.raw.as_str().as_bytes(), embeddable(event.raw.as_str()), |w| {
+    words(event.raw.as_str(), |w| {
         hashes.insert(word_hash(w));
     });
     hashes.insert(field_hash("feed", event.feed.as_str()));
     for (name, value) in event.fields.iter() {
         each_text(value, &mut |text| {
             hashes.insert(field_hash(name, text));
-            words(text.as_bytes(), false, |w| {
+            words(text, |w| {
                 hashes.insert(word_hash(w));
             });
         });

@@ -16,6 +16,7 @@ mod rewrite;
 mod rows;
 mod search;
 mod tokens;
+mod words;
 
 use std::sync::Arc;
 

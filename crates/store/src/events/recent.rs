@@ -1,6 +1,6 @@
 //! What deduplication must know after a restart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use wf_model::{FeedName, Seq, Timestamp};
@@ -8,6 +8,7 @@ use wf_model::{FeedName, Seq, Timestamp};
 use super::damage::{Damage, Span};
 use super::rows::Body;
 use super::search::FILTERS;
+use super::tokens::Required;
 use super::{StoredEvent, block, blocking, line, tokens};
 use crate::{Store, StoreError};
 
@@ -89,15 +90,19 @@ impl Store {
             let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { break };
             let (lowest, highest) = (oldest.first_seq, newest.first_seq);
             from = lowest;
-            let mut possible = Vec::with_capacity(wanted.len());
+            let mut denied = Vec::with_capacity(wanted.len());
             for w in &wanted {
-                possible.push(if w.left > 0 { self.possible(&[w.hash], lowest, highest).await? } else { None });
+                let required = [Required::Field(w.hash)];
+                denied.push(match w.left {
+                    0 => HashSet::new(),
+                    _ => self.denied(&required, lowest, highest).await?,
+                });
             }
             for row in rows {
                 // Events are stored in the order they are received: from here downwards everything is older.
                 let older = |w: &Wanted| Timestamp::from_millis(row.received_at) < w.since;
                 wanted.iter_mut().filter(|w| older(w)).for_each(|w| w.left = 0);
-                let holds = |i: usize| possible[i].as_ref().is_none_or(|p| p.contains(&row.first_seq));
+                let holds = |i: usize| !denied[i].contains(&row.first_seq);
                 if !wanted.iter().enumerate().any(|(i, w)| w.left > 0 && holds(i)) {
                     continue;
                 }

@@ -5,6 +5,7 @@ use wf_model::{Seq, Timestamp};
 
 use super::block::{Resealed, Sealed};
 use super::damage::Span;
+use super::tokens;
 use crate::{Store, StoreError};
 
 /// A sealed block, as retention sees it.
@@ -205,7 +206,7 @@ pub(super) async fn fewer(tx: &mut Transaction<'_, Sqlite>, n: i64) -> Result<()
 
 async fn filter(tx: &mut Transaction<'_, Sqlite>, first: i64, bloom: &[Vec<u8>]) -> Result<(), sqlx::Error> {
     for (segment, bits) in bloom.iter().enumerate() {
-        let segment = segment as i64;
+        let segment = tokens::stored_as(segment);
         sqlx::query!("INSERT INTO bloom (segment, first_seq, bits) VALUES (?, ?, ?)", segment, first, bits)
             .execute(&mut **tx)
             .await?;

@@ -8,6 +8,7 @@ use wf_model::{Seq, Timestamp};
 use super::block::{self, Scanned};
 use super::damage::{Damage, Span};
 use super::rows::Body;
+use super::tokens::Required;
 use super::{Query, StoredEvent, blocking, line, tokens};
 use crate::{Store, StoreError};
 
@@ -114,7 +115,7 @@ impl Store {
             .await?;
             let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { break };
             from = oldest.first_seq;
-            let possible = self.possible(&required, oldest.first_seq, newest.first_seq).await?;
+            let denied = self.denied(&required, oldest.first_seq, newest.first_seq).await?;
             let mut rows = rows.into_iter().peekable();
             while let Some(next) = rows.peek() {
                 if cancel.load(Ordering::Relaxed) {
@@ -127,7 +128,7 @@ impl Store {
                     && let Some(row) = rows.next()
                 {
                     looked_at += row.n as u64;
-                    if possible.as_ref().is_none_or(|p| p.contains(&row.first_seq)) {
+                    if !denied.contains(&row.first_seq) {
                         candidates.push(Span { first: row.first_seq, last: row.last_seq });
                     }
                 }
@@ -171,40 +172,36 @@ impl Store {
         Ok(first.unwrap_or(i64::MIN))
     }
 
-    /// Of the blocks that begin in `from..=to`, those whose filters hold every one of `required`; `None` when nothing
-    /// is, or when the filters cannot be read.
-    pub(super) async fn possible(
-        &self,
-        required: &[u64],
-        from: i64,
-        to: i64,
-    ) -> Result<Option<HashSet<i64>>, StoreError> {
-        let mut possible: Option<HashSet<i64>> = None;
-        for &hash in required {
-            let segment = tokens::segment(hash) as i64;
-            let rows = sqlx::query!(
-                "SELECT first_seq, bits FROM bloom WHERE segment = ? AND first_seq BETWEEN ? AND ?",
-                segment,
-                from,
-                to
-            )
-            .fetch_all(&self.readers)
-            .await;
-            let rows = match rows {
-                Ok(rows) => rows,
-                Err(e) => {
-                    let reason = StoreError::from(e).of_one_row()?;
-                    tracing::warn!(reason, "the filters of some blocks cannot be read; the blocks are opened instead");
-                    return Ok(None);
-                }
-            };
-            let hold = rows.into_iter().filter(|r| tokens::may_hold(&r.bits, hash)).map(|r| r.first_seq);
-            possible = Some(match possible {
-                None => hold.collect(),
-                Some(earlier) => hold.filter(|s| earlier.contains(s)).collect(),
-            });
+    /// Of the blocks that begin in `from..=to`, those whose filters deny one of `required`. A block whose filter cannot
+    /// know, or cannot be read, is not among them.
+    pub(super) async fn denied(&self, required: &[Required], from: i64, to: i64) -> Result<HashSet<i64>, StoreError> {
+        let mut denied = HashSet::new();
+        for r in required {
+            for segment in r.segments() {
+                let rows = sqlx::query!(
+                    "SELECT first_seq, bits FROM bloom WHERE segment = ? AND first_seq BETWEEN ? AND ?",
+                    segment,
+                    from,
+                    to
+                )
+                .fetch_all(&self.readers)
+                .await;
+                let rows = match rows {
+                    Ok(rows) => rows,
+                    Err(e) => {
+                        let reason = StoreError::from(e).of_one_row()?;
+                        tracing::warn!(
+                            reason,
+                            "the filters of some blocks cannot be read; the blocks are opened instead"
+                        );
+                        continue;
+                    }
+                };
+                let deny = rows.into_iter().filter(|row| !tokens::may_hold(&row.bits, r.hash()));
+                denied.extend(deny.map(|row| row.first_seq));
+            }
         }
-        Ok(possible)
+        Ok(denied)
     }
 
     async fn scan_block(&self, span: Span, query: &Query, below: i64, limit: usize) -> Result<Scanned, StoreError> {

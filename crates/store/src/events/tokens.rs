@@ -1,72 +1,10 @@
-//! Words of a text, and the Bloom filter that says which blocks cannot hold them.
+//! The Bloom filter that says which blocks cannot hold a word. What a word is stands in `words`.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64;
-
-/// A word is longer than any address or identifier; what is longer is cut for the index.
-const WORD: usize = 128;
-
-/// 1: part of a word. 2: part of a word, needs lower-casing. 3: joins words (`. _ : @ -`), cut from both ends.
-const CLASS: [u8; 256] = {
-    let mut class = [0; 256];
-    let mut b = 0;
-    while b < 256 {
-        let c = b as u8;
-        class[b] = if c.is_ascii_uppercase() {
-            2
-        } else if c.is_ascii_alphanumeric() || c >= 0x80 {
-            1
-        } else if matches!(c, b'.' | b'_' | b':' | b'@' | b'-') {
-            3
-        } else {
-            0
-        };
-        b += 1;
-    }
-    class
-};
-
-/// Calls `word` with each word of `text`, lower-cased: runs of letters, digits and `. _ : @ -`, the latter not at the
-/// ends. In JSON text (`escaped`) a backslash and what it escapes are no part of a word.
-pub fn words(text: &[u8], escaped: bool, mut word: impl FnMut(&[u8])) {
-    let mut buffer = [0u8; WORD];
-    let mut i = 0;
-    while i < text.len() {
-        let class = CLASS[text[i] as usize];
-        if class == 0 || class == 3 {
-            if escaped && text[i] == b'\\' {
-                i += if text.get(i + 1) == Some(&b'u') { 6 } else { 2 };
-            } else {
-                i += 1;
-            }
-            continue;
-        }
-        let (mut n, mut end, mut ascii) = (0, 0, true);
-        while i < text.len() {
-            let b = text[i];
-            let class = CLASS[b as usize];
-            if class == 0 {
-                break;
-            }
-            if n < WORD {
-                buffer[n] = if class == 2 { b + 32 } else { b };
-                ascii &= b < 0x80;
-                n += 1;
-                if class != 3 {
-                    end = n;
-                }
-            }
-            i += 1;
-        }
-        if ascii {
-            word(&buffer[..end]);
-        } else {
-            word(String::from_utf8_lossy(&buffer[..end]).to_lowercase().as_bytes());
-        }
-    }
-}
 
 pub fn word_hash(word: &[u8]) -> u64 {
     xxh3_64(word)
@@ -74,47 +12,109 @@ pub fn word_hash(word: &[u8]) -> u64 {
 
 /// The hash of `field=value`, the value lower-cased.
 pub fn field_hash(field: &str, value: &str) -> u64 {
-    let mut buffer = Vec::with_capacity(field.len() + value.len() + 1);
+    let from = field.len() + 1;
+    let mut short = [0u8; 256];
+    if value.is_ascii()
+        && let Some(buffer) = short.get_mut(..from + value.len())
+    {
+        buffer[..field.len()].copy_from_slice(field.as_bytes());
+        buffer[field.len()] = b'=';
+        buffer[from..].copy_from_slice(value.as_bytes());
+        buffer[from..].make_ascii_lowercase();
+        return xxh3_64(buffer);
+    }
+    let mut buffer = Vec::with_capacity(from + value.len());
     buffer.extend_from_slice(field.as_bytes());
     buffer.push(b'=');
-    push_lower(&mut buffer, value);
+    buffer.extend_from_slice(value.to_lowercase().as_bytes());
     xxh3_64(&buffer)
 }
 
-pub fn push_lower(buffer: &mut Vec<u8>, text: &str) {
-    if text.is_ascii() {
-        let from = buffer.len();
-        buffer.extend_from_slice(text.as_bytes());
-        buffer[from..].make_ascii_lowercase();
-    } else {
-        buffer.extend_from_slice(text.to_lowercase().as_bytes());
+/// Spreads hashes over a table by a secret of the table: whoever sends events knows how words are hashed, and could
+/// choose words that would all fall into one place.
+#[derive(Clone, Copy)]
+pub struct Secret {
+    xor: u64,
+    multiply: u64,
+}
+
+impl Default for Secret {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self { xor: random.hash_one(0u64), multiply: random.hash_one(1u64) | 1 }
     }
 }
 
-/// The values are hashes already.
-#[derive(Default)]
-pub struct AsIs(u64);
+impl BuildHasher for Secret {
+    type Hasher = Spread;
+    fn build_hasher(&self) -> Spread {
+        Spread { secret: *self, hash: 0 }
+    }
+}
 
-impl Hasher for AsIs {
+/// Takes what is a hash already.
+pub struct Spread {
+    secret: Secret,
+    hash: u64,
+}
+
+impl Hasher for Spread {
     fn finish(&self) -> u64 {
-        self.0
+        self.hash
     }
-    fn write(&mut self, _: &[u8]) {}
+    fn write(&mut self, bytes: &[u8]) {
+        self.write_u64(xxh3_64(bytes));
+    }
     fn write_u64(&mut self, n: u64) {
-        self.0 = n;
+        let product = u128::from(n ^ self.secret.xor) * u128::from(self.secret.multiply);
+        self.hash = product as u64 ^ (product >> 64) as u64;
     }
 }
 
-pub type HashesOfWords = HashSet<u64, BuildHasherDefault<AsIs>>;
+pub type HashesOfWords = HashSet<u64, Secret>;
 
 const BITS_PER_WORD: usize = 10;
 const PROBES: u64 = 6;
 
 /// A filter is kept in this many segments; a word lives in one of them.
-pub const SEGMENTS: usize = 16;
+const SEGMENTS: usize = 16;
+/// Segments are stored under numbers from here on. Those below hold the filters of blocks that were sealed when parts
+/// of words were not indexed and other characters made words: they know the same of fields, and of words too little to
+/// deny one.
+const FIRST_STORED: usize = 16;
 
-pub fn segment(hash: u64) -> usize {
+fn segment(hash: u64) -> usize {
     (hash % SEGMENTS as u64) as usize
+}
+
+/// The number that the `n`th segment of a [`bloom`] is stored under.
+pub fn stored_as(n: usize) -> i64 {
+    (FIRST_STORED + n) as i64
+}
+
+/// What a block must hold for anything in it to match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Required {
+    Word(u64),
+    Field(u64),
+}
+
+impl Required {
+    pub fn hash(self) -> u64 {
+        match self {
+            Self::Word(hash) | Self::Field(hash) => hash,
+        }
+    }
+
+    /// The stored segments that can deny it. A block has one of them, or none.
+    pub fn segments(self) -> impl Iterator<Item = i64> {
+        let n = segment(self.hash());
+        let older = match self {
+            Self::Word(_) => None,
+            Self::Field(_) => Some(n as i64),
+        };
+        std::iter::once(stored_as(n)).chain(older)
+    }
 }
 
 /// 10 bits a distinct word, 6 probes: about one false alarm in a hundred.
@@ -150,25 +150,32 @@ fn probes(hash: u64, bits: u64) -> impl Iterator<Item = u64> {
 mod tests {
     use super::*;
 
-    fn all(text: &str, escaped: bool) -> Vec<String> {
-        let mut out = Vec::new();
-        words(text.as_bytes(), escaped, |w| out.push(String::from_utf8_lossy(w).into_owned()));
-        out
+    #[test]
+    fn words_chosen_to_fall_into_one_place_are_spread() {
+        let secret = Secret::default();
+        let places: HashSet<u64> = (0..4096u64).map(|i| secret.hash_one(i << 40) % 4096).collect();
+        assert!(places.len() > 2000, "{} places of 4096", places.len());
+        let other = Secret::default();
+        assert!((0..64u64).any(|i| secret.hash_one(i) != other.hash_one(i)), "each table has a secret of its own");
     }
 
     #[test]
-    fn words_are_what_an_officer_would_type() {
-        assert_eq!(
-            all("Failed password for admin from 203.0.113.45: user=Ann@X.com (pid-7).", false),
-            ["failed", "password", "for", "admin", "from", "203.0.113.45", "user", "ann@x.com", "pid-7"]
-        );
-        assert_eq!(all("ÄRGER Straße", false), ["ärger", "straße"]);
-        assert_eq!(all("::ffff:10.0.0.1 --", false), ["ffff:10.0.0.1"]);
+    fn a_field_is_hashed_the_same_however_long_it_is_and_whatever_its_case() {
+        let reference = |field: &str, value: &str| xxh3_64(format!("{field}={}", value.to_lowercase()).as_bytes());
+        let long = "Xy".repeat(300);
+        for (field, value) in
+            [("user.name", "Ann"), ("user.name", ""), ("user.name", "ÄRGER"), ("url.original", long.as_str())]
+        {
+            assert_eq!(field_hash(field, value), reference(field, value));
+        }
+        assert_eq!(field_hash("a", &"B".repeat(254)), reference("a", &"b".repeat(254)));
     }
 
     #[test]
-    fn escapes_of_json_do_not_stick_to_words() {
-        assert_eq!(all(r#"a\nb\"c\u0041d"#, true), ["a", "b", "c", "d"]);
+    fn an_older_filter_is_asked_for_fields_alone() {
+        let hash = 35;
+        assert_eq!(Required::Word(hash).segments().collect::<Vec<_>>(), [19]);
+        assert_eq!(Required::Field(hash).segments().collect::<Vec<_>>(), [19, 3]);
     }
 
     #[test]
