@@ -19,6 +19,7 @@ pub mod mapping;
 pub mod probe;
 pub mod subscribe;
 pub mod tally;
+mod tls;
 
 pub use config::FeedConfig;
 
