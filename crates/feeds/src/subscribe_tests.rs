@@ -64,10 +64,8 @@ async fn an_event_that_is_the_expected_answer_is_an_event() {
 /// A feed that does not connect twice, with an engine's channel that is full.
 async fn once(script: Vec<Act>, grace: Duration) -> (Server, Running) {
     let server = Server::start(vec![script]).await;
-    let text = format!(
-        "url = \"{}\"\nmap = \"auth-event\"\nbackoff = {{ base = \"366d\", cap = \"366d\" }}",
-        server.url
-    );
+    let text =
+        format!("url = \"{}\"\nmap = \"auth-event\"\nbackoff = {{ base = \"366d\", cap = \"366d\" }}", server.url);
     let setting = Setting { capacity: 1, grace, ..Setting::default() };
     let mut feed = run(Arc::new(toml::from_str(&text).unwrap()), setting);
     feed.until_state(FeedState::Waiting).await;
