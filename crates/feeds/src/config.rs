@@ -165,7 +165,7 @@ impl Default for Timeouts {
 pub struct Exchange {
     /// Text to send; `{cursor}` is replaced, escaped for a JSON string.
     pub send: Option<String>,
-    /// What the answer must hold; other frames until then are events.
+    /// What the answer must hold. It is read like any other frame: if it is no event, name it in `decode.ignore`.
     pub expect: Option<Condition>,
     /// How long to wait for it.
     #[serde(default = "five_seconds", deserialize_with = "span")]

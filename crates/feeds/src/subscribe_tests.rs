@@ -121,6 +121,26 @@ async fn a_poison_frame_before_the_answer_is_stepped_over_like_any_other() {
 }
 
 #[tokio::test]
+async fn t11_a_flood_before_the_answer_is_held_within_the_queue() {
+    let mut script = vec![event("1"); 1000];
+    script.push(Act::Text(ACK));
+    let mut server = Server::start(vec![script]).await;
+    let more = r#"limits = { queue = "64KiB", frame = "16KiB" }
+on_connect = [{ expect = { pointer = "/type" }, within = "20s" }, { send = "thanks" }]"#;
+    let mut feed = run(config(&server.url, more), Setting { capacity: 1, ..Setting::default() });
+    assert_eq!(server.hears().await, "thanks");
+    let (mut received, mut discarded) = (0, 0);
+    while received < 1001 {
+        let delivery = feed.delivery().await;
+        if delivery.feed.as_str() == "f" {
+            received += delivery.counts.received;
+            discarded += delivery.counts.discarded;
+        }
+    }
+    assert!(discarded > 500, "{discarded}");
+}
+
+#[tokio::test]
 async fn a_server_that_sends_nothing_but_unreadable_frames_is_tried_again_until_it_is_well() {
     let mut scripts = vec![vec![Act::NotText]; 25];
     scripts.push(vec![event("7")]);
