@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use url::{Host, Url};
 
 use wf_model::SecretRef;
 use wf_model::span::span;
+
+#[path = "config_check.rs"]
+mod check;
 
 /// One subscription.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,9 +26,9 @@ pub struct FeedConfig {
     pub enabled: bool,
     /// How to log in.
     pub auth: Option<Auth>,
-    /// More request headers. No secrets: use `auth`.
+    /// More request headers. A value that is a secret is written as a reference, `keychain:NAME`.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, HeaderText>,
     /// WebSocket subprotocols to offer, in order.
     #[serde(default)]
     pub subprotocols: Vec<String>,
@@ -96,6 +98,22 @@ pub enum Auth {
     Mtls { cert: PathBuf, secret: SecretRef },
 }
 
+/// The value of a request header.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum HeaderText {
+    /// As it stands.
+    Plain(String),
+    /// `keychain:NAME` or `env:NAME`: what that holds.
+    Secret(SecretRef),
+}
+
+impl From<String> for HeaderText {
+    fn from(text: String) -> Self {
+        SecretRef::try_from(text.clone()).map_or(Self::Plain(text), Self::Secret)
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
@@ -147,7 +165,7 @@ impl Default for Timeouts {
 pub struct Exchange {
     /// Text to send; `{cursor}` is replaced, escaped for a JSON string.
     pub send: Option<String>,
-    /// What the answer must hold; other frames until then are events.
+    /// What the answer must hold. It is read like any other frame: if it is no event, name it in `decode.ignore`.
     pub expect: Option<Condition>,
     /// How long to wait for it.
     #[serde(default = "five_seconds", deserialize_with = "span")]
@@ -306,82 +324,34 @@ impl FeedConfig {
         self.resume.cursor.is_some()
     }
 
+    /// The address as it may be shown: without its query, which may hold what is nobody's business.
+    pub fn shown_url(&self) -> String {
+        check::shown(&self.url)
+    }
+
+    /// Every secret it refers to.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let login = self.auth.as_ref().map(|auth| match auth {
+            Auth::Bearer { secret }
+            | Auth::Basic { secret, .. }
+            | Auth::Header { secret, .. }
+            | Auth::Query { secret, .. }
+            | Auth::FirstFrame { secret, .. }
+            | Auth::Mtls { secret, .. } => secret,
+        });
+        let headers = self.headers.values().filter_map(|value| match value {
+            HeaderText::Secret(reference) => Some(reference),
+            HeaderText::Plain(_) => None,
+        });
+        login.into_iter().chain(headers)
+    }
+
     /// What the types cannot say.
     ///
     /// # Errors
     /// A sentence: what is wrong and what to write instead.
     pub fn check(&self) -> Result<(), String> {
-        let url = Url::parse(&self.url.replace("{cursor}", "0")).map_err(|e| format!("url '{}': {e}", self.url))?;
-        match url.scheme() {
-            "wss" => {}
-            "ws" if self.insecure || is_loopback(&url) => {}
-            "ws" => {
-                return Err(
-                    "ws:// to another machine can be read and changed on the way: use wss://, or write insecure = true"
-                        .into(),
-                );
-            }
-            other => return Err(format!("url: '{other}://' is not a WebSocket; use wss://")),
-        }
-        if url.host().is_none() {
-            return Err("url: there is no host in it".into());
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("url: a user or password in it would be written down in plain; use auth".into());
-        }
-        for pointer in self
-            .decode
-            .unwrap
-            .iter()
-            .chain(&self.resume.cursor)
-            .chain(&self.resume.epoch)
-            .chain(&self.resume.recovered)
-            .chain(&self.dedup.id)
-        {
-            pointer_ok(pointer)?;
-        }
-        for c in self.decode.ignore.iter().chain(self.on_connect.iter().filter_map(|e| e.expect.as_ref())) {
-            pointer_ok(&c.pointer)?;
-        }
-        if let Some(events) = &self.decode.events {
-            let array = events.strip_suffix("/*").ok_or_else(|| format!("decode.events: '{events}' must end in /*"))?;
-            pointer_ok(array)?;
-            if self.decode.split != Split::None {
-                return Err("decode: use either split or events".into());
-            }
-        }
-        if self.limits.frame > 64 << 20 || self.limits.frame < 1024 {
-            return Err("limits.frame must be between 1KiB and 64MiB".into());
-        }
-        if self.limits.queue < self.limits.frame {
-            return Err("limits.queue must hold at least one frame".into());
-        }
-        if self.resume.ack.is_some() && self.resume.cursor.is_none() {
-            return Err("resume.ack needs resume.cursor".into());
-        }
-        for name in ["authorization", "cookie", "proxy-authorization"] {
-            if self.headers.keys().any(|k| k.eq_ignore_ascii_case(name)) {
-                return Err(format!("headers: '{name}' holds a secret; use auth"));
-            }
-        }
-        Ok(())
-    }
-}
-
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
-fn pointer_ok(pointer: &str) -> Result<(), String> {
-    if pointer.is_empty() || pointer.starts_with('/') {
-        Ok(())
-    } else {
-        Err(format!("'{pointer}' is not a JSON pointer: it begins with /"))
+        check::check(self)
     }
 }
 
@@ -421,71 +391,5 @@ fn size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<FeedConfig, String> {
-        let config: FeedConfig = toml::from_str(text).map_err(|e| e.message().to_owned())?;
-        config.check().map(|()| config)
-    }
-
-    #[test]
-    fn the_whole_table_of_the_design_is_understood() {
-        let config = parse(
-            r#"
-            kind = "generic"
-            url = "wss://shop.example/security/events?since={cursor}"
-            auth = { scheme = "bearer", secret = "keychain:shop" }
-            headers = { }
-            subprotocols = [ ]
-            tls = { ca = "corp.pem" }
-            limits = { frame = "4MiB", json_depth = 64, events_per_frame = 5000, queue = "64MiB" }
-            on_connect = [ { send = '{"subscribe":"security","since":"{cursor}"}', expect = { pointer = "/type", equals = "ack" }, within = "5s" } ]
-            ping = { mode = "ws", every = "20s", timeout = "10s" }
-            idle = "90s"
-            decode = { split = "none", unwrap = [ ], events = "/events/*", ignore = [ ] }
-            map = "ecs"
-            resume = { cursor = "/offset", epoch = "/epoch", recovered = "/recovered", ack = '{"ack":"{cursor}"}' }
-            dedup = { id = "/id", window = "48h" }
-            silence = "10m"
-            backoff = { base = "500ms", cap = "60s", reset_after = "60s" }
-            "#,
-        )
-        .unwrap();
-        assert_eq!(config.silence, Some(Duration::from_secs(600)));
-        assert!(config.resumes());
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_in_a_sentence() {
-        for (text, expected) in [
-            ("url = \"wss://x\"\nurll = 1", "unknown field `urll`"),
-            ("url = \"ws://shop.example/\"", "insecure = true"),
-            ("url = \"https://shop.example/\"", "not a WebSocket"),
-            ("url = \"nonsense\"", "nonsense"),
-            ("url = \"wss://u:p@x/\"", "auth"),
-            ("url = \"wss://x\"\nidle = \"soon\"", "not a span of time"),
-            ("url = \"wss://x\"\nauth = { scheme = \"bearer\", secret = \"hunter2\" }", "reference"),
-            ("url = \"wss://x\"\nheaders = { Authorization = \"Bearer x\" }", "use auth"),
-            ("url = \"wss://x\"\nresume = { cursor = \"offset\" }", "JSON pointer"),
-            ("url = \"wss://x\"\ndecode = { events = \"/events\" }", "must end in /*"),
-            ("url = \"wss://x\"\nlimits = { frame = \"1GiB\" }", "limits.frame"),
-            ("url = \"wss://x\"\nkind = \"carrier-pigeon\"", "carrier-pigeon"),
-        ] {
-            let error = parse(text).map(|_| ()).unwrap_err();
-            assert!(error.contains(expected), "{text}: {error}");
-            assert!(!error.contains("hunter2"), "t8: the secret was repeated");
-        }
-        assert!(parse("url = \"ws://127.0.0.1:9/\"").is_ok());
-        assert!(parse("url = \"ws://10.0.0.1:9/\"\ninsecure = true").is_ok());
-    }
-
-    #[test]
-    fn the_wait_doubles_up_to_its_cap_and_is_a_random_share() {
-        let b = Backoff::default();
-        let most: Vec<_> = (0..9).map(|n| b.wait(n, 1.0).as_millis()).collect();
-        assert_eq!(most, [500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
-        assert_eq!(b.wait(3, 0.25).as_millis(), 1000);
-        assert_eq!(b.wait(u32::MAX, 0.0).as_millis(), 0);
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

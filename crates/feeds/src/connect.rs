@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
+use chrono::{DateTime, NaiveDateTime, Utc};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -14,13 +14,14 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::Url;
 
-use crate::config::{Auth, FeedConfig};
-use wf_model::{SecretRef, SecretSource};
+use crate::config::{Auth, FeedConfig, HeaderText};
+use crate::tls;
+use wf_model::{SecretError, SecretRef, SecretSource};
 
 /// What a WebSocket runs over.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -30,6 +31,9 @@ pub type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// The largest frame ever received, to step past one that is over the feed's own limit.
 pub const HARD_FRAME_LIMIT: usize = 64 << 20;
+
+/// A server may ask for patience, but not take a feed away for a day.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +46,17 @@ pub enum ConnectError {
     Failed { reason: String, after: Option<Duration> },
 }
 
-fn failed(reason: impl Into<String>) -> ConnectError {
+impl From<SecretError> for ConnectError {
+    fn from(e: SecretError) -> Self {
+        match e {
+            SecretError::Missing(why) => Self::Refused(why),
+            // A keychain that is locked with the screen opens again; the feed is not to wait for an officer.
+            SecretError::Unavailable(why) => failed(why),
+        }
+    }
+}
+
+pub(crate) fn failed(reason: impl Into<String>) -> ConnectError {
     ConnectError::Failed { reason: reason.into(), after: None }
 }
 
@@ -74,12 +88,12 @@ pub async fn open(
         tracing::debug!(error = %e, "TCP_NODELAY");
     }
     let (stream, tls): (Box<dyn Stream>, _) = if url.scheme() == "wss" {
-        let tls = tls_config(config, key).await?;
+        let tls = tls::config(config, key).await?;
         let name = ServerName::try_from(host.clone()).map_err(|e| ConnectError::Refused(format!("{host}: {e}")))?;
         let stream = timeout(config.timeouts.handshake, tokio_rustls::TlsConnector::from(tls).connect(name, tcp))
             .await
             .map_err(|_| failed(format!("{host}:{port}: TLS took longer than {:?}", config.timeouts.handshake)))?
-            .map_err(|e| failed(format!("{host}:{port}: {e}")))?;
+            .map_err(|e| failed(format!("{host}:{port}: {}", tls::in_words(&e))))?;
         let version = stream.get_ref().1.protocol_version().and_then(|v| v.as_str()).unwrap_or("TLS").to_owned();
         (Box::new(stream), Some(version))
     } else {
@@ -96,7 +110,8 @@ pub async fn open(
             .map_err(|_| {
                 failed(format!("{host}:{port}: the WebSocket upgrade took longer than {:?}", config.timeouts.handshake))
             })?
-            .map_err(upgrade_error)?;
+            .map_err(|e| upgrade_error(e, Utc::now()))?;
+    no_extensions(response.headers())?;
     let subprotocol = response.headers().get("sec-websocket-protocol").and_then(|v| v.to_str().ok()).map(str::to_owned);
     Ok((socket, Handshake { status: response.status().as_u16(), subprotocol, tls }))
 }
@@ -113,8 +128,14 @@ async fn request(
 ) -> Result<(Url, Request, Option<SecretString>), ConnectError> {
     let refused = |e: String| ConnectError::Refused(e);
     let mut url = Url::parse(&url_with_cursor(&config.url, cursor)).map_err(|e| refused(format!("url: {e}")))?;
-    let mut headers: Vec<(String, SecretString)> =
-        config.headers.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+    let mut headers: Vec<(String, SecretString)> = Vec::with_capacity(config.headers.len() + 2);
+    for (name, value) in &config.headers {
+        let text = match value {
+            HeaderText::Plain(text) => text.clone().into(),
+            HeaderText::Secret(reference) => get(secrets, reference).await?,
+        };
+        headers.push((name.clone(), text));
+    }
     let mut client_key = None;
     match &config.auth {
         None | Some(Auth::FirstFrame { .. }) => {}
@@ -152,68 +173,47 @@ async fn request(
 /// Asks the keychain off the async threads: it may show a prompt.
 pub(crate) async fn get(secrets: &Arc<dyn SecretSource>, reference: &SecretRef) -> Result<SecretString, ConnectError> {
     let (secrets, reference) = (secrets.clone(), reference.clone());
-    tokio::task::spawn_blocking(move || secrets.get(&reference))
-        .await
-        .map_err(|e| failed(e.to_string()))?
-        .map_err(ConnectError::Refused)
+    Ok(tokio::task::spawn_blocking(move || secrets.get(&reference)).await.map_err(|e| failed(e.to_string()))??)
 }
 
-async fn tls_config(config: &FeedConfig, key: Option<SecretString>) -> Result<Arc<rustls::ClientConfig>, ConnectError> {
-    let (tls, auth) = (config.tls.clone(), config.auth.clone());
-    let build = move || -> Result<rustls::ClientConfig, String> {
-        let mut roots = rustls::RootCertStore::empty();
-        match &tls.ca {
-            Some(path) => {
-                for cert in
-                    CertificateDer::pem_file_iter(path).map_err(|e| format!("tls.ca {}: {e}", path.display()))?
-                {
-                    let cert = cert.map_err(|e| format!("tls.ca {}: {e}", path.display()))?;
-                    roots.add(cert).map_err(|e| format!("tls.ca {}: {e}", path.display()))?;
-                }
-                if roots.is_empty() {
-                    return Err(format!("tls.ca {}: there is no certificate in it", path.display()));
-                }
-            }
-            None => {
-                for cert in rustls_native_certs::load_native_certs().certs {
-                    // One unreadable certificate of the system's store must not take the others with it.
-                    if let Err(e) = roots.add(cert) {
-                        tracing::debug!(error = %e, "a system certificate was left out");
-                    }
-                }
-            }
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?
-            .with_root_certificates(roots);
-        match (auth, key) {
-            (Some(Auth::Mtls { cert, .. }), Some(key)) => {
-                let chain = CertificateDer::pem_file_iter(&cert)
-                    .and_then(Iterator::collect)
-                    .map_err(|e| format!("auth.cert {}: {e}", cert.display()))?;
-                let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes())
-                    .map_err(|_| "auth.secret holds no private key in PEM form".to_owned())?;
-                builder.with_client_auth_cert(chain, key).map_err(|e| format!("auth.cert {}: {e}", cert.display()))
-            }
-            _ => Ok(builder.with_no_client_auth()),
-        }
+/// We ask for no extension, so there must be none (RFC 6455, 4.1): what it does to the frames is unknown to us.
+fn no_extensions(headers: &HeaderMap) -> Result<(), ConnectError> {
+    let Some(extension) = headers.get("sec-websocket-extensions") else { return Ok(()) };
+    Err(failed(format!(
+        "the server turned on the WebSocket extension '{}', which nobody asked for: turn it off there",
+        wf_model::text::visible(extension.to_str().unwrap_or("?"))
+    )))
+}
+
+/// `Retry-After`: seconds, or a moment in one of the three forms of RFC 9110. An hour at most.
+fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let text = headers.get("retry-after")?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        // A moment that has passed is no wait.
+        Err(_) => (http_date(text)? - now).to_std().unwrap_or_default(),
     };
-    let config =
-        tokio::task::spawn_blocking(build).await.map_err(|e| failed(e.to_string()))?.map_err(ConnectError::Refused)?;
-    Ok(Arc::new(config))
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-fn upgrade_error(e: WsError) -> ConnectError {
-    let WsError::Http(response) = e else { return failed(format!("the WebSocket upgrade failed: {e}")) };
+fn http_date(text: &str) -> Option<DateTime<Utc>> {
+    let naive = |form| NaiveDateTime::parse_from_str(text, form).ok().map(|t| t.and_utc());
+    naive("%a, %d %b %Y %H:%M:%S GMT")
+        .or_else(|| naive("%A, %d-%b-%y %H:%M:%S GMT"))
+        .or_else(|| naive("%a %b %e %H:%M:%S %Y"))
+}
+
+fn upgrade_error(e: WsError, now: DateTime<Utc>) -> ConnectError {
+    let response = match e {
+        WsError::Http(response) => response,
+        // A TLS server that does not like our certificate says so only now.
+        WsError::Io(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => {
+            return failed(format!("the WebSocket upgrade failed: {}", tls::in_words(&e)));
+        }
+        e => return failed(format!("the WebSocket upgrade failed: {e}")),
+    };
     let status = response.status();
-    let after = response
-        .headers()
-        .get("retry-after")
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.parse().ok())
-        .map(|s: u64| Duration::from_secs(s.min(3600)));
+    let after = retry_after(response.headers(), now);
     match status.as_u16() {
         401 | 403 => ConnectError::Refused(format!(
             "the server refused the login ({status}): check auth and its secret, then start the feed again"
@@ -227,12 +227,5 @@ fn upgrade_error(e: WsError) -> ConnectError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cursor_is_encoded_into_the_url() {
-        assert_eq!(url_with_cursor("wss://h/?since={cursor}&x=1", Some("a/b c&d")), "wss://h/?since=a%2Fb%20c%26d&x=1");
-        assert_eq!(url_with_cursor("wss://h/?since={cursor}", None), "wss://h/?since=");
-    }
-}
+#[path = "connect_tests.rs"]
+mod tests;

@@ -5,20 +5,30 @@
 //! - `decode` cuts frames into records; [`ingest`] is the state machine over them: dedup, counts, gaps, quarantine.
 //!   Sans-I/O.
 //! - [`tally`] counts what came in against what became of it.
-//! - [`connect`] opens the socket, with a limit on every wait; [`subscribe`] is the task that keeps a feed alive.
+//! - [`connect`] opens the socket, with a limit on every wait. [`subscribe`] is the task that keeps a feed alive:
+//!   `session` is one connection of it (`greeting` its beginning), `poison` decides about a frame that breaks it each
+//!   time, `intake` and `handover` are the way of what was read to the engine.
 //!
 //! A new shape is a file in `mappings/` named in [`mapping::BUILT_IN`]. A new kind of feed is a variant of
-//! [`config::Kind`] with a module beside `subscribe`. Storing what comes, and deciding what it means, is done
+//! [`config::Kind`] with a module beside `session`. Storing what comes, and deciding what it means, is done
 //! elsewhere.
 
 pub mod config;
 pub mod connect;
 mod decode;
+mod greeting;
+mod handover;
 pub mod ingest;
+mod intake;
 pub mod mapping;
+mod poison;
 pub mod probe;
+mod session;
 pub mod subscribe;
 pub mod tally;
+mod tls;
+#[cfg(test)]
+mod twin;
 
 pub use config::FeedConfig;
 

@@ -3,18 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::Serialize;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tokio_tungstenite::tungstenite::Message;
-use wf_model::{FeedName, Timestamp};
+use wf_model::{FeedName, SecretSource};
 
 use crate::config::FeedConfig;
-use crate::connect::{self, HARD_FRAME_LIMIT};
-use crate::ingest::{Ingest, Pressure, Seed};
+use crate::connect::{self, HARD_FRAME_LIMIT, Socket};
+use crate::greeting::greet;
+use crate::ingest::Seed;
+use crate::intake::Intake;
 use crate::mapping::Mapping;
-use wf_model::SecretSource;
+use crate::session::{End, data};
 
+/// Deliveries that are taken while the server is greeted.
+const GREETING: usize = 16;
 const FRAMES: usize = 5;
 const SHOWN: usize = 2000;
 
@@ -52,7 +57,7 @@ pub async fn probe(
     wait: Duration,
 ) -> Probe {
     let mut report = Probe {
-        url: config.url.clone(),
+        url: config.shown_url(),
         delivery: if config.resumes() { "replay" } else { "best-effort" },
         ..Probe::default()
     };
@@ -65,47 +70,52 @@ pub async fn probe(
     };
     (report.connected, report.status, report.subprotocol, report.tls) =
         (true, handshake.status, handshake.subprotocol, handshake.tls);
-    let mut ingest = Ingest::new(FeedName::new("test"), config.clone(), mappings, Seed::default());
-    if let Err(problem) = crate::subscribe::greet(&mut socket, &config, &secrets, None, |frame| {
-        ingest.on_frame(Timestamp::now(), frame, Pressure::None)
-    })
-    .await
-    {
-        report.problem = Some(problem);
-        return report;
-    }
-    let until = Instant::now() + wait;
-    while report.frames.len() < FRAMES {
-        let bytes = match timeout_at(until, socket.next()).await {
-            Err(_) => break,
-            Ok(Some(Ok(Message::Text(text)))) => bytes::Bytes::from(text),
-            Ok(Some(Ok(Message::Binary(bytes)))) => bytes,
-            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => continue,
-            Ok(Some(Ok(Message::Close(_))) | None) => {
-                report.problem = Some("the server closed the connection".into());
-                break;
-            }
-            Ok(Some(Err(e))) => {
-                report.problem = Some(e.to_string());
-                break;
-            }
-        };
-        let shown: String = String::from_utf8_lossy(&bytes).chars().take(SHOWN).collect();
-        let length = bytes.len();
-        ingest.on_frame(Timestamp::now(), bytes, Pressure::None);
-        let delivery = ingest.take();
-        report.frames.push(ProbedFrame {
-            bytes: length,
-            text: wf_model::text::visible(&shown).into_owned(),
-            events: delivery
-                .iter()
-                .flat_map(|d| &d.events)
-                .map(|e| serde_json::json!({ "occurred_at": e.occurred_at.rfc3339(), "id": e.id, "fields": e.fields }))
-                .collect(),
-            quarantined: delivery.iter().flat_map(|d| &d.quarantine).map(|q| q.error.clone()).collect(),
-            filtered: delivery.as_ref().map_or(0, |d| d.counts.filtered),
-        });
-    }
-    report.cursor = ingest.cursor().map(str::to_owned);
+    // Nobody takes what comes during the greeting; it waits there, and is dropped with everything else.
+    let (out, _untaken) = mpsc::channel(GREETING);
+    let mut intake = Intake::new(FeedName::new("test"), config.clone(), mappings, Seed::default(), out);
+    let looked = match greet(&mut socket, &config, &secrets, &mut intake).await {
+        Ok(()) => look(&mut socket, &mut intake, Instant::now() + wait, &mut report.frames).await,
+        Err(end) => Err(end),
+    };
+    report.problem = match looked {
+        Ok(()) | Err(End::Stop) => None,
+        Err(End::Refused(reason)) => Some(reason),
+        Err(End::Broken(broken)) => Some(broken.reason),
+    };
+    report.cursor = intake.cursor().map(str::to_owned);
     report
+}
+
+/// Reads until there are enough frames, or the time is over.
+async fn look(
+    socket: &mut Socket,
+    intake: &mut Intake,
+    until: Instant,
+    frames: &mut Vec<ProbedFrame>,
+) -> Result<(), End> {
+    while frames.len() < FRAMES {
+        let Ok(frame) = timeout_at(until, socket.next()).await else { break };
+        if let Some(bytes) = data(frame)? {
+            frames.push(probed(intake, bytes));
+        }
+    }
+    Ok(())
+}
+
+fn probed(intake: &mut Intake, frame: Bytes) -> ProbedFrame {
+    let shown: String = String::from_utf8_lossy(&frame).chars().take(SHOWN).collect();
+    let bytes = frame.len();
+    intake.frame(frame);
+    let delivery = intake.take();
+    ProbedFrame {
+        bytes,
+        text: wf_model::text::visible(&shown).into_owned(),
+        events: delivery
+            .iter()
+            .flat_map(|d| &d.events)
+            .map(|e| serde_json::json!({ "occurred_at": e.occurred_at.rfc3339(), "id": e.id, "fields": e.fields }))
+            .collect(),
+        quarantined: delivery.iter().flat_map(|d| &d.quarantine).map(|q| q.error.clone()).collect(),
+        filtered: delivery.as_ref().map_or(0, |d| d.counts.filtered),
+    }
 }

@@ -30,7 +30,7 @@ pub use incident::{
 };
 pub use notification::{Notification, NotificationState, Page, Purpose};
 pub use ruling::{Contribution, Match};
-pub use secret::{SecretRef, SecretSource};
+pub use secret::{SecretError, SecretRef, SecretSource};
 pub use severity::Severity;
 pub use silence::{Matcher, Silence};
 pub use time::Timestamp;

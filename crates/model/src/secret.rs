@@ -34,9 +34,29 @@ impl fmt::Display for SecretRef {
     }
 }
 
+/// Why a secret cannot be had. Each holds a sentence for the officer; the secret itself is never in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// There is no such entry. Asking again changes nothing: somebody has to make it.
+    #[error("{0}")]
+    Missing(String),
+    /// The keychain is locked or did not answer. The same question may succeed later.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// For those to whom one sentence is enough.
+impl From<SecretError> for String {
+    fn from(e: SecretError) -> Self {
+        match e {
+            SecretError::Missing(why) | SecretError::Unavailable(why) => why,
+        }
+    }
+}
+
 /// Gives secrets out. The OS keychain behind it may ask the person, so this can take long.
 pub trait SecretSource: Send + Sync {
     /// # Errors
-    /// A sentence that says which secret is missing and how to provide it.
-    fn get(&self, reference: &SecretRef) -> Result<SecretString, String>;
+    /// Which secret is missing and how to provide it, or why it cannot be read right now.
+    fn get(&self, reference: &SecretRef) -> Result<SecretString, SecretError>;
 }
