@@ -1,148 +1,243 @@
 //! From a frame to its records: unwrap, split, limits.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json_borrow::Value;
 
 use crate::config::{Condition, Decode, Limits, Split};
+use scan::{Items, Step, deeper_than, value_at};
 
-/// One record of a frame.
-pub struct Record {
-    pub raw: Bytes,
-    pub json: bool,
-}
+mod scan;
 
-/// A frame, opened: its text, and the records in it.
+/// A single value that is taken out of the text of a frame is not longer than this.
+const SINGLE: usize = 4 << 10;
+
+/// A frame, opened: its text, and what cuts it into records.
 pub struct Opened {
-    /// The frame's own document (for cursor, epoch, recovered), after unwrapping. Not JSON for plain lines.
+    /// The frame's own text, after unwrapping.
     pub text: Bytes,
-    pub records: Vec<Record>,
+    pub records: Records,
 }
 
-/// Cuts a frame into records. `Err` says why it cannot be read.
-pub fn open(frame: Bytes, decode: &Decode, limits: &Limits) -> Result<Opened, String> {
-    let mut text = frame;
-    std::str::from_utf8(&text).map_err(|e| format!("the frame is not UTF-8 from byte {}", e.valid_up_to()))?;
+/// The records of a frame, cut off one by one: nothing is kept, or built, of those that are not asked for.
+pub struct Records {
+    text: Bytes,
+    form: Form,
+}
+
+enum Form {
+    /// The frame is the record.
+    Whole {
+        json: bool,
+    },
+    /// A record a line, from this place on.
+    Lines(usize),
+    /// The items of an array; the place of the array in the text.
+    Array(Items, Range<usize>),
+    Spent,
+}
+
+/// What was cut off a frame.
+#[derive(Debug)]
+pub enum Piece {
+    Record { raw: Bytes, json: bool },
+    Broken { raw: Bytes, why: &'static str },
+}
+
+/// Opens a frame. `Err` says why it cannot be cut into records.
+pub fn open(frame: &Bytes, decode: &Decode) -> Result<Opened, String> {
+    let mut text = frame.clone();
+    let lines = decode.events.is_none() && decode.split == Split::Ndjson;
+    if !lines || !decode.unwrap.is_empty() {
+        std::str::from_utf8(&text).map_err(|e| format!("the frame is not UTF-8 from byte {}", e.valid_up_to()))?;
+    }
     for pointer in &decode.unwrap {
-        let inner = raw_at(utf8(&text), pointer)?.ok_or_else(|| format!("there is nothing at {pointer} to unwrap"))?;
+        let inner = value_at(utf8(&text), pointer).ok_or_else(|| format!("there is nothing at {pointer} to unwrap"))?;
         let inner: String =
             serde_json::from_str(inner).map_err(|_| format!("at {pointer} there is no string to unwrap"))?;
         text = Bytes::from(inner);
     }
-    let records = match (&decode.events, decode.split) {
-        (Some(events), _) => match raw_at(utf8(&text), events.trim_end_matches("/*"))? {
-            // A frame without the array is a control frame, or one that `ignore` names.
-            None => vec![Record { raw: text.clone(), json: true }],
-            Some(array) => array_items(&text, array, limits)?,
-        },
-        (None, Split::None) => vec![Record { json: looks_like_json(&text), raw: text.clone() }],
-        (None, Split::JsonArray) => {
-            let array = utf8(&text).trim();
-            array_items(&text, array, limits)?
-        }
-        (None, Split::Ndjson) => utf8(&text)
-            .lines()
-            .filter(|l| !l.trim().is_empty())
-            .map(|l| Record { json: looks_like_json(l.as_bytes()), raw: text.slice_ref(l.as_bytes()) })
-            .collect(),
+    let array = |part: &str| {
+        let items = Items::of(part).ok_or("not an array of events")?;
+        let start = part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+        Ok::<_, String>(Form::Array(items, start..start + part.len()))
     };
-    if records.len() > limits.events_per_frame {
-        return Err(format!("the frame holds {} events; at most {} are taken", records.len(), limits.events_per_frame));
+    let form = match (&decode.events, decode.split) {
+        (Some(events), _) => match value_at(utf8(&text), events.trim_end_matches("/*")) {
+            // A frame without the array is a control frame, or one that `ignore` names.
+            None => Form::Whole { json: true },
+            Some(part) => array(part)?,
+        },
+        (None, Split::None) => Form::Whole { json: looks_like_json(&text) },
+        (None, Split::JsonArray) => array(utf8(&text))?,
+        (None, Split::Ndjson) => {
+            let line = text.trim_ascii();
+            if !line.is_empty() && !line.contains(&b'\n') && std::str::from_utf8(line).is_ok() {
+                text = text.slice_ref(line);
+                Form::Whole { json: looks_like_json(&text) }
+            } else {
+                Form::Lines(0)
+            }
+        }
+    };
+    Ok(Opened { records: Records { text: text.clone(), form }, text })
+}
+
+impl Records {
+    /// Whether the frame is its one record.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.form, Form::Whole { .. })
     }
-    Ok(Opened { text, records })
+
+    /// Whether the frame is a document that holds the records, and may say more beside them. Lines have nothing beside.
+    pub fn are_in_a_document(&self) -> bool {
+        matches!(self.form, Form::Array(..))
+    }
+
+    /// How many are left, by looking at the text alone.
+    pub fn count_left(mut self) -> u64 {
+        let mut left = 0;
+        while self.cut().is_some() {
+            left += 1;
+        }
+        left
+    }
+
+    /// Where the next record stands, or what is wrong there.
+    fn cut(&mut self) -> Option<(Range<usize>, Option<&'static str>)> {
+        match &mut self.form {
+            Form::Whole { .. } => {
+                self.form = Form::Spent;
+                Some((0..self.text.len(), None))
+            }
+            Form::Lines(at) => loop {
+                let rest = self.text.get(*at..).filter(|rest| !rest.is_empty())?;
+                let length = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
+                let start = *at;
+                *at += length + 1;
+                let line = &rest[..length];
+                if !line.trim_ascii().is_empty() {
+                    let length = line.strip_suffix(b"\r").unwrap_or(line).len();
+                    break Some((start..start + length, None));
+                }
+            },
+            Form::Array(items, array) => {
+                let start = array.start;
+                let within = |place: Range<usize>| start + place.start..start + place.end;
+                match items.step(&self.text[array.clone()]) {
+                    Step::Item(place) => Some((within(place), None)),
+                    Step::Broken(place) => Some((within(place), Some("not JSON: the array of events breaks off here"))),
+                    Step::End => None,
+                }
+            }
+            Form::Spent => None,
+        }
+    }
+}
+
+impl Iterator for Records {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        let json = match self.form {
+            Form::Whole { json } => Some(json),
+            Form::Array(..) => Some(true),
+            Form::Lines(_) | Form::Spent => None,
+        };
+        let (place, why) = self.cut()?;
+        let raw = self.text.slice(place);
+        Some(match why {
+            Some(why) => Piece::Broken { raw, why },
+            None if std::str::from_utf8(&raw).is_err() => Piece::Broken { raw, why: "the line is not UTF-8" },
+            None => Piece::Record { json: json.unwrap_or_else(|| looks_like_json(&raw)), raw },
+        })
+    }
+}
+
+/// Why a text is no JSON that we take.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unparsed {
+    TooDeep(usize),
+    NotJson(String),
+}
+
+impl fmt::Display for Unparsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooDeep(most) => write!(f, "JSON nested deeper than {most}"),
+            Self::NotJson(why) => write!(f, "not JSON: {why}"),
+        }
+    }
 }
 
 /// Parses a record, within the depth limit.
-pub fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Value<'a>, String> {
+pub fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Value<'a>, Unparsed> {
+    build_within(text, limits, serde_json::from_str)
+}
+
+/// Builds of `text` what `build` makes, unless it is too deep: then `build` never sees it.
+fn build_within<'a, T>(
+    text: &'a str,
+    limits: &Limits,
+    build: impl FnOnce(&'a str) -> Result<T, serde_json::Error>,
+) -> Result<T, Unparsed> {
     if deeper_than(text.as_bytes(), limits.json_depth) {
-        return Err(format!("JSON nested deeper than {}", limits.json_depth));
+        return Err(Unparsed::TooDeep(limits.json_depth));
     }
-    serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))
+    build(text).map_err(|e| Unparsed::NotJson(e.to_string()))
 }
 
 pub fn utf8(bytes: &Bytes) -> &str {
-    // Checked when the frame was opened.
+    // Checked when the frame was opened, or when the line was cut off it.
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-fn looks_like_json(text: &[u8]) -> bool {
+pub fn looks_like_json(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
-fn array_items(text: &Bytes, array: &str, limits: &Limits) -> Result<Vec<Record>, String> {
-    if deeper_than(array.as_bytes(), limits.json_depth) {
-        return Err(format!("JSON nested deeper than {}", limits.json_depth));
-    }
-    let items: Vec<&RawValue> = serde_json::from_str(array).map_err(|e| format!("not an array of events: {e}"))?;
-    Ok(items.into_iter().map(|i| Record { raw: text.slice_ref(i.get().as_bytes()), json: true }).collect())
+/// A document that is asked for single values: one that was parsed, or the text of one that is too large to be parsed
+/// for their sake.
+#[derive(Clone, Copy)]
+pub enum Doc<'d> {
+    Tree(&'d Value<'d>),
+    Text(&'d str),
 }
 
-/// The text of the value at `pointer`; `None` when there is none. Reads no more than the way there.
-fn raw_at<'a>(text: &'a str, pointer: &str) -> Result<Option<&'a str>, String> {
-    #[derive(Deserialize)]
-    struct Map<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
-    let mut at = text;
-    for token in pointer.split('/').skip(1) {
-        let token = token.replace("~1", "/").replace("~0", "~");
-        let next = match at.trim_start().as_bytes().first() {
-            Some(b'{') => {
-                let Map(map) = serde_json::from_str(at).map_err(|e| format!("not JSON: {e}"))?;
-                map.get(token.as_str()).map(|v| v.get())
-            }
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(at).map_err(|e| format!("not JSON: {e}"))?;
-                token.parse::<usize>().ok().and_then(|i| items.get(i).map(|v| v.get()))
-            }
-            _ => None,
-        };
-        match next {
-            Some(text) => at = text,
-            None => return Ok(None),
-        }
+impl Doc<'_> {
+    pub fn scalar(self, pointer: &str) -> Option<String> {
+        self.look(pointer, scalar)
     }
-    Ok(Some(at))
-}
 
-/// Counts brackets outside strings: cheaper than building what is too deep.
-fn deeper_than(text: &[u8], most: usize) -> bool {
-    let (mut depth, mut i) = (0usize, 0);
-    while i < text.len() {
-        match text[i] {
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > most {
-                    return true;
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                i += 1;
-                while i < text.len() && text[i] != b'"' {
-                    i += if text[i] == b'\\' { 2 } else { 1 };
-                }
-            }
-            _ => {}
-        }
-        i += 1;
+    pub fn boolean(self, pointer: &str) -> Option<bool> {
+        self.look(pointer, |v| v.as_bool())
     }
-    false
+
+    pub fn holds(self, condition: &Condition) -> bool {
+        self.look(&condition.pointer, |v| Some(fits(condition, v))).unwrap_or(false)
+    }
+
+    fn look<T>(self, pointer: &str, read: impl FnOnce(&Value<'_>) -> Option<T>) -> Option<T> {
+        match self {
+            Self::Tree(tree) => read(at(tree, pointer)?),
+            Self::Text(text) => {
+                let found = value_at(text, pointer)?;
+                // What is longer, as the array of events itself, is no cursor and no word; it is there, that is all.
+                let value: Value<'_> =
+                    if found.len() > SINGLE { Value::Array(Vec::new()) } else { serde_json::from_str(found).ok()? };
+                read(&value)
+            }
+        }
+    }
 }
 
 /// The value at a JSON pointer.
 pub fn at<'v, 'a>(value: &'v Value<'a>, pointer: &str) -> Option<&'v Value<'a>> {
     let mut value = value;
     for token in pointer.split('/').skip(1) {
-        let unescaped;
-        let token = if token.contains('~') {
-            unescaped = token.replace("~1", "/").replace("~0", "~");
-            unescaped.as_str()
-        } else {
-            token
-        };
+        let token = scan::unescaped(token);
         value = match value {
             Value::Object(map) => map.iter().find(|(k, _)| *k == token).map(|(_, v)| v)?,
             Value::Array(items) => items.get(token.parse::<usize>().ok()?)?,
@@ -162,7 +257,10 @@ pub fn scalar(value: &Value) -> Option<String> {
 }
 
 pub fn holds(condition: &Condition, value: &Value) -> bool {
-    let Some(found) = at(value, &condition.pointer) else { return false };
+    at(value, &condition.pointer).is_some_and(|found| fits(condition, found))
+}
+
+fn fits(condition: &Condition, found: &Value) -> bool {
     match &condition.equals {
         None => !found.is_null(),
         Some(toml::Value::String(s)) => found.as_str() == Some(s),
@@ -173,38 +271,16 @@ pub fn holds(condition: &Condition, value: &Value) -> bool {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn records(frame: &str, decode: Decode) -> Result<Vec<String>, String> {
-        let opened = open(Bytes::copy_from_slice(frame.as_bytes()), &decode, &Limits::default())?;
-        Ok(opened.records.iter().map(|r| utf8(&r.raw).to_owned()).collect())
-    }
-
-    #[test]
-    fn frames_are_cut_the_way_the_config_says() {
-        assert_eq!(records(r#"{"a":1}"#, Decode::default()).unwrap(), [r#"{"a":1}"#]);
-        assert_eq!(records("a line", Decode::default()).unwrap(), ["a line"]);
-        let events = Decode { events: Some("/d/events/*".into()), ..Decode::default() };
-        assert_eq!(
-            records(r#"{"d":{"events":[{"a":1}, {"b":[2]}]}}"#, events.clone()).unwrap(),
-            [r#"{"a":1}"#, r#"{"b":[2]}"#]
-        );
-        assert_eq!(records(r#"{"hello":true}"#, events).unwrap(), [r#"{"hello":true}"#]);
-        let split = |split| Decode { split, ..Decode::default() };
-        assert_eq!(records("{\"a\":1}\n\n{\"b\":2}\r\n", split(Split::Ndjson)).unwrap(), [r#"{"a":1}"#, r#"{"b":2}"#]);
-        assert_eq!(records(r#" [1, {"a":"]"}] "#, split(Split::JsonArray)).unwrap(), ["1", r#"{"a":"]"}"#]);
-        let unwrap = Decode { unwrap: vec!["/data".into()], ..Decode::default() };
-        assert_eq!(records(r#"{"data":"{\"x\":1}"}"#, unwrap).unwrap(), [r#"{"x":1}"#]);
-    }
-
-    #[test]
-    fn t11_depth_and_number_are_bounded_before_anything_is_built() {
-        let deep = "[".repeat(1_000_000);
-        assert!(parse(&deep, &Limits::default()).unwrap_err().contains("deeper"));
-        assert!(parse(r#"{"a":"[[[[[[","b":[[1]]}"#, &Limits { json_depth: 3, ..Limits::default() }).is_ok());
-        let many = format!("[{}]", vec!["1"; 5001].join(","));
-        assert!(records(&many, Decode { split: Split::JsonArray, ..Decode::default() }).unwrap_err().contains("5001"));
-    }
+/// The scalar at `pointer` of a frame that is not opened, because it is too large or broken: of its last line where
+/// frames are lines.
+pub fn scalar_of_refused(frame: &[u8], decode: &Decode, pointer: &str) -> Option<String> {
+    let text = match decode.split {
+        Split::Ndjson => frame.trim_ascii_end().rsplit(|b| *b == b'\n').next()?,
+        Split::None | Split::JsonArray => frame,
+    };
+    Doc::Text(std::str::from_utf8(text).ok()?).scalar(pointer)
 }
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

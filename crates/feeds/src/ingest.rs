@@ -2,101 +2,77 @@
 //!
 //! Whatever it is fed, `received = stored + duplicates + quarantined + filtered + discarded` holds for the sum of its
 //! deliveries, where *stored* are the events handed over.
+//!
+//! `stamp` decides which time an event has, `dedup` what came before, `cursor` what is believed of a cursor, `attempts`
+//! which of several lines about one attempt to log in counts.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono_tz::Tz;
 use compact_str::CompactString;
 use serde_json_borrow::Value as Json;
 use sha2::{Digest, Sha256};
-use tokio::sync::OwnedSemaphorePermit;
-use wf_model::{Event, FeedCounts, FeedName, Fields, Gap, GapReason, Position, Quarantined, Raw, Timestamp};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use wf_model::{Event, FeedName, FieldName, Fields, Gap, GapReason, Position, Quarantined, Raw, Timestamp, Value};
 
 use crate::config::FeedConfig;
-use crate::decode::{self, Opened, at, scalar, utf8};
-use crate::mapping::{self, Mapping};
-use crate::tally::{Held, Tally};
+use crate::decode::{self, Doc, Opened, Piece, Unparsed, at, scalar, utf8};
+use crate::mapping::{self, Mapping, Reading, Sign};
+use crate::tally::Tally;
+use attempts::Attempts;
+use cursor::Verdict;
+use dedup::{Seen, Sighting};
+
+pub use dedup::content_hash;
+pub use delivery::{Delivery, Pressure, Seed};
+
+mod attempts;
+mod cursor;
+mod dedup;
+mod delivery;
+mod stamp;
 
 /// What is kept of input that could not be read.
 const KEPT: usize = 64 << 10;
-/// A stamp further in the future than this is not believed.
-const SKEW: Duration = Duration::from_secs(300);
+/// Records below this are copied out of their frame, which may itself be a slice of what was read from the socket.
+const SMALL: usize = 64 << 10;
 
-/// What a feed hands over: to be committed as a whole, in order.
-#[derive(Debug)]
-pub struct Delivery {
-    pub feed: FeedName,
-    pub events: Vec<Event>,
-    pub counts: FeedCounts,
-    /// Where to resume once this is committed.
-    pub position: Option<Position>,
-    pub gaps: Vec<Gap>,
-    pub quarantine: Vec<Quarantined>,
-    pub heard_at: Timestamp,
-    /// What it takes of the feed's queue, in bytes.
-    pub weight: usize,
-    /// Released with the delivery: what waits between socket and disk is bounded by these.
-    pub permit: Option<OwnedSemaphorePermit>,
-    /// What of it is in flight: settled once the delivery is committed.
-    pub held: Held,
-}
+/// On a further word about an attempt to log in: the `event.action` it would have if it were the first.
+const SAME_ATTEMPT: &str = "watchfloor.same_attempt";
 
-impl Delivery {
-    fn new(feed: &FeedName, tally: &Tally) -> Self {
-        Self {
-            held: tally.hold(),
-            feed: feed.clone(),
-            events: Vec::new(),
-            counts: FeedCounts::default(),
-            position: None,
-            gaps: Vec::new(),
-            quarantine: Vec::new(),
-            heard_at: Timestamp::EPOCH,
-            weight: 0,
-            permit: None,
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.counts.received == 0 && self.position.is_none() && self.gaps.is_empty() && self.quarantine.is_empty()
-    }
-}
-
-/// How full the queue is: a feed that cannot replay sheds, the least important first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pressure {
-    None,
-    /// Ordinary events are shed, failures and alerts are kept.
-    High,
-    /// Everything is shed.
-    Full,
-}
-
-/// What is known when a feed starts: what was committed before.
-#[derive(Clone, Debug, Default)]
-pub struct Seed {
-    pub position: Position,
-    pub heard_at: Option<Timestamp>,
-    /// Events stored lately, oldest first: identifier, content, when received. See [`content_hash`].
-    pub recent: Vec<(String, u64, Timestamp)>,
-    pub tally: Tally,
-}
+static SAME_ATTEMPT_NAME: LazyLock<FieldName> = LazyLock::new(|| SAME_ATTEMPT.into());
+static ACTION_NAME: LazyLock<FieldName> = LazyLock::new(|| "event.action".into());
+static REPEAT_NAME: LazyLock<FieldName> = LazyLock::new(|| "watchfloor.repeat".into());
 
 /// The state machine of one feed.
 pub struct Ingest {
     feed: FeedName,
     config: Arc<FeedConfig>,
     mappings: Arc<[Mapping]>,
+    /// Whether any of them reads text, so that what does not parse as JSON may still be a line.
+    reads_text: bool,
+    zone: Tz,
+    /// How far back stamps are believed.
+    oldest: Option<Duration>,
     position: Position,
     heard_at: Option<Timestamp>,
     seen: Seen,
+    attempts: Attempts,
     tally: Tally,
     pending: Delivery,
-    /// The first event shed since the last delivery.
-    shed_from: Option<Timestamp>,
+    /// The first record shed since the last delivery, and how many.
+    shed: Option<(Timestamp, u64)>,
+    /// The last cursor was not believed, and a gap says so.
+    doubted: bool,
+}
+
+/// What a record is.
+enum Content<'j> {
+    Json(&'j Json<'j>),
+    Text,
+    /// It begins as JSON does and is none: a line, or broken.
+    Unparsed(Unparsed),
 }
 
 impl Ingest {
@@ -110,12 +86,35 @@ impl Ingest {
             tally: seed.tally,
             feed,
             config,
+            reads_text: mappings.iter().any(Mapping::reads_text),
             mappings,
+            zone: Tz::UTC,
+            oldest: Some(stamp::OLDEST),
             position: seed.position,
             heard_at: seed.heard_at,
             seen,
-            shed_from: None,
+            attempts: Attempts::default(),
+            shed: None,
+            doubted: false,
         }
+    }
+
+    /// The zone of stamps that name none.
+    pub fn in_zone(mut self, zone: Tz) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// How far back stamps are believed, for a feed that hands over history.
+    pub fn back_to(mut self, oldest: Duration) -> Self {
+        self.oldest = Some(oldest);
+        self
+    }
+
+    /// For what was recorded at some time: stamps are believed however old they are.
+    pub fn of_recorded_events(mut self) -> Self {
+        self.oldest = None;
+        self
     }
 
     pub fn cursor(&self) -> Option<&str> {
@@ -135,7 +134,7 @@ impl Ingest {
 
     /// A frame came.
     pub fn on_frame(&mut self, now: Timestamp, frame: Bytes, pressure: Pressure) {
-        self.read(now, frame, pressure);
+        self.read(now, &frame, pressure);
         self.count();
     }
 
@@ -143,72 +142,90 @@ impl Ingest {
         self.pending.held.grow_to(self.pending.counts.received);
     }
 
-    fn read(&mut self, now: Timestamp, frame: Bytes, pressure: Pressure) {
+    fn read(&mut self, now: Timestamp, frame: &Bytes, pressure: Pressure) {
         let last_heard = self.heard_at.replace(now);
         self.pending.heard_at = now;
         let config = self.config.clone();
         if frame.len() > config.limits.frame {
-            self.pending.counts.received += 1;
             let why = format!("the frame is {} bytes long; limits.frame allows {}", frame.len(), config.limits.frame);
-            self.quarantine(now, &frame, why);
-            self.step_past(&frame);
-            return;
+            return self.on_refused_frame(now, frame, why);
         }
-        let opened = match decode::open(frame.clone(), &config.decode, &config.limits) {
+        let Opened { text, mut records } = match decode::open(frame, &config.decode) {
             Ok(opened) => opened,
-            Err(why) => {
-                self.pending.counts.received += 1;
-                self.quarantine(now, &frame, why);
-                self.step_past(&frame);
-                return;
-            }
+            Err(why) => return self.on_refused_frame(now, frame, why),
         };
-        let Opened { text, records } = opened;
-        // The frame's own document is needed for what the server says about itself; where the frame is the event, that
-        // is parsed once.
-        let whole = records.len() == 1 && records[0].raw.len() == text.len();
-        let about_frame = config.resume.epoch.is_some()
-            || config.resume.recovered.is_some()
-            || config.resume.cursor.is_some()
-            || !config.decode.ignore.is_empty();
-        let parsed =
-            (whole && records[0].json || !whole && about_frame).then(|| decode::parse(utf8(&text), &config.limits));
-        if let Some(Ok(frame)) = &parsed {
-            self.on_word_of_server(now, last_heard, frame);
-            if config.decode.ignore.iter().any(|c| decode::holds(c, frame)) {
+        if records.is_whole() {
+            return self.on_whole(now, last_heard, &text, pressure, &mut records);
+        }
+        let document = records.are_in_a_document().then(|| Doc::Text(utf8(&text)));
+        if let Some(document) = document {
+            self.on_word_of_server(now, last_heard, document);
+            if config.decode.ignore.iter().any(|c| document.holds(c)) {
                 self.pending.counts.received += 1;
                 self.pending.counts.filtered += 1;
-                self.move_cursor(None, Some(frame));
+                self.move_cursor(now, None, Some(document), false);
                 return;
             }
         }
-        if whole {
-            let record = &records[0];
-            match &parsed {
-                Some(Ok(json)) => self.on_record(now, &record.raw, Some(json), pressure),
-                Some(Err(why)) => {
-                    self.pending.counts.received += 1;
-                    self.quarantine(now, &record.raw, why.clone());
-                }
-                None => self.on_record(now, &record.raw, None, pressure),
-            }
-            return;
+        for piece in records.by_ref().take(config.limits.events_per_frame) {
+            self.on_piece(now, text.len(), piece, pressure);
         }
-        for record in &records {
-            if record.json {
-                match decode::parse(utf8(&record.raw), &config.limits) {
-                    Ok(json) => self.on_record(now, &record.raw, Some(&json), pressure),
-                    Err(why) => {
-                        self.pending.counts.received += 1;
-                        self.quarantine(now, &record.raw, why);
-                    }
-                }
-            } else {
-                self.on_record(now, &record.raw, None, pressure);
+        // What is beyond the limit is not built, but it is counted, and there is a gap.
+        let beyond = records.count_left();
+        if beyond > 0 {
+            self.pending.counts.received += beyond;
+            self.shed(now, beyond);
+        }
+        if let Some(document) = document {
+            self.move_cursor(now, None, Some(document), false);
+        }
+    }
+
+    /// A frame that is one record: what the server says about itself is in that record.
+    fn on_whole(
+        &mut self,
+        now: Timestamp,
+        last_heard: Option<Timestamp>,
+        text: &Bytes,
+        pressure: Pressure,
+        records: &mut decode::Records,
+    ) {
+        let Some(Piece::Record { raw, json: true }) = records.next() else {
+            return self.on_record(now, text.len(), text, Content::Text, pressure);
+        };
+        match decode::parse(utf8(&raw), &self.config.clone().limits) {
+            Ok(json) => {
+                self.on_word_of_server(now, last_heard, Doc::Tree(&json));
+                self.on_record(now, text.len(), &raw, Content::Json(&json), pressure);
+            }
+            Err(error) => self.on_record(now, text.len(), &raw, Content::Unparsed(error), pressure),
+        }
+    }
+
+    /// One of the records of a frame of `frame` bytes.
+    fn on_piece(&mut self, now: Timestamp, frame: usize, piece: Piece, pressure: Pressure) {
+        match piece {
+            Piece::Record { raw, json: false } => self.on_record(now, frame, &raw, Content::Text, pressure),
+            Piece::Record { raw, json: true } => match decode::parse(utf8(&raw), &self.config.clone().limits) {
+                Ok(json) => self.on_record(now, frame, &raw, Content::Json(&json), pressure),
+                Err(error) => self.on_record(now, frame, &raw, Content::Unparsed(error), pressure),
+            },
+            Piece::Broken { raw, why } => {
+                self.pending.counts.received += 1;
+                self.quarantine(now, &raw, why.to_owned());
             }
         }
-        if let Some(Ok(frame)) = &parsed {
-            self.move_cursor(None, Some(frame));
+    }
+
+    /// A frame that cannot be cut into records. It is no use, but may still say where it stood.
+    fn on_refused_frame(&mut self, now: Timestamp, frame: &Bytes, why: String) {
+        self.pending.counts.received += 1;
+        self.quarantine(now, frame, why);
+        let config = self.config.clone();
+        if let Some(pointer) = &config.resume.cursor
+            && let Some(cursor) = decode::scalar_of_refused(frame, &config.decode, pointer)
+        {
+            self.set_cursor(now, cursor, false);
         }
     }
 
@@ -224,7 +241,7 @@ impl Ingest {
         self.quarantine(now, &Bytes::new(), format!("a frame that cannot be received was stepped over: {why}"));
         let from = self.heard_at.unwrap_or(now);
         self.gap(from, now, GapReason::PoisonFrame, Some(1));
-        self.set_cursor(next.to_string());
+        self.set_cursor(now, next.to_string(), false);
         self.count();
         true
     }
@@ -238,8 +255,7 @@ impl Ingest {
 
     /// Everything since the last call. `None` when nothing happened.
     pub fn take(&mut self) -> Option<Delivery> {
-        if let Some(from) = self.shed_from.take() {
-            let shed = self.pending.counts.discarded;
+        if let Some((from, shed)) = self.shed.take() {
             self.gap(from, self.pending.heard_at, GapReason::Overload, Some(shed));
         }
         if self.pending.is_empty() {
@@ -257,11 +273,10 @@ impl Ingest {
         self.pending.weight
     }
 
-    fn on_word_of_server(&mut self, now: Timestamp, last_heard: Option<Timestamp>, frame: &Json) {
-        let word = |pointer: &Option<String>| pointer.as_ref().and_then(|p| at(frame, p));
-        let resume = self.config.clone();
-        let resume = &resume.resume;
-        if let Some(epoch) = word(&resume.epoch).and_then(scalar)
+    fn on_word_of_server(&mut self, now: Timestamp, last_heard: Option<Timestamp>, document: Doc) {
+        let config = self.config.clone();
+        let resume = &config.resume;
+        if let Some(epoch) = resume.epoch.as_ref().and_then(|p| document.scalar(p))
             && self.position.epoch.as_ref() != Some(&epoch)
         {
             if self.position.epoch.is_some() {
@@ -272,65 +287,79 @@ impl Ingest {
             self.pending.position = Some(self.position.clone());
             return;
         }
-        if word(&resume.recovered).and_then(Json::as_bool) == Some(false) && self.position.cursor.is_some() {
+        let recovered = resume.recovered.as_ref().and_then(|p| document.boolean(p));
+        if recovered == Some(false) && self.position.cursor.is_some() {
             self.gap(last_heard.unwrap_or(now), now, GapReason::NotRecovered, None);
             // What follows is numbered from somewhere else; a smaller cursor is not a step back.
             self.position.cursor = None;
         }
     }
 
-    fn on_record(&mut self, now: Timestamp, raw: &Bytes, json: Option<&Json>, pressure: Pressure) {
+    fn on_record(&mut self, now: Timestamp, frame: usize, raw: &Bytes, content: Content, pressure: Pressure) {
         self.pending.counts.received += 1;
-        if pressure == Pressure::Full {
-            self.shed(now);
-            return;
-        }
-        if let Some(json) = json
-            && self.config.decode.ignore.iter().any(|c| decode::holds(c, json))
-        {
+        let json = match &content {
+            Content::Json(json) => Some(*json),
+            Content::Text => None,
+            Content::Unparsed(error) => {
+                if !self.reads_text || matches!(error, Unparsed::TooDeep(_)) {
+                    return self.quarantine(now, raw, error.to_string());
+                }
+                None
+            }
+        };
+        let document = json.map(Doc::Tree);
+        if document.is_some_and(|d| self.config.decode.ignore.iter().any(|c| d.holds(c))) {
             self.pending.counts.filtered += 1;
-            self.move_cursor(Some(json), None);
-            return;
+            return self.move_cursor(now, document, None, false);
         }
-        let mapped = match mapping::apply(&self.mappings, utf8(raw), json, &self.config.limits, now) {
+        if pressure == Pressure::Full {
+            return self.shed(now, 1);
+        }
+        let reading = Reading { limits: &self.config.limits, now, zone: self.zone };
+        let mut mapped = match mapping::apply(&self.mappings, utf8(raw), json, reading) {
             Ok(mapped) => mapped,
             Err(why) => {
+                let why = match content {
+                    Content::Unparsed(error) => format!("{error}; {why}"),
+                    Content::Json(_) | Content::Text => why,
+                };
                 self.quarantine(now, raw, why);
-                self.move_cursor(json, None);
-                return;
+                return self.move_cursor(now, document, None, false);
             }
         };
         if pressure == Pressure::High && !important(&mapped.fields) {
-            self.shed(now);
-            return;
+            return self.shed(now, 1);
         }
-        let claimed = mapped.occurred_at;
-        let skewed = claimed.is_some_and(|t| t > now + SKEW);
-        let occurred_at = claimed.filter(|_| !skewed).unwrap_or(now);
+        let stamp = stamp::settle(mapped.occurred_at, now, self.oldest, &mut mapped.fields);
         let id = json.and_then(|j| at(j, self.config.dedup.id.as_ref()?)).and_then(scalar);
-        let Some(text) = Raw::new(raw.clone()) else { return };
+        let Some(text) = Raw::new(unpinned(raw, frame)) else { return };
+        // A copy holds itself alone, a slice its whole frame.
+        let pinned = if is_copied(raw.len(), frame) { raw.len() } else { frame };
+        self.pending.weight += pinned.saturating_sub(raw.len());
         let event = Event {
             seq: wf_model::Seq(0),
             feed: self.feed.clone(),
             id: id.map(CompactString::from),
-            occurred_at,
+            occurred_at: stamp.occurred_at,
             received_at: now,
-            skewed,
+            skewed: stamp.skewed,
             conflict: false,
             fields: mapped.fields,
             raw: text,
         };
         self.pending.counts.received += u64::from(mapped.times.saturating_sub(1));
         for n in 1..mapped.times {
-            let mut copy = event.clone();
+            // The text is kept once, with the event that is written last.
+            let mut copy = Event { raw: Raw::default(), ..event.clone() };
             copy.id = event.id.as_ref().map(|id| compact_str::format_compact!("{id}#{n}"));
-            self.admit(copy);
+            copy.fields.set(REPEAT_NAME.clone(), Value::Int(n.into()));
+            self.admit(copy, mapped.sign.as_ref());
         }
-        self.admit(event);
-        self.move_cursor(json, None);
+        self.admit(event, mapped.sign.as_ref());
+        self.move_cursor(now, document, None, stamp.skewed);
     }
 
-    fn admit(&mut self, mut event: Event) {
+    fn admit(&mut self, mut event: Event, sign: Option<&Sign>) {
         if let Some(id) = &event.id {
             match self.seen.take(id, content_hash(&event), event.received_at) {
                 Sighting::New => {}
@@ -341,18 +370,25 @@ impl Ingest {
                 Sighting::Conflict => event.conflict = true,
             }
         }
+        if let Some(sign) = sign
+            && !self.attempts.is_first(sign.of, &event.fields, event.received_at)
+        {
+            let own = event.fields.get("event.action").cloned().unwrap_or(Value::Bool(false));
+            event.fields.set(SAME_ATTEMPT_NAME.clone(), own);
+            event.fields.set(ACTION_NAME.clone(), Value::Str(sign.told.clone()));
+        }
         self.pending.weight += event.weight();
         self.pending.events.push(event);
     }
 
-    fn shed(&mut self, now: Timestamp) {
-        self.pending.counts.discarded += 1;
-        self.shed_from.get_or_insert(now);
+    fn shed(&mut self, now: Timestamp, records: u64) {
+        self.pending.counts.discarded += records;
+        self.shed.get_or_insert((now, 0)).1 += records;
     }
 
     fn quarantine(&mut self, now: Timestamp, raw: &Bytes, error: String) {
         self.pending.counts.quarantined += 1;
-        self.pending.weight += raw.len().min(KEPT) + 256;
+        self.pending.weight += raw.len().min(KEPT) + error.len() + 256;
         self.pending.quarantine.push(Quarantined {
             feed: self.feed.clone(),
             at: now,
@@ -368,35 +404,39 @@ impl Ingest {
         self.pending.gaps.push(Gap { feed: self.feed.clone(), from, to: to.max(from), reason, estimated });
     }
 
-    /// A frame that is no use may still say where it stood.
-    fn step_past(&mut self, frame: &Bytes) {
-        if self.config.resumes()
-            && let Ok(text) = std::str::from_utf8(frame)
-            && let Ok(json) = decode::parse(text, &self.config.limits)
-        {
-            self.move_cursor(None, Some(&json));
-        }
-    }
-
-    fn move_cursor(&mut self, record: Option<&Json>, frame: Option<&Json>) {
+    fn move_cursor(&mut self, now: Timestamp, record: Option<Doc>, frame: Option<Doc>, skewed: bool) {
         let Some(pointer) = &self.config.resume.cursor else { return };
-        let found = record.and_then(|r| at(r, pointer)).or_else(|| frame.and_then(|f| at(f, pointer)));
-        if let Some(cursor) = found.and_then(scalar) {
-            self.set_cursor(cursor);
+        let found = record.and_then(|r| r.scalar(pointer)).or_else(|| frame.and_then(|f| f.scalar(pointer)));
+        if let Some(cursor) = found {
+            self.set_cursor(now, cursor, skewed);
         }
     }
 
-    fn set_cursor(&mut self, cursor: String) {
-        let number = |c: &str| c.parse::<u64>().ok();
-        // A cursor that goes back would make us read the same again for ever.
-        if let (Some(old), Some(new)) = (self.position.cursor.as_deref().and_then(number), number(&cursor))
-            && new <= old
-        {
-            return;
+    fn set_cursor(&mut self, now: Timestamp, cursor: String, skewed: bool) {
+        match cursor::judge(self.cursor(), &cursor, now, skewed) {
+            Verdict::Behind => {}
+            Verdict::Believed => {
+                self.doubted = false;
+                self.position.cursor = Some(cursor);
+                self.pending.position = Some(self.position.clone());
+            }
+            Verdict::Doubted => {
+                // Said once, until one is believed again: the next connection begins at the last one that was.
+                if !std::mem::replace(&mut self.doubted, true) {
+                    self.gap(now, now, GapReason::NotRecovered, None);
+                }
+            }
         }
-        self.position.cursor = Some(cursor);
-        self.pending.position = Some(self.position.clone());
     }
+}
+
+/// Whether a record of `record` bytes is copied out of its frame of `frame` bytes, so as not to keep that in memory.
+fn is_copied(record: usize, frame: usize) -> bool {
+    record < SMALL || record < frame / 2
+}
+
+fn unpinned(raw: &Bytes, frame: usize) -> Bytes {
+    if is_copied(raw.len(), frame) { Bytes::copy_from_slice(raw) } else { raw.clone() }
 }
 
 /// What is worth keeping when not everything can be kept.
@@ -406,61 +446,6 @@ fn important(fields: &Fields) -> bool {
         || fields
             .get_str("log.level")
             .is_some_and(|l| matches!(l, "warning" | "error" | "critical" | "alert" | "emergency"))
-}
-
-/// What makes two events with one identifier the same: their fields and their own time. Not the fields we add
-/// ourselves, and not the order.
-pub fn content_hash(event: &Event) -> u64 {
-    // An event without a stamp of its own that was believed carries the moment of its receipt, which differs each time.
-    let own_time = !event.skewed && event.occurred_at != event.received_at;
-    let mut hash = if own_time { event.occurred_at.millis() as u64 } else { 0 };
-    for (name, value) in event.fields.iter() {
-        if !matches!(name, "watchfloor.incident" | "watchfloor.severity") {
-            hash = hash.wrapping_add(xxh3_64(format!("{name}={value}").as_bytes()));
-        }
-    }
-    hash
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Sighting {
-    New,
-    Duplicate,
-    /// The identifier is known with other content (threat T14).
-    Conflict,
-}
-
-/// Identifiers seen inside the window.
-struct Seen {
-    window: Duration,
-    most: usize,
-    content: HashMap<u128, u64>,
-    order: VecDeque<(Timestamp, u128)>,
-}
-
-impl Seen {
-    fn new(window: Duration, most: usize) -> Self {
-        Self { window, most, content: HashMap::new(), order: VecDeque::new() }
-    }
-
-    fn take(&mut self, id: &str, content: u64, now: Timestamp) -> Sighting {
-        while self.order.front().is_some_and(|(at, _)| *at + self.window < now || self.order.len() >= self.most.max(1))
-        {
-            if let Some((_, id)) = self.order.pop_front() {
-                self.content.remove(&id);
-            }
-        }
-        let id = xxh3_128(id.as_bytes());
-        match self.content.get(&id) {
-            Some(known) if *known == content => Sighting::Duplicate,
-            Some(_) => Sighting::Conflict,
-            None => {
-                self.content.insert(id, content);
-                self.order.push_back((now, id));
-                Sighting::New
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use wf_model::FeedCounts;
+
 use super::*;
 
 fn config(text: &str) -> Arc<FeedConfig> {
@@ -137,6 +139,225 @@ fn under_pressure_the_ordinary_is_shed_first_and_every_run_has_a_gap() {
     let d = i.take().unwrap();
     assert_eq!((d.counts.received, d.counts.stored, d.counts.discarded), (4, 1, 3));
     assert_eq!(d.gaps.iter().map(|g| (g.reason, g.estimated)).collect::<Vec<_>>(), [(GapReason::Overload, Some(3))]);
+}
+
+fn with_mapping(text: &str, mapping: &str) -> Ingest {
+    Ingest::new(FeedName::new("f"), config(text), Arc::from([Mapping::parse(mapping).unwrap()]), Seed::default())
+}
+
+fn sshd(text: &str) -> Ingest {
+    Ingest::new(FeedName::new("f"), config(text), Arc::from([Mapping::built_in("sshd").unwrap()]), Seed::default())
+}
+
+#[test]
+fn t11_a_name_longer_than_512_bytes_is_dropped_and_the_event_says_so() {
+    let mut i =
+        Ingest::new(FeedName::new("f"), config(""), Arc::from([Mapping::built_in("ecs").unwrap()]), Seed::default());
+    let leaves: Vec<_> = (0..200).map(|n| format!(r#""k{n}":1"#)).collect();
+    let frame = format!(r#"{{"event":{{"action":"x"}},"{}":{{{}}}}}"#, "a".repeat(340_000), leaves.join(","));
+    let d = feed(&mut i, 5000, &frame).unwrap();
+    let event = &d.events[0];
+    assert_eq!(event.fields.get_str("event.action"), Some("x"));
+    assert_eq!(event.fields.get("watchfloor.dropped_fields"), Some(&Value::Int(1)));
+    assert!(event.fields.weight() < 2000, "{}", event.fields.weight());
+    assert!(event.raw.as_str() == frame && d.weight >= frame.len());
+}
+
+#[test]
+fn a_small_record_of_a_large_frame_is_a_copy_and_does_not_keep_the_frame() {
+    let mut i = ingest("decode = { events = \"/events/*\" }", Seed::default());
+    let frame = format!(r#"{{"events":[{{"event":"x"}}],"pad":"{}"}}"#, "x".repeat(1 << 20));
+    let frame = Bytes::from(frame);
+    i.on_frame(at_ms(1), frame.clone(), Pressure::None);
+    let d = i.take().unwrap();
+    assert_eq!((d.events.len(), d.events[0].raw.as_str()), (1, r#"{"event":"x"}"#));
+    assert!(frame.is_unique(), "the event holds the frame");
+    assert!(d.weight < 4096, "{}", d.weight);
+}
+
+#[test]
+fn a_large_record_that_is_a_slice_of_its_frame_weighs_what_it_keeps() {
+    let mut i = ingest("decode = { events = \"/events/*\" }", Seed::default());
+    let event = format!(r#"{{"event":"x","pad":"{}"}}"#, "x".repeat(200_000));
+    let frame = format!(r#"{{"events":[{event}],"pad":"{}"}}"#, "x".repeat(100_000));
+    let d = feed(&mut i, 1, &frame).unwrap();
+    assert!(d.weight >= frame.len(), "{}", d.weight);
+}
+
+#[test]
+fn t11_of_a_frame_of_too_many_records_the_rest_is_counted_one_by_one_and_a_gap_says_so() {
+    let mut i = ingest("decode = { split = \"json-array\" }\nlimits = { events_per_frame = 5000 }", Seed::default());
+    let event = r#"{"event":"x"}"#;
+    let d = feed(&mut i, 1, &format!("[{}]", vec![event; 5001].join(","))).unwrap();
+    assert_eq!((d.counts.received, d.counts.stored, d.counts.discarded), (5001, 5000, 1));
+    assert_eq!(d.gaps.iter().map(|g| (g.reason, g.estimated)).collect::<Vec<_>>(), [(GapReason::Overload, Some(1))]);
+    assert!(d.quarantine.is_empty());
+}
+
+#[test]
+fn one_bad_line_of_many_is_one_row_of_quarantine() {
+    let mut i = ingest("decode = { split = \"ndjson\" }", Seed::default());
+    let frame = b"{\"event\":\"a\"}\n\xff\xfe{\"event\":\"b\"}\n{\"event\":\"c\"}\n{\"event\":";
+    i.on_frame(at_ms(1), Bytes::from_static(frame), Pressure::None);
+    let d = i.take().unwrap();
+    assert_eq!((d.counts.received, d.counts.stored, d.counts.quarantined), (4, 2, 2));
+    assert!(d.quarantine[0].error.contains("UTF-8") && d.quarantine[0].length == 15, "{:?}", d.quarantine[0]);
+}
+
+#[test]
+fn a_line_that_begins_like_json_is_still_a_line() {
+    let mut i = with_mapping(
+        "",
+        r"
+        name = 'app'
+        input = 'syslog'
+        [[pattern]]
+        regex = '^\[[^\]]*\] production\.(?P<level>\w+): (?P<what>.*)$'
+        fields = { level = 'log.level', what = 'event.reason' }
+        ",
+    );
+    let d = feed(&mut i, 1, "[2026-01-10 14:31:22] production.ERROR: no such table [42]").unwrap();
+    assert_eq!((d.counts.stored, d.counts.quarantined), (1, 0));
+    assert_eq!(d.events[0].fields.get_str("event.reason"), Some("no such table [42]"));
+    let d = feed(&mut ingest("", Seed::default()), 1, "[2026-01-10 14:31:22] production.ERROR: x").unwrap();
+    assert_eq!(d.counts.quarantined, 1);
+    assert!(d.quarantine[0].error.starts_with("not JSON"), "{}", d.quarantine[0].error);
+}
+
+#[test]
+fn an_event_stamped_in_the_millisecond_of_its_receipt_is_a_duplicate_when_it_comes_again() {
+    let mut i = ingest(RESUMING, Seed::default());
+    let text = r#"{"id":"a","offset":1,"event":"login_failed","timestamp":4}"#;
+    assert_eq!(feed(&mut i, 4000, text).unwrap().events.len(), 1);
+    assert_eq!(feed(&mut i, 9000, text).unwrap().counts.duplicates, 1);
+}
+
+#[test]
+fn an_event_whose_stamp_was_too_far_ahead_is_a_duplicate_when_its_time_has_come() {
+    let mut i = ingest(RESUMING, Seed::default());
+    let text = r#"{"id":"a","offset":1,"event":"login_failed","timestamp":1000}"#;
+    let d = feed(&mut i, 600_000, text).unwrap();
+    assert!(d.events[0].skewed);
+    assert_eq!(d.events[0].fields.get_str("watchfloor.claimed_at"), Some("1970-01-01T00:16:40.000Z"));
+    assert_eq!(feed(&mut i, 900_000, text).unwrap().counts.duplicates, 1);
+}
+
+#[test]
+fn t14_each_content_under_one_identifier_is_stored_once_however_often_it_comes() {
+    let mut i = ingest(RESUMING, Seed::default());
+    let mut stored = Vec::new();
+    for action in ["a", "b", "b", "b", "a"] {
+        let text = format!(r#"{{"id":"1","event":"{action}","timestamp":4}}"#);
+        stored.extend(feed(&mut i, 5000, &text).unwrap().events);
+    }
+    let stored: Vec<_> = stored.iter().map(|e| (e.fields.get_str("event.action").unwrap(), e.conflict)).collect();
+    assert_eq!(stored, [("a", false), ("b", true)]);
+}
+
+#[test]
+fn a_stamp_of_long_ago_is_kept_beside_the_event_and_is_not_its_time() {
+    let now = Timestamp::parse("2026-11-20T12:00:00Z").unwrap().millis();
+    let text = r#"{"event":"x","timestamp":"1970-01-01T00:00:01Z"}"#;
+    let d = feed(&mut ingest("", Seed::default()), now, text).unwrap();
+    assert_eq!((d.events[0].occurred_at, d.events[0].skewed), (at_ms(now), false));
+    assert_eq!(d.events[0].fields.get_str("watchfloor.time"), Some("implausible"));
+    assert_eq!(d.events[0].fields.get_str("watchfloor.claimed_at"), Some("1970-01-01T00:00:01.000Z"));
+    let d = feed(&mut ingest("", Seed::default()).of_recorded_events(), now, text).unwrap();
+    assert_eq!((d.events[0].occurred_at, d.events[0].fields.get_str("watchfloor.time")), (at_ms(1000), None));
+    let century = Duration::from_secs(100 * 366 * 86_400);
+    let d = feed(&mut ingest("", Seed::default()).back_to(century), now, text).unwrap();
+    assert_eq!(d.events[0].occurred_at, at_ms(1000));
+    let d = feed(&mut ingest("", Seed::default()), now, r#"{"event":"x"}"#).unwrap();
+    assert_eq!(d.events[0].fields.get_str("watchfloor.time"), Some("receipt"));
+}
+
+#[test]
+fn a_stamp_without_a_zone_is_of_the_zone_of_its_feed() {
+    let now = Timestamp::parse("2026-11-20T18:00:00Z").unwrap().millis();
+    let mut i = ingest("", Seed::default()).in_zone(Tz::America__New_York);
+    let d = feed(&mut i, now, r#"{"event":"x","timestamp":"2026-11-20 12:00:00"}"#).unwrap();
+    assert_eq!(d.events[0].occurred_at, Timestamp::parse("2026-11-20T17:00:00Z").unwrap());
+    let mut i = sshd("").in_zone(Tz::America__New_York);
+    for (line, expected) in [
+        ("Nov 20 12:00:00 h sshd[1]: x", "2026-11-20T17:00:00Z"),
+        ("2026-11-20T12:00:00+00:00 h sshd[1]: x", "2026-11-20T12:00:00Z"),
+    ] {
+        let d = feed(&mut i, now, line).unwrap();
+        assert_eq!(Some(d.events[0].occurred_at), Timestamp::parse(expected), "{line}");
+    }
+}
+
+#[test]
+fn t13_a_cursor_that_leaps_is_not_taken_and_one_gap_says_so() {
+    let mut i = ingest(RESUMING, Seed::default());
+    feed(&mut i, 10, r#"{"id":"a","offset":7,"event":"x"}"#);
+    let leap = r#"{"offset":18446744073709551615,"event":"x"}"#;
+    let d = feed(&mut i, 20, leap).unwrap();
+    assert_eq!((d.position.is_none(), d.counts.stored), (true, 1));
+    assert_eq!(d.gaps.iter().map(|g| g.reason).collect::<Vec<_>>(), [GapReason::NotRecovered]);
+    assert!(feed(&mut i, 30, leap).unwrap().gaps.is_empty(), "it is said once");
+    feed(&mut i, 40, r#"{"id":"b","offset":8,"event":"x"}"#);
+    assert_eq!(i.cursor(), Some("8"));
+}
+
+#[test]
+fn the_text_of_a_folded_line_is_kept_once() {
+    let mut i = sshd("");
+    let line = "message repeated 100 times: [ Failed password for root from 10.0.0.5 port 22 ssh2]";
+    let d = feed(&mut i, 1, line).unwrap();
+    assert_eq!((d.counts.received, d.events.len()), (100, 100));
+    assert_eq!(d.events.iter().filter(|e| e.raw.as_str() == line).count(), 1);
+    assert!(d.events.iter().all(|e| e.fields.get_str("event.action") == Some("login_failed")));
+}
+
+/// How many lines of a log count as failed logins, by address.
+fn failures(log: &str) -> Vec<(String, usize)> {
+    let mut i = sshd("");
+    let mut found = std::collections::BTreeMap::new();
+    for line in log.lines() {
+        for event in feed(&mut i, 1_000_000, line).unwrap().events {
+            if event.fields.get_str("event.action") == Some("login_failed") {
+                *found.entry(event.fields.get_str("source.ip").unwrap().to_owned()).or_insert(0) += 1;
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+#[test]
+fn the_attackers_in_logs_of_sshd_are_found_with_passwords_and_without() {
+    for (name, log, expected) in [
+        ("unknown users, keys only", include_str!("../tests/sshd/unknown-users.txt"), &[("203.0.113.9", 6)][..]),
+        ("known users, keys only", include_str!("../tests/sshd/keys-only.txt"), &[("198.51.100.7", 6)][..]),
+        (
+            "passwords",
+            include_str!("../tests/sshd/passwords.txt"),
+            &[("198.51.100.7", 3), ("2001:db8::9", 2), ("203.0.113.9", 4)][..],
+        ),
+        ("not an attack", include_str!("../tests/sshd/no-login.txt"), &[][..]),
+    ] {
+        let expected: Vec<_> = expected.iter().map(|(ip, n)| ((*ip).to_owned(), *n)).collect();
+        assert_eq!(failures(log), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_further_word_about_an_attempt_that_comes_again_is_a_duplicate() {
+    let text = "dedup = { id = \"/id\" }";
+    let failed = r#"{"id":"1","message":"Failed password for root from 10.0.0.5 port 22 ssh2"}"#;
+    let closed = r#"{"id":"2","message":"Connection closed by authenticating user root 10.0.0.5 port 22 [preauth]"}"#;
+    let mut i = sshd(text);
+    feed(&mut i, 1000, failed);
+    let event = feed(&mut i, 2000, closed).unwrap().events.remove(0);
+    assert_eq!(event.fields.get_str("event.action"), Some("connection_closed"));
+    let recent = vec![("2".to_owned(), content_hash(&event), event.received_at)];
+    let mut after = Ingest::new(
+        FeedName::new("f"),
+        config(text),
+        Arc::from([Mapping::built_in("sshd").unwrap()]),
+        Seed { recent, ..Seed::default() },
+    );
+    assert_eq!(feed(&mut after, 3000, closed).unwrap().counts.duplicates, 1);
 }
 
 #[derive(Clone, Debug)]

@@ -3,7 +3,12 @@ use super::*;
 fn map(names: &[&str], text: &str) -> Result<Mapped, String> {
     let mappings: Vec<_> = names.iter().map(|n| Mapping::built_in(n).unwrap()).collect();
     let json = text.starts_with('{').then(|| parse(text, &Limits::default()).unwrap());
-    apply(&mappings, text, json.as_ref(), &Limits::default(), Timestamp::parse("2026-11-20T12:00:00Z").unwrap())
+    apply_at(&mappings, text, json.as_ref(), "2026-11-20T12:00:00Z")
+}
+
+fn apply_at(mappings: &[Mapping], text: &str, json: Option<&Json>, now: &str) -> Result<Mapped, String> {
+    let now = Timestamp::parse(now).unwrap();
+    apply(mappings, text, json, Reading { limits: &Limits::default(), now, zone: Tz::UTC })
 }
 
 fn get(m: &Mapped, field: &str) -> String {
@@ -158,16 +163,56 @@ fn lines_of_sshd_are_read_in_each_form_they_come_in() {
         ),
         ("Failed password for root from 2001:db8::1 port 22 ssh2", "login_failed", "root", "2001:db8::1"),
         ("Failed password for invalid user  from 10.0.0.5 port 22 ssh2", "login_failed", "", "10.0.0.5"),
-        ("Invalid user test from 10.0.0.5 port 22", "invalid_user", "test", "10.0.0.5"),
+        ("Invalid user test from 10.0.0.5 port 22", "login_failed", "test", "10.0.0.5"),
+        ("Invalid user a b from 10.0.0.5", "login_failed", "a b", "10.0.0.5"),
+        ("User root from 10.0.0.5 not allowed because not listed in AllowUsers", "login_failed", "root", "10.0.0.5"),
+        ("Failed none for invalid user test from 10.0.0.5 port 22 ssh2", "methods_asked", "test", "10.0.0.5"),
+        ("Disconnected from invalid user ftp 10.0.0.5 port 22 [preauth]", "login_failed", "ftp", "10.0.0.5"),
+        ("Disconnected from nosuch user ftp 10.0.0.5 port 22 [preauth]", "", "", ""),
+        ("Disconnected from user ann 10.0.0.5 port 22", "connection_closed", "ann", "10.0.0.5"),
+        (
+            "Received disconnect from 10.0.0.5 port 22:11: Bye 9.9.9.9 port 1 [preauth]",
+            "connection_closed",
+            "",
+            "10.0.0.5",
+        ),
+        ("Received disconnect from 2001:db8::5: 11: Bye Bye [preauth]", "connection_closed", "", "2001:db8::5"),
+        (
+            "Disconnecting authenticating user root 10.0.0.5 port 22: Too many authentication failures [preauth]",
+            "login_failed",
+            "root",
+            "10.0.0.5",
+        ),
+        (
+            "Unable to negotiate with 10.0.0.5 port 22: no matching MAC found. Their offer: x 9.9.9.9 port 1: no [preauth]",
+            "negotiation_failed",
+            "",
+            "10.0.0.5",
+        ),
+        ("fatal: Timeout before authentication for 10.0.0.5 port 22", "login_timeout", "", "10.0.0.5"),
+        (
+            "Timeout before authentication for connection from 10.0.0.5 to 10.0.0.1, pid = 812",
+            "login_timeout",
+            "",
+            "10.0.0.5",
+        ),
+        ("refused connect from host.example (10.0.0.5)", "connection_refused", "", "10.0.0.5"),
+        ("banner exchange: Connection from 10.0.0.5 port 22: invalid format", "protocol_error", "", "10.0.0.5"),
+        (
+            "ssh_dispatch_run_fatal: Connection from 10.0.0.5 port 22: message authentication code incorrect [preauth]",
+            "protocol_error",
+            "",
+            "10.0.0.5",
+        ),
         (
             "error: maximum authentication attempts exceeded for root from 10.0.0.5 port 22 ssh2 [preauth]",
-            "login_attempts_exhausted",
+            "login_failed",
             "root",
             "10.0.0.5",
         ),
         (
             "Connection closed by authenticating user root 10.0.0.5 port 22 [preauth]",
-            "connection_closed",
+            "login_failed",
             "root",
             "10.0.0.5",
         ),
@@ -195,6 +240,23 @@ fn t4_a_user_name_cannot_forge_the_address_of_an_sshd_line() {
             .unwrap();
     assert_eq!(get(&m, "source.ip"), "203.0.113.9");
     assert_eq!(get(&m, "user.name"), "x from 1.2.3.4 port 22 ssh2");
+    for (line, user) in [
+        ("Invalid user x from 1.2.3.4 port 5 from 203.0.113.9 port 4242", "x from 1.2.3.4 port 5"),
+        (
+            "Connection closed by invalid user x 1.2.3.4 port 5 [preauth] 203.0.113.9 port 4242 [preauth]",
+            "x 1.2.3.4 port 5 [preauth]",
+        ),
+        (
+            "Disconnecting invalid user x 1.2.3.4 port 5 203.0.113.9 port 4242: Too many authentication failures [preauth]",
+            "x 1.2.3.4 port 5",
+        ),
+    ] {
+        let m = map(&["sshd"], line).unwrap();
+        assert_eq!((get(&m, "source.ip").as_str(), get(&m, "user.name").as_str()), ("203.0.113.9", user), "{line}");
+    }
+    let change = "Disconnecting authenticating user root 203.0.113.9 port 4242: Change of username or service not \
+                  allowed: (root,ssh-connection) -> (x 1.2.3.4 port 5 [preauth],ssh-connection) [preauth]";
+    assert_eq!(get(&map(&["sshd"], change).unwrap(), "source.ip"), "");
 }
 
 #[test]
@@ -227,17 +289,55 @@ fn folded_lines_count_as_often_as_they_say_within_reason() {
 }
 
 #[test]
-fn december_lines_read_in_january_are_of_last_year() {
+fn a_stamp_without_a_year_is_of_the_year_that_puts_it_last_before_tomorrow() {
     let mappings = [Mapping::built_in("sshd").unwrap()];
-    let m = apply(
-        &mappings,
-        "Dec 31 23:59:59 h sshd[1]: x",
-        None,
-        &Limits::default(),
-        Timestamp::parse("2027-01-01T00:00:05Z").unwrap(),
-    )
-    .unwrap();
-    assert_eq!(m.occurred_at, Timestamp::parse("2026-12-31T23:59:59Z"));
+    for (line, now, expected) in [
+        ("Dec 31 23:59:59 h sshd[1]: x", "2027-01-01T00:00:05Z", "2026-12-31T23:59:59Z"),
+        ("Nov 20 12:00:00 h sshd[1]: x", "2027-01-10T00:00:00Z", "2026-11-20T12:00:00Z"),
+        ("Jan  1 00:30:00 h sshd[1]: x", "2026-12-31T23:30:00Z", "2027-01-01T00:30:00Z"),
+        ("<38>Jan  2 00:30:00 h sshd[1]: x", "2026-12-31T23:30:00Z", "2026-01-02T00:30:00Z"),
+        ("Feb 29 12:00:00 h sshd[1]: x", "2026-11-20T12:00:00Z", "2024-02-29T12:00:00Z"),
+    ] {
+        let m = apply_at(&mappings, line, None, now).unwrap();
+        assert_eq!(m.occurred_at, Timestamp::parse(expected), "{line} read at {now}");
+    }
+}
+
+#[test]
+fn a_line_that_no_pattern_fits_goes_on_to_the_next_mapping_and_the_last_one_keeps_it() {
+    let own = |name: &str, word: &str| {
+        let text = format!(
+            "name = '{name}'\ninput = 'syslog'\n[set]\n'service.type' = '{name}'\n[[pattern]]\nregex = '^{word}'\n"
+        );
+        Mapping::parse(&text).unwrap()
+    };
+    let mappings = [own("first", "alpha"), own("second", "beta")];
+    for (line, service) in [("alpha 1", "first"), ("beta 2", "second"), ("gamma 3", "second")] {
+        let m = apply_at(&mappings, line, None, "2026-11-20T12:00:00Z").unwrap();
+        assert_eq!((get(&m, "service.type").as_str(), get(&m, "message").as_str()), (service, line));
+    }
+    let m = map(&["sshd", "audit-line"], "2026-01-10 14:31:22 | WARNING | event=pin_failed | ip=192.168.1.2").unwrap();
+    assert_eq!(get(&m, "event.action"), "pin_failed");
+    assert_eq!(get(&map(&["sshd", "audit-line"], "Server listening on :: port 22.").unwrap(), "service.type"), "sshd");
+}
+
+#[test]
+fn what_a_feed_pads_a_value_with_hides_neither_its_end_nor_that_it_was_cut() {
+    let text = format!(r#"{{"url":{{"original":"{}' OR '1'='1"}},"n":1}}"#, "a".repeat(16_384));
+    let m = map(&["ecs"], &text).unwrap();
+    assert!(get(&m, "url.original").ends_with("a' OR '1'='1"));
+    assert_eq!(get(&m, "watchfloor.cut_values"), "1");
+    assert_eq!(get(&map(&["ecs"], r#"{"n":1}"#).unwrap(), "watchfloor.cut_values"), "");
+}
+
+#[test]
+fn t11_many_fields_with_long_names_that_begin_alike_are_bounded_and_counted() {
+    let begin = "a".repeat(500);
+    let fields: Vec<_> = (0..5000).map(|n| format!(r#""{begin}{n}":{n}"#)).collect();
+    let m = map(&["ecs"], &format!("{{{}}}", fields.join(","))).unwrap();
+    assert_eq!(get(&m, "watchfloor.dropped_fields"), "4800");
+    assert!(m.fields.weight() < 256 << 10, "{}", m.fields.weight());
+    assert_eq!(get(&m, "watchfloor.logsource.product"), "watchfloor");
 }
 
 #[test]
@@ -250,9 +350,14 @@ fn journald_bytes_that_are_not_utf8_are_still_a_line() {
 fn a_mapping_of_ones_own_that_is_wrong_says_so() {
     for (text, expected) in [
         ("name = 'x'\nbogus = 1", "bogus"),
-        ("name = 'x'\n[[pattern]]\nregex = '('", "pattern"),
-        ("name = 'x'\n[[pattern]]\nregex = 'a'\nfields = { g = 'user.name' }", "no group 'g'"),
+        ("name = 'x'\ninput = 'syslog'\n[[pattern]]\nregex = '('", "pattern"),
+        ("name = 'x'\ninput = 'syslog'\n[[pattern]]\nregex = 'a'\nfields = { g = 'user.name' }", "no group 'g'"),
         ("name = 'x'\n[[field]]\nfrom = ['/a']\nto = 'b'\ncast = 'magic'", "magic"),
+        ("name = 'x'\ninput = 'pipe'\n[[pattern]]\nregex = 'a'", "[[pattern]]"),
+        ("name = 'x'\nline = ['/m']", "line"),
+        ("name = 'x'\ninput = 'syslog'\nwhen = [{ pointer = '/a' }]", "when"),
+        ("name = 'x'\ninput = 'syslog'\ntime = ['/t']", "line does not say"),
+        ("name = 'x'\n[[field]]\nfrom = ['/a']\nto = 'watchfloor.time'", "watchfloor.time"),
         ("not toml", "expected"),
     ] {
         let error = Mapping::parse(text).unwrap_err();

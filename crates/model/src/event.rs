@@ -52,6 +52,20 @@ impl Value {
         }
     }
 
+    /// What it takes in memory besides itself, in bytes.
+    fn heap(&self) -> usize {
+        match self {
+            Self::Str(s) if s.is_heap_allocated() => s.len(),
+            Self::Str(_) | Self::Int(_) | Self::Float(_) | Self::Bool(_) => 0,
+            Self::List(items) => items.iter().map(Self::weight).sum(),
+        }
+    }
+
+    /// What it takes in memory, in bytes.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.heap()
+    }
+
     /// From JSON; `None` for null, for an empty list, and for an object (objects are flattened before).
     pub fn from_json(v: &serde_json::Value) -> Option<Self> {
         Some(match v {
@@ -116,6 +130,12 @@ impl Fields {
         self.get(name).and_then(Value::as_str)
     }
 
+    /// Appends a field. The caller knows that none of this name is there: a scan for each of many fields would take
+    /// the square of their number.
+    pub fn push_new(&mut self, name: FieldName, value: Value) {
+        self.0.push((name, value));
+    }
+
     /// Sets a field. The first value set stays: mappings list their sources in order of preference.
     pub fn set_first(&mut self, name: FieldName, value: Value) {
         if self.get(&name).is_none() {
@@ -133,6 +153,15 @@ impl Fields {
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(n, v)| (&**n, v))
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &FieldName> {
+        self.0.iter().map(|(n, _)| n)
+    }
+
+    /// What the names and values take in memory, in bytes. A shared name counts each time: it is written each time.
+    pub fn weight(&self) -> usize {
+        self.0.iter().map(|(n, v)| size_of::<FieldName>() + n.len() + v.weight()).sum()
     }
 
     pub fn len(&self) -> usize {
@@ -154,7 +183,8 @@ impl Serialize for Fields {
     }
 }
 
-/// What came in, as text: a slice of the received frame, shared and not copied.
+/// What came in, as text. Copies share it. It may be a slice of a received frame, which it keeps in memory whole:
+/// whoever makes it sees to it that the slice is most of the frame.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Raw(Bytes);
 
@@ -198,10 +228,12 @@ pub struct Event {
     pub feed: FeedName,
     /// The feed's own identifier of the event, when it has one; what deduplication compares.
     pub id: Option<CompactString>,
-    /// The event's own time. Replaced by `received_at` when it lies more than five minutes in the future (`skewed`).
+    /// The event's own time, or `received_at` where the field `watchfloor.time` says why not: `receipt` (the record
+    /// claims no time), `skewed` (more than five minutes in the future), `implausible` (older than the
+    /// feed believes, 400 days unless it is told otherwise). What it claimed is then in `watchfloor.claimed_at`.
     pub occurred_at: Timestamp,
     pub received_at: Timestamp,
-    /// The stamp was in the future and was not believed.
+    /// The stamp was more than five minutes in the future and was not believed.
     pub skewed: bool,
     /// Another event with this id but other content came before; both are kept (threat T14).
     pub conflict: bool,
@@ -210,8 +242,41 @@ pub struct Event {
 }
 
 impl Event {
-    /// What the event takes in memory and, before compression, in a block. A bound for queues, not an exact figure.
+    /// What the event takes in memory and, before compression, in a block: its text, and each name and value. A bound
+    /// for queues.
     pub fn weight(&self) -> usize {
-        256 + self.raw.len() + self.fields.len() * 64
+        let id = self.id.as_ref().map_or(0, |id| id.len());
+        size_of::<Self>() + self.raw.len() + id + self.fields.weight()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(fields: Fields, raw: &str) -> Event {
+        Event {
+            seq: Seq(0),
+            feed: FeedName::new("f"),
+            id: None,
+            occurred_at: Timestamp::EPOCH,
+            received_at: Timestamp::EPOCH,
+            skewed: false,
+            conflict: false,
+            fields,
+            raw: Raw::from(raw),
+        }
+    }
+
+    #[test]
+    fn t11_the_weight_of_an_event_is_that_of_its_names_values_and_text() {
+        let empty = event(Fields::default(), "").weight();
+        assert_eq!(event(Fields::default(), &"x".repeat(5000)).weight(), empty + 5000);
+        let mut fields = Fields::default();
+        fields.set("n".repeat(400).as_str().into(), Value::str("v"));
+        assert!(event(fields, "").weight() >= empty + 400);
+        let mut fields = Fields::default();
+        fields.set("n".into(), Value::List(vec![Value::str(&"v".repeat(7000)), Value::str(&"v".repeat(7000))]));
+        assert!(event(fields, "").weight() >= empty + 14_000);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset as _, SecondsFormat, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z. Ordered, copyable, and never a local time.
@@ -32,13 +32,18 @@ impl Timestamp {
     /// Reads a moment the way real feeds write it: RFC 3339, `YYYY-MM-DD HH:MM:SS[.fff]` (taken as UTC), a date, or
     /// a number of seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by magnitude.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::parse_in(text, &Utc)
+    }
+
+    /// As [`parse`](Self::parse), with the zone that a stamp without one is in.
+    pub fn parse_in<Z: TimeZone>(text: &str, zone: &Z) -> Option<Self> {
         let text = text.trim();
         if let Ok(t) = DateTime::parse_from_rfc3339(text) {
             return Some(Self(t.timestamp_millis()));
         }
         for form in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S,%3f"] {
             if let Ok(t) = NaiveDateTime::parse_from_str(text, form) {
-                return Some(Self(t.and_utc().timestamp_millis()));
+                return Some(Self::from_local(t, zone));
             }
         }
         for form in ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z"] {
@@ -47,9 +52,21 @@ impl Timestamp {
             }
         }
         if let Ok(d) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            return Some(Self(d.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis()));
+            return Some(Self::from_local(d.and_hms_opt(0, 0, 0)?, zone));
         }
         text.parse::<f64>().ok().and_then(Self::from_number)
+    }
+
+    /// The moment at which clocks in `zone` show `t`: the first one where they show it twice, and where they skip it,
+    /// what it would be without the skip.
+    pub fn from_local<Z: TimeZone>(t: NaiveDateTime, zone: &Z) -> Self {
+        Self(match zone.from_local_datetime(&t).earliest() {
+            Some(found) => found.timestamp_millis(),
+            None => {
+                let offset = zone.offset_from_utc_datetime(&t).fix().local_minus_utc();
+                t.and_utc().timestamp_millis() - i64::from(offset) * 1000
+            }
+        })
     }
 
     /// A number of seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by magnitude
@@ -127,6 +144,16 @@ mod tests {
             assert_eq!(Timestamp::parse(text), Some(expected), "{text}");
         }
         assert_eq!(Timestamp::parse("2026-02-22"), Some(Timestamp::from_millis(1_771_718_400_000)));
+    }
+
+    #[test]
+    fn a_stamp_without_a_zone_is_of_the_zone_that_is_given() {
+        let zone = chrono::FixedOffset::west_opt(5 * 3600).unwrap();
+        let expected = Timestamp::parse("2026-02-22T22:00:00Z");
+        for text in ["2026-02-22 17:00:00", "2026-02-22T17:00:00.0", "2026-02-22T22:00:00Z", "1771797600"] {
+            assert_eq!(Timestamp::parse_in(text, &zone), expected, "{text}");
+        }
+        assert_eq!(Timestamp::parse_in("2026-02-22", &zone), Timestamp::parse("2026-02-22T05:00:00Z"));
     }
 
     #[test]
