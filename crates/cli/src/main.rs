@@ -8,7 +8,7 @@ mod privacy;
 mod render;
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use wf_api::{ApiError, ErrorCode, Request};
 use wf_config::Config;
-use wf_console::offline;
+use wf_console::{StartError, offline};
 use wf_platform::OsKeychain;
 use wf_platform::Paths;
 
@@ -87,6 +87,8 @@ enum Command {
     Evidence(privacy::Evidence),
     /// Copy the database to a new file, encrypted with the same key, and check the copy.
     Backup { file: PathBuf },
+    /// Put a backup in the place of the database. No console may run; what was there is kept beside it.
+    Restore { file: PathBuf },
     /// Detection rules.
     #[command(subcommand)]
     Rules(Rules),
@@ -200,6 +202,21 @@ fn print(text: &str) {
     println!("{text}");
 }
 
+async fn restore(paths: &Paths, file: &Path, as_json: bool) -> Result<ExitCode, ApiError> {
+    let before = offline::restore(paths, Arc::new(OsKeychain), file).await.map_err(|e| match e {
+        StartError::AlreadyRunning(_) => ApiError::new(ErrorCode::Refused, format!("{e}: stop it first")),
+        other => ApiError::failed(other),
+    })?;
+    print(&match (as_json, &before) {
+        (true, _) => json!({ "restored": file, "before": before }).to_string(),
+        (false, Some(before)) => {
+            format!("restored from {}; what was there lies in {}", file.display(), before.display())
+        }
+        (false, None) => format!("restored from {}", file.display()),
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
     let paths = Paths::new(a.data_dir, a.config);
     let (request, render): (Request, fn(&Value) -> String) = match a.command {
@@ -215,6 +232,7 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
                 format!("{} bytes written to {}, and checked", v["bytes"], v["file"].as_str().unwrap_or_default())
             })
         }
+        Command::Restore { file } => return restore(&paths, &file, a.json).await,
         Command::Config(ConfigCommand::Check) => return config_check(&paths, a.json),
         Command::Audit(Audit::Export { file }) => {
             let export = ask(&paths, Request::AuditExport).await?;

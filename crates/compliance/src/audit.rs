@@ -6,8 +6,11 @@ use serde_json::json;
 use wf_api::views::*;
 use wf_api::{ApiError, ErrorCode};
 use wf_evidence::log::PublicKey;
+use wf_evidence::tree::Frontier;
 use wf_evidence::{Completeness, Export, Integrity};
 use wf_model::AuditAction;
+use wf_store::CopiedAudit;
+use wf_store::StoreError;
 
 use crate::records::*;
 
@@ -103,6 +106,21 @@ impl Audit {
         let mut leaves = self.records.context.store().audit_leaves().await?;
         leaves.truncate(checkpoint.size as usize);
         tokio::task::spawn_blocking(move || Export::new(&log, &leaves, &checkpoint)).await.map_err(ApiError::failed)
+    }
+}
+
+/// Whether the audit log of a copy is what its last checkpoint says.
+///
+/// # Errors
+/// An entry is missing or was changed.
+pub fn proves_itself(copy: &CopiedAudit) -> Result<(), StoreError> {
+    let Some(checkpoint) = &copy.checkpoint else { return Ok(()) };
+    let damaged = |reason: &str| StoreError::Damaged { what: "audit log of the copy", reason: reason.to_owned() };
+    let signed = copy.hashes.get(..checkpoint.size as usize).ok_or_else(|| damaged("entries are missing"))?;
+    if signed.iter().copied().collect::<Frontier>().root() == checkpoint.root {
+        Ok(())
+    } else {
+        Err(damaged("its entries are not those that were signed"))
     }
 }
 

@@ -263,6 +263,7 @@ fn feed_of(p: &Piece) -> String {
         What::Row(r) => r.incident.map(|n| format!("incident #{n}")).or_else(|| r.feed.clone()).unwrap_or_default(),
         What::Config { .. } => "config".into(),
         What::Export { .. } => "exports".into(),
+        What::Unreadable(_) => String::new(),
     }
 }
 
@@ -273,6 +274,7 @@ fn id_of(p: &Piece) -> String {
         What::Row(r) => format!("{:?}", r.key),
         What::Config { line, .. } => line.to_string(),
         What::Export { name } => name.clone(),
+        What::Unreadable(damage) => format!("{} to {}", damage.first.0, damage.last.0),
     }
 }
 
@@ -288,5 +290,6 @@ fn as_json(p: &Piece) -> Value {
         }
         What::Config { line, text } => json!({ "place": "config", "line": line, "text": text }),
         What::Export { name } => json!({ "place": "exports", "file": name }),
+        What::Unreadable(damage) => json!({ "place": p.place(), "first": damage.first.0, "last": damage.last.0 }),
     }
 }

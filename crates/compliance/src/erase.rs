@@ -79,7 +79,8 @@ impl Subjects {
             Some(new) if keeping.event(e).is_none() => Fate::Replace(Box::new(new)),
             _ => Fate::Keep,
         });
-        self.records.context.store().rewrite_events(&quick, &decide).await?;
+        // What could not be read is named by the search afterwards, and by the receipt.
+        let _rewritten = self.records.context.store().rewrite_events(&quick, &decide).await?;
         let finder = wanted.finder.clone();
         self.records.context.recent.forget(|e| event_holds(&finder, e) && wanted.keeping.event(e).is_none());
         self.detection_forgets(wanted.finder.clone()).await?;

@@ -6,6 +6,7 @@
 
 mod approvals;
 mod audit;
+mod backups;
 mod breaches;
 mod chores;
 mod copy;
@@ -27,7 +28,8 @@ use std::sync::Arc;
 use wf_engine::{Context, Running};
 
 pub use approvals::{Approvals, code_at};
-pub use audit::Audit;
+pub use audit::{Audit, proves_itself};
+pub use backups::Backups;
 pub use breaches::Breaches;
 pub use chores::Chores;
 pub use privacy::Privacy;
@@ -50,6 +52,7 @@ pub struct Compliance {
     pub subjects: Arc<Subjects>,
     pub reports: Reports,
     pub audit: Arc<Audit>,
+    pub backups: Arc<Backups>,
 }
 
 impl Compliance {
@@ -79,6 +82,7 @@ impl Compliance {
                 audit: audit.clone(),
                 running: running.cloned(),
             },
+            backups: Arc::new(Backups { records: records.clone(), making: Default::default() }),
             records,
             requests,
             breaches,

@@ -12,7 +12,7 @@ use wf_model::{Incident, Timestamp};
 use wf_privacy::request::{Done, Request};
 use wf_privacy::retention::Hold;
 use wf_privacy::subject::Finder;
-use wf_store::events::{Exact, Quick, StoredEvent};
+use wf_store::events::{Damage, Exact, Quick, StoredEvent};
 use wf_store::sweep::{KeyValue, Rewrite, Swept};
 
 use crate::holding::Keeping;
@@ -43,6 +43,8 @@ pub enum What {
     Export {
         name: String,
     },
+    /// Events that cannot be read: nobody can say whether they are about the subject.
+    Unreadable(Damage),
 }
 
 impl Piece {
@@ -62,6 +64,7 @@ impl Piece {
             },
             What::Config { .. } => "config",
             What::Export { .. } => "exports",
+            What::Unreadable(_) => "events that cannot be read",
         }
     }
 
@@ -70,7 +73,7 @@ impl Piece {
             What::Event(e) => e.occurred_at,
             What::Incident(i) => i.last_seen,
             What::Row(r) => r.at,
-            What::Config { .. } | What::Export { .. } => Timestamp::EPOCH,
+            What::Config { .. } | What::Export { .. } | What::Unreadable(_) => Timestamp::EPOCH,
         }
     }
 
@@ -92,6 +95,7 @@ impl Piece {
             What::Row(r) => r.texts.iter().flatten().cloned().collect::<Vec<_>>().join(" · "),
             What::Config { line, text } => format!("line {line}: {text}"),
             What::Export { name } => name.clone(),
+            What::Unreadable(damage) => damage.to_string(),
         }
     }
 }

@@ -94,15 +94,20 @@ impl Subjects {
         let store = self.records.context.store();
         let (quick, exact) = wanted.looks();
         let held = AtomicBool::new(false);
-        let whole = store.sift(&quick, &exact, cancel, &mut *progress, |events| {
+        let sifted = store.sift(&quick, &exact, cancel, &mut *progress, |events| {
             for e in events {
                 let kept = wanted.keeping.event(&e);
                 held.store(held.load(Ordering::Relaxed) || kept.is_some(), Ordering::Relaxed);
                 each(Piece { what: What::Event(Box::new(e)), kept });
             }
         });
-        if !whole.await? {
+        let sifted = sifted.await?;
+        if sifted.cancelled {
             return Ok(false);
+        }
+        for damage in sifted.damaged {
+            let kept = Some("it cannot be read: restore a backup that holds it, or let retention delete it".into());
+            each(Piece { what: What::Unreadable(damage), kept });
         }
         let mut after = 0;
         loop {

@@ -55,9 +55,20 @@ impl Config {
         if config.demo.enabled && config.feed.contains_key("demo") {
             return Err(error("[demo] and [feed.demo] would be the same feed: rename one".into()));
         }
+        if config.detection.lateness < std::time::Duration::from_secs(300) {
+            return Err(error(
+                "[detection]: lateness is five minutes at least: so far ahead a stamp is believed".into(),
+            ));
+        }
         let base = path.parent().unwrap_or(Path::new("."));
         for p in config.rules.paths.iter_mut().chain(&mut config.mappings.paths) {
             *p = base.join(&*p);
+        }
+        if let Some(backup) = &mut config.backup {
+            if backup.every < std::time::Duration::from_secs(3600) || backup.keep == 0 {
+                return Err(error("[backup]: every is an hour at least, and keep is 1 at least".into()));
+            }
+            backup.to = base.join(&backup.to);
         }
         for feed in config.feed.values_mut() {
             if let Some(ca) = &mut feed.tls.ca {
@@ -147,20 +158,9 @@ impl Config {
 
     /// Every reference to a secret, so that a missing one is known before it is needed.
     pub fn secret_refs(&self) -> Vec<(String, &SecretRef)> {
-        use wf_feeds::config::Auth;
         self.feed
             .iter()
-            .filter_map(|(name, f)| {
-                let secret = match f.auth.as_ref()? {
-                    Auth::Bearer { secret }
-                    | Auth::Basic { secret, .. }
-                    | Auth::Header { secret, .. }
-                    | Auth::Query { secret, .. }
-                    | Auth::FirstFrame { secret, .. }
-                    | Auth::Mtls { secret, .. } => secret,
-                };
-                Some((format!("[feed.{name}]"), secret))
-            })
+            .flat_map(|(name, f)| f.secrets().map(move |s| (format!("[feed.{name}]"), s)))
             .chain(
                 self.channel
                     .iter()

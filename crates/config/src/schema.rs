@@ -26,6 +26,7 @@ pub struct Config {
     pub store: StoreConfig,
     pub rules: Rules,
     pub mappings: Mappings,
+    pub detection: Detection,
     pub incidents: Incidents,
     pub escalation: Escalation,
     pub demo: Demo,
@@ -44,6 +45,7 @@ pub struct Config {
     pub digest: Option<Digest>,
     pub privacy: Privacy,
     pub retention: wf_privacy::retention::Retention,
+    pub backup: Option<Backup>,
     /// `[connector.NAME]`
     pub connector: BTreeMap<String, wf_channels::connector::Connector>,
     pub dead_man: Option<DeadMan>,
@@ -101,6 +103,47 @@ impl Default for Rules {
 pub struct Mappings {
     /// Mapping files (`.toml`) of your own.
     pub paths: Vec<PathBuf>,
+}
+
+/// Copies of the database, encrypted with its key and read back before they get their name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// The folder they are put into; best on another disk.
+    pub to: PathBuf,
+    /// How often one is made.
+    #[serde(default = "day", deserialize_with = "wf_model::span::span")]
+    pub every: std::time::Duration,
+    /// How many are kept; older ones are deleted once a newer one was read back.
+    #[serde(default = "week")]
+    pub keep: u32,
+}
+
+fn day() -> std::time::Duration {
+    std::time::Duration::from_secs(86_400)
+}
+
+fn week() -> u32 {
+    7
+}
+
+/// How long detection waits for what is late. Taken up at the next start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Detection {
+    /// How far behind its source an event may be and still be counted. At least five minutes: so far ahead of time a
+    /// stamp is believed.
+    #[serde(deserialize_with = "wf_model::span::span")]
+    pub lateness: std::time::Duration,
+    /// How long a feed that resumes may be away before what was counted of it is forgotten.
+    #[serde(deserialize_with = "wf_model::span::span")]
+    pub away: std::time::Duration,
+}
+
+impl Default for Detection {
+    fn default() -> Self {
+        Self { lateness: std::time::Duration::from_secs(300), away: std::time::Duration::from_secs(86_400) }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

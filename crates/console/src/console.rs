@@ -84,7 +84,7 @@ impl Console {
             }
             Request::Report { wanted } => value(c.reports.make(&wanted).await?),
             Request::Reports => value(c.reports.all().await?),
-            Request::Backup { to } => value(c.reports.backup(&to).await?),
+            Request::Backup { to } => value(c.backups.make(&to).await?),
             Request::AuditVerify { anchor } => value(c.audit.verify(anchor.as_deref()).await?),
             Request::AuditExport => value(c.audit.export().await?),
             Request::Health => value(d.overview.health().await?),

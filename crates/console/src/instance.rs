@@ -9,11 +9,12 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use wf_compliance::Chores;
-use wf_detect::{Detector, Limits};
-use wf_engine::feeds::FeedManager;
+use wf_config::Config;
+use wf_detect::{Detector, Limits, RuleSet};
+use wf_engine::feeds::{FeedManager, GRACE};
 use wf_engine::outbox::Pulse;
-use wf_engine::pipeline::{DetectorHandle, Pipeline, PipelineInputs, PipelineSinks};
-use wf_engine::reload::Watcher;
+use wf_engine::pipeline::{DetectorHandle, MakeDetector, Pipeline, PipelineInputs, PipelineSinks};
+use wf_engine::reload::{self, Watcher};
 use wf_engine::timers::Timers;
 use wf_engine::{Context, FeedControl as _, Running, Supervisor, dead_man, memory, outbox, replies, rules};
 use wf_feeds::Tally;
@@ -120,7 +121,7 @@ impl Instance {
         let (rule_set, problems) = rules::load_rules(&config);
         context.state.set_authors(rules::authors(&rule_set));
         context.state.set_problems("rules", rules::sentences(&problems));
-        let mut detector = Detector::new(rule_set, Limits::default());
+        let mut detector = detector_of(&config, rule_set);
         memory::restore(&store, &mut detector).await?;
 
         let (delivery_in, deliveries) = mpsc::channel(DELIVERIES);
@@ -131,6 +132,7 @@ impl Instance {
             committed: Mutex::default(),
             tallies: Mutex::new(tallies),
             blocked: Mutex::default(),
+            unseen: Mutex::default(),
             notices,
             shutting_down: AtomicBool::new(false),
         });
@@ -139,7 +141,7 @@ impl Instance {
             delivery_in,
             sinks.clone(),
             supervisor.clone(),
-            context.keychain.clone(),
+            context.secrets.clone(),
         ));
         let running = Running {
             supervisor: supervisor.clone(),
@@ -150,8 +152,18 @@ impl Instance {
         let console = Arc::new(Console::new(context.clone(), Some(running.clone())));
         let inputs = PipelineInputs { deliveries, commands: commands_out };
         let next = store.next_seq().await;
-        let pipeline =
-            Pipeline::new(context.ledger.clone(), sinks.clone(), inputs, detector, (next, context.clock.clone()));
+        let in_force = context.clone();
+        let make_detector: MakeDetector = Arc::new(move || {
+            let config = in_force.config();
+            detector_of(&config, rules::load_rules(&config).0)
+        });
+        let pipeline = Pipeline::new(
+            context.ledger.clone(),
+            sinks.clone(),
+            inputs,
+            (detector, make_detector),
+            (next, context.clock.clone()),
+        );
         spawn_pipeline(supervisor, &feeds, pipeline);
         spawn_control(supervisor, &feeds, &console, listener, paths);
         spawn_tasks(supervisor, &feeds, (context, &console), commands, running);
@@ -171,7 +183,8 @@ impl Instance {
 
     /// Begins the end, gives everything a deadline, then ends by force. What was received is committed.
     pub async fn stop(self) -> Result<(), StoreError> {
-        self.feeds.stop_all();
+        // Feeds first, while the pipeline still takes what they hold.
+        self.feeds.stop_all(GRACE * 2).await;
         let orderly = {
             let stopping = self.supervisor.stop(ORDERLY);
             let sinks = self.sinks.clone();
@@ -197,6 +210,13 @@ impl Instance {
         context.ledger.close().await;
         recorded
     }
+}
+
+fn detector_of(config: &Config, rules: RuleSet) -> Detector {
+    let limits = Limits { lateness: config.detection.lateness, away: config.detection.away, ..Limits::default() };
+    let mut detector = Detector::new(rules, limits);
+    detector.set_feeds(reload::resuming(config));
+    detector
 }
 
 fn start_of(context: &Context, first_run: bool) -> AuditAction {
@@ -274,8 +294,11 @@ fn spawn_tasks(
     });
     let (hearing, stop) = (context.clone(), supervisor.stopping());
     supervisor.spawn("replies", never.clone(), move || replies::run(hearing.clone(), stop.clone()));
-    let chores =
-        Chores { breaches: console.compliance.breaches.clone(), retention: console.compliance.retention.clone() };
+    let chores = Chores {
+        breaches: console.compliance.breaches.clone(),
+        retention: console.compliance.retention.clone(),
+        backups: console.compliance.backups.clone(),
+    };
     let timers = Arc::new(Timers {
         context: context.clone(),
         commands: commands.clone(),

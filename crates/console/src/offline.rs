@@ -64,6 +64,21 @@ pub async fn ask(paths: &Paths, keychain: Arc<dyn Keychain>, request: Request) -
     }
 }
 
+/// Puts a backup in the place of the database. No engine may run on the data directory. Gives where the database that
+/// was there lies now.
+///
+/// # Errors
+/// An engine runs; the backup does not open with this console's key, is damaged, or its audit log does not prove itself.
+/// Nothing was changed then.
+pub async fn restore(
+    paths: &Paths,
+    keychain: Arc<dyn Keychain>,
+    from: &std::path::Path,
+) -> Result<Option<std::path::PathBuf>, StartError> {
+    let (_lock, _, keys) = open::hold(paths, &keychain).await?;
+    Ok(wf_store::restore(from, &keys.database, &paths.database(), wf_compliance::proves_itself).await?)
+}
+
 /// One firing, as `rules test` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Firing {
@@ -85,7 +100,8 @@ pub fn rules_test(
     mut fired: impl FnMut(Firing),
 ) -> Result<Vec<String>, ApiError> {
     let config: FeedConfig = toml::from_str("url = \"wss://offline\"").map_err(ApiError::failed)?;
-    let mut ingest = Ingest::new(FeedName::new("file"), Arc::new(config), mappings, Seed::default());
+    let mut ingest =
+        Ingest::new(FeedName::new("file"), Arc::new(config), mappings, Seed::default()).of_recorded_events();
     let mut detector = Detector::new(rules, Limits::default());
     let (mut next, mut bad) = (1, Vec::new());
     // Stamps of recorded events are believed: the clock stands at the end of time.

@@ -9,8 +9,8 @@ use wf_config::{Config, ConfigError};
 use wf_engine::{Context, Ledger, RecentEvents, State};
 use wf_evidence::AuditLog;
 use wf_model::Notice;
-use wf_platform::{Clock, DataDirLock, KeyError, Keychain, Keys, Paths, keys};
-use wf_response::{Book, Settings};
+use wf_platform::{Clock, DataDirLock, KeyError, Keychain, Keys, Paths, Secrets, keys};
+use wf_response::{IncidentRegistry, Settings};
 use wf_store::{Store, StoreError};
 
 /// Why the engine does not run. Each is a sentence for the officer.
@@ -52,15 +52,26 @@ pub(crate) fn open(paths: &Paths, outside: Outside) -> BoxFuture<'_, Result<Open
     Box::pin(open_all(paths, outside))
 }
 
-async fn open_all(paths: &Paths, outside: Outside) -> Result<Opened, StartError> {
-    let Outside { keychain, clock, notices } = outside;
+/// Takes the lock, reads the config and finds the keys.
+pub(crate) async fn hold(
+    paths: &Paths,
+    keychain: &Arc<dyn Keychain>,
+) -> Result<(DataDirLock, Arc<Config>, Keys), StartError> {
     let config = Arc::new(Config::load(&paths.config)?);
     let data_dir = |source| StartError::DataDir { path: paths.data_dir.clone(), source };
     paths.prepare().map_err(data_dir)?;
     let lock = DataDirLock::take(&paths.lock())
         .map_err(data_dir)?
         .ok_or_else(|| StartError::AlreadyRunning(paths.data_dir.clone()))?;
+    // A restore that was cut short is ended first: whether there is a database decides about keys.
+    wf_store::finish_restore(&paths.database())?;
     let keys = keys::open(&config.store.key, keychain.clone(), paths).await?;
+    Ok((lock, config, keys))
+}
+
+async fn open_all(paths: &Paths, outside: Outside) -> Result<Opened, StartError> {
+    let Outside { keychain, clock, notices } = outside;
+    let (lock, config, keys) = hold(paths, &keychain).await?;
     let store = Store::open(&paths.database(), &keys.database).await?;
     let hashes = store.audit_hashes().await?;
     store.add_audit_key(&keys.audit.public().to_bytes(), hashes.len() as u64).await?;
@@ -70,11 +81,13 @@ async fn open_all(paths: &Paths, outside: Outside) -> Result<Opened, StartError>
     let silences = store.silences(10_000).await?.into_iter().filter(|s| !s.closed).collect();
     let code_key = keys::code_key(&keys.database);
     let plan = Arc::new(config.plan(code_key, &store.channels().await?));
-    let book = Book::new(settings, plan.clone(), store.last_incident_number().await?, incidents, silences);
+    let book = IncidentRegistry::new(settings, plan.clone(), store.last_incident_number().await?, incidents, silences);
+    let witness = keys::database_entry(&config.store.key, paths);
     let context = Context {
         ledger: Ledger::start(store, log, book, clock.clone()),
         state: State::new(config, plan),
         recent: Arc::new(RecentEvents::default()),
+        secrets: Arc::new(Secrets::new(keychain.clone(), witness)),
         keychain,
         clock,
         config_path: paths.config.clone(),

@@ -5,15 +5,14 @@ use std::time::Duration;
 use wf_api::views::{Acted, IncidentView};
 use wf_api::{Action, ApiError, ErrorCode};
 use wf_model::{Actor, Folded, Timestamp, Verdict};
-use wf_response::{Changes, Plan, act, escalate, lifecycle, merge};
+use wf_response::{Changes, Plan, Refusal, act, escalate, lifecycle, merge};
 
 use crate::Incidents;
 
 /// Nobody means to do something to more than this many incidents at once.
 const MOST_AT_ONCE: usize = 10_000;
 /// What an officer's action makes of one incident.
-type Single =
-    dyn Fn(Timestamp, &Actor, &wf_model::Incident, &Plan) -> Result<Changes, lifecycle::Refusal> + Send + Sync;
+type Single = dyn Fn(Timestamp, &Actor, &wf_model::Incident, &Plan) -> Result<Changes, Refusal> + Send + Sync;
 
 /// One that could not be done is an error when it was the only one.
 fn acted(id: &str, of: usize, outcome: Result<IncidentView, ApiError>) -> Result<Acted, ApiError> {
@@ -128,7 +127,9 @@ impl Incidents {
                     .filter(|f| versions.contains(&(f.version as u32)))
                     .collect();
                 ledger
-                    .act(id, move |i, book| merge::split(now, &who, i, book.next_number(), &chosen, book.plan()))
+                    .act(id, move |i, book| {
+                        merge::split(now, &who, i, book.next_number(), &book.current_pieces(&chosen), book.plan())
+                    })
                     .await?
             }
             other => return Err(ApiError::invalid(format!("{other:?} is about one incident"))),

@@ -167,6 +167,7 @@ impl Overview {
             .iter()
             .filter_map(|c| c.broken.as_ref().map(|why| format!("channel {} does not work: {why}", c.name)))
             .collect::<Vec<_>>();
-        self.context.state.problems().into_iter().chain(broken).collect()
+        let unseen = self.running.as_ref().and_then(|r| r.sinks.unseen.lock().clone());
+        self.context.state.problems().into_iter().chain(broken).chain(unseen).collect()
     }
 }

@@ -56,6 +56,7 @@ impl Search {
             events: found.events.iter().map(EventView::from).collect(),
             next: found.next.map(|s| s.0.to_string()),
             cancelled: found.cancelled,
+            damaged: found.damaged.iter().map(ToString::to_string).collect(),
         })
     }
 
@@ -98,7 +99,8 @@ impl Search {
                 })
             })
             .collect();
-        Ok(json!({ "events": events, "next": found.next.map(|s| s.0.to_string()) }))
+        Ok(json!({ "events": events, "next": found.next.map(|s| s.0.to_string()),
+            "damaged": found.damaged.iter().map(ToString::to_string).collect::<Vec<_>>() }))
     }
 
     pub async fn rates(&self, span_minutes: u32, buckets: u32) -> Result<Vec<RateView>, ApiError> {

@@ -10,7 +10,7 @@ use wf_api::{ApiError, ErrorCode};
 use wf_channels::{Channel, ChannelConfig};
 use wf_config::{Config, ConfigError};
 use wf_model::{Actor, AuditAction, Notice, SecretSource, Timestamp};
-use wf_platform::{Clock, Keychain, Secrets};
+use wf_platform::{Clock, Keychain};
 use wf_response::{Changes, Plan};
 use wf_store::{Store, StoreError};
 
@@ -24,6 +24,8 @@ pub struct Context {
     pub state: State,
     pub recent: Arc<RecentEvents>,
     pub keychain: Arc<dyn Keychain>,
+    /// What the config refers to.
+    pub secrets: Arc<dyn SecretSource>,
     pub clock: Arc<dyn Clock>,
     pub config_path: PathBuf,
     /// What reply codes are made from.
@@ -74,7 +76,7 @@ impl Context {
     }
 
     pub fn secrets(&self) -> Arc<dyn SecretSource> {
-        Arc::new(Secrets(self.keychain.clone()))
+        self.secrets.clone()
     }
 
     /// A channel of the config, ready to send.

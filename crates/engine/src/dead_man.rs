@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use wf_config::DeadMan;
-use wf_feeds::FeedState;
 use wf_model::Timestamp;
 
 use crate::Running;
@@ -15,6 +14,8 @@ use crate::context::Context;
 use crate::outbox::Pulse;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// A feed that has been down for this long is wrong, whatever it says of itself in between.
+const DOWN: Duration = Duration::from_secs(300);
 /// An outbox that has not looked for this long does not move.
 const STUCK: Duration = Duration::from_secs(120);
 
@@ -52,11 +53,8 @@ pub async fn wrong(context: &Context, running: &Running, pulse: &Pulse) -> Vec<S
     let mut wrong = Vec::new();
     {
         for (name, (status, _)) in running.feeds.statuses() {
-            if !matches!(status.state, FeedState::Live | FeedState::Disabled)
-                && now.since(status.since) > Duration::from_secs(300)
-            {
-                wrong
-                    .push(format!("feed {name} has been down for {}", wf_model::span::spoken(now.since(status.since))));
+            if let Some(since) = status.down_since(now).filter(|at| now.since(*at) > DOWN) {
+                wrong.push(format!("feed {name} has been down for {}", wf_model::span::spoken(now.since(since))));
             }
         }
         let down = running.supervisor.health().into_iter().filter(|t| !t.running && t.last_failure.is_some());

@@ -2,25 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use wf_config::Config;
 use wf_demo::{DemoServer, Options as DemoOptions, Scenario};
-use wf_feeds::ingest::{Seed, content_hash};
 use wf_feeds::{Delivery, FeedConfig, FeedState, FeedStatus, Mapping, Subscription, Tally};
-use wf_model::{FeedName, Timestamp};
-use wf_platform::{Keychain, Secrets};
-use wf_store::{Store, StoreError};
+use wf_model::{FeedName, SecretSource};
+use wf_store::Store;
 
 use crate::pipeline::PipelineSinks;
-use crate::supervisor::Supervisor;
+use crate::seeds::Seeds;
+use crate::supervisor::{Supervisor, told};
 
-/// How much of the past deduplication reads back at a start.
-const REMEMBERED: usize = 50_000;
 /// The name of the demo's feed.
 pub const DEMO: &str = "demo";
+/// How long a feed that is stopped may take to hand over what it holds.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// Between two looks whether everything of a feed is stored.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What desks may do with the feeds that run.
 pub trait FeedControl: Send + Sync {
@@ -35,11 +37,11 @@ pub trait FeedControl: Send + Sync {
 /// The subscriptions that run.
 pub struct FeedManager {
     running: Mutex<BTreeMap<FeedName, RunningFeed>>,
-    store: Store,
+    seeds: Arc<Seeds>,
     deliveries: mpsc::Sender<Delivery>,
     sinks: Arc<PipelineSinks>,
     supervisor: Arc<Supervisor>,
-    keychain: Arc<dyn Keychain>,
+    secrets: Arc<dyn SecretSource>,
     demo: tokio::sync::Mutex<Option<DemoServer>>,
     /// A stop that never comes, for tasks that end only with everything.
     never: watch::Sender<bool>,
@@ -47,11 +49,18 @@ pub struct FeedManager {
 
 struct RunningFeed {
     config: Arc<FeedConfig>,
-    /// The text of the config, to see whether it changed.
+    /// The text of the config and of the mappings, to see whether they changed.
     definition: String,
     mappings: Arc<[Mapping]>,
     status: watch::Sender<FeedStatus>,
-    stop: watch::Sender<bool>,
+    stop: Stop,
+}
+
+/// Ends a task; closed once it has ended.
+type Stop = watch::Sender<bool>;
+
+fn definition(config: &FeedConfig, mappings: &[Mapping]) -> String {
+    format!("{config:?}\n{mappings:?}")
 }
 
 impl FeedControl for FeedManager {
@@ -66,8 +75,8 @@ impl FeedControl for FeedManager {
             let feed = running.get(name).ok_or_else(|| format!("there is no feed '{name}'"))?;
             (feed.config.clone(), feed.mappings.clone())
         };
-        self.stop(name);
-        self.start(name.clone(), config, mappings);
+        let before = self.stop(name);
+        self.start(name.clone(), config, mappings, before);
         Ok(())
     }
 }
@@ -78,15 +87,15 @@ impl FeedManager {
         deliveries: mpsc::Sender<Delivery>,
         sinks: Arc<PipelineSinks>,
         supervisor: Arc<Supervisor>,
-        keychain: Arc<dyn Keychain>,
+        secrets: Arc<dyn SecretSource>,
     ) -> Self {
         Self {
             running: Mutex::default(),
-            store,
+            seeds: Arc::new(Seeds::new(store)),
             deliveries,
             sinks,
             supervisor,
-            keychain,
+            secrets,
             demo: tokio::sync::Mutex::default(),
             never: watch::Sender::new(false),
         }
@@ -103,26 +112,30 @@ impl FeedManager {
     }
 
     async fn bring_into_line(&self, config: &Config) -> std::io::Result<()> {
-        let wanted: BTreeMap<FeedName, &FeedConfig> = config.feed.iter().map(|(n, f)| (FeedName::new(n), f)).collect();
+        self.seeds.starting_with(config);
+        let mut wanted = BTreeMap::new();
+        for (name, feed) in &config.feed {
+            // The config was checked when it was read: its mappings exist, unless a file was taken away since.
+            match config.mappings_of(feed) {
+                Ok(mappings) => {
+                    wanted.insert(FeedName::new(name), (feed, mappings));
+                }
+                Err(e) => tracing::error!(feed = name, error = e, "it goes on as it is"),
+            }
+        }
         let gone: Vec<_> = {
             let running = self.running.lock();
-            running
-                .iter()
-                .filter(|(n, f)| n.as_str() != DEMO && wanted.get(n).is_none_or(|w| format!("{w:?}") != f.definition))
-                .map(|(n, _)| n.clone())
-                .collect()
+            let changed = |n: &FeedName, f: &RunningFeed| match wanted.get(n) {
+                Some((feed, mappings)) => definition(feed, mappings) != f.definition,
+                None => n.as_str() != DEMO && !config.feed.contains_key(n.as_str()),
+            };
+            running.iter().filter(|(n, f)| changed(n, f)).map(|(n, _)| n.clone()).collect()
         };
-        for name in gone {
-            self.stop(&name);
-        }
-        for (name, feed) in wanted {
-            let known = self.running.lock().contains_key(&name);
-            if !known {
-                // The config was checked when it was read: its mappings exist.
-                match config.mappings_of(feed) {
-                    Ok(mappings) => self.start(name, Arc::new(feed.clone()), mappings),
-                    Err(e) => tracing::error!(feed = %name, error = e, "not started"),
-                }
+        let mut before: BTreeMap<_, _> = gone.into_iter().map(|name| (name.clone(), self.stop(&name))).collect();
+        for (name, (feed, mappings)) in wanted {
+            if !self.running.lock().contains_key(&name) {
+                let before = before.remove(&name).flatten();
+                self.start(name, Arc::new(feed.clone()), mappings, before);
             }
         }
         let mut demo = self.demo.lock().await;
@@ -142,17 +155,19 @@ impl FeedManager {
             DemoServer::start(([127, 0, 0, 1], 0).into(), DemoOptions { scenario, ..DemoOptions::default() }).await?;
         let feed = demo_config(&server.url()).map_err(std::io::Error::other)?;
         let mappings = config.mappings_of(&feed).map_err(std::io::Error::other)?;
-        self.start(FeedName::new(DEMO), Arc::new(feed), mappings);
+        self.start(FeedName::new(DEMO), Arc::new(feed), mappings, None);
         Ok(server)
     }
 
-    fn start(&self, name: FeedName, config: Arc<FeedConfig>, mappings: Arc<[Mapping]>) {
+    /// `before`: the task that had this name. The new one begins where that ended, once everything it received is
+    /// stored.
+    fn start(&self, name: FeedName, config: Arc<FeedConfig>, mappings: Arc<[Mapping]>, before: Option<Stop>) {
         let state = if config.enabled { FeedState::Connecting } else { FeedState::Disabled };
         let status = watch::Sender::new(FeedStatus::new(state));
         let (stop, stopped) = watch::channel(false);
         let committed = watch::Sender::new(None);
         let entry = RunningFeed {
-            definition: format!("{config:?}"),
+            definition: definition(&config, &mappings),
             config: config.clone(),
             mappings: mappings.clone(),
             status: status.clone(),
@@ -163,62 +178,74 @@ impl FeedManager {
             return;
         }
         self.sinks.committed.lock().insert(name.clone(), committed.clone());
-        let secrets: Arc<dyn wf_model::SecretSource> = Arc::new(Secrets(self.keychain.clone()));
-        let (store, out, live) = (self.store.clone(), self.deliveries.clone(), self.sinks.recent.clone());
+        let (seeds, secrets, out) = (self.seeds.clone(), self.secrets.clone(), self.deliveries.clone());
         let tally = self.sinks.tallies.lock().entry(name.clone()).or_default().clone();
-        let mut changes = status.subscribe();
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                live.touched(|t| t.health += 1);
-            }
-        });
+        self.follow(&status);
         let until = stopped.clone();
+        let before = Arc::new(before);
         self.supervisor.spawn(&format!("feed {name}"), until, move || {
-            let (store, name, config, mappings) = (store.clone(), name.clone(), config.clone(), mappings.clone());
-            let tally = tally.clone();
-            let (secrets, out, status, committed, stop) =
-                (secrets.clone(), out.clone(), status.clone(), committed.subscribe(), stopped.clone());
+            let (name, config, mappings) = (name.clone(), config.clone(), mappings.clone());
+            let (seeds, secrets, out, tally) = (seeds.clone(), secrets.clone(), out.clone(), tally.clone());
+            let (status, committed, mut stop, before) =
+                (status.clone(), committed.subscribe(), stopped.clone(), before.clone());
             async move {
-                let seed = seed(&store, &name, &config, tally).await.map_err(|e| e.to_string())?;
-                Subscription { name, config, mappings, secrets, seed, out, status, committed, stop }.run().await;
+                tokio::select! {
+                    () = told(&mut stop) => return Ok(()),
+                    () = settled(before.as_ref().as_ref(), &tally) => {}
+                }
+                let seed = seeds.of(&name, &config, tally).await.map_err(|e| e.to_string())?;
+                let grace = GRACE;
+                Subscription { name, config, mappings, secrets, seed, out, status, committed, stop, grace }.run().await;
                 Ok(())
             }
         });
     }
 
-    fn stop(&self, name: &FeedName) {
-        if let Some(feed) = self.running.lock().remove(name) {
-            feed.stop.send_replace(true);
-        }
-        self.supervisor.forget(&format!("feed {name}"));
+    /// The window hears when the state of a feed changes.
+    fn follow(&self, status: &watch::Sender<FeedStatus>) {
+        let (mut changes, recent) = (status.subscribe(), self.sinks.recent.clone());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                recent.touched(|t| t.health += 1);
+            }
+        });
     }
 
-    pub fn stop_all(&self) {
-        for feed in self.running.lock().values() {
-            feed.stop.send_replace(true);
+    fn stop(&self, name: &FeedName) -> Option<Stop> {
+        let stop = self.running.lock().remove(name).map(|feed| feed.stop);
+        if let Some(stop) = &stop {
+            stop.send_replace(true);
+        }
+        self.supervisor.forget(&format!("feed {name}"));
+        stop
+    }
+
+    /// Ends every feed and waits until each has handed over what it holds, at most so long. The pipeline must go on
+    /// meanwhile.
+    pub async fn stop_all(&self, at_most: Duration) {
+        let stops: Vec<Stop> = self.running.lock().values().map(|f| f.stop.clone()).collect();
+        for stop in &stops {
+            stop.send_replace(true);
+        }
+        let ended = async {
+            for stop in &stops {
+                stop.closed().await;
+            }
+        };
+        if tokio::time::timeout(at_most, ended).await.is_err() {
+            tracing::warn!("a feed did not end in time");
         }
     }
 }
 
-/// What was committed of a feed before.
-async fn seed(store: &Store, name: &FeedName, config: &FeedConfig, tally: Tally) -> Result<Seed, StoreError> {
-    let Some(held) = store.feeds().await?.into_iter().find(|f| f.name == *name) else {
-        return Ok(Seed { tally, ..Seed::default() });
-    };
-    let mut recent = Vec::new();
-    if config.dedup.id.is_some() {
-        let since = Timestamp::now() - config.dedup.window;
-        let events = store.recent_ids(name, since, REMEMBERED.min(config.dedup.most)).await?;
-        recent = events
-            .into_iter()
-            .rev()
-            .filter_map(|e| {
-                let hash = content_hash(&e.to_event());
-                Some((e.id?, hash, e.received_at))
-            })
-            .collect();
+/// Everything that was received under this name is stored, and nobody receives under it any more.
+async fn settled(before: Option<&Stop>, tally: &Tally) {
+    if let Some(stop) = before {
+        stop.closed().await;
     }
-    Ok(Seed { position: held.position, heard_at: Some(held.heard_at), recent, tally })
+    while tally.numbers().in_flight > 0 {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// The subscription to the demo feed: what one would write for it by hand.

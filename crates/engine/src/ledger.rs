@@ -17,8 +17,7 @@ use wf_evidence::AuditLog;
 use wf_model::channel::ChannelStanding;
 use wf_model::{AuditAction, Destination, Incident, Notification, NotificationState, Purpose, Timestamp};
 use wf_platform::{Clock, keys};
-use wf_response::lifecycle::Refusal;
-use wf_response::{Book, Changes, Plan};
+use wf_response::{Changes, IncidentRegistry, Plan, Refusal};
 use wf_store::{Commit, Store, StoreError};
 
 /// Changes that may wait for the task.
@@ -39,7 +38,7 @@ pub struct Ledger {
 
 /// What is on the disk, as readers see it. Only the task changes it, after each commit.
 struct Committed {
-    book: RwLock<Book>,
+    book: RwLock<IncidentRegistry>,
     log: RwLock<AuditLog>,
 }
 
@@ -77,7 +76,7 @@ impl From<ActError> for ApiError {
 
 impl Ledger {
     /// Starts the task. It ends with [`Ledger::close`], or with the last handle.
-    pub fn start(store: Store, log: AuditLog, book: Book, clock: Arc<dyn Clock>) -> Self {
+    pub fn start(store: Store, log: AuditLog, book: IncidentRegistry, clock: Arc<dyn Clock>) -> Self {
         let committed = Arc::new(Committed { book: RwLock::new(book), log: RwLock::new(log) });
         let owed = Arc::new(Notify::new());
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
@@ -123,7 +122,7 @@ impl Ledger {
     /// Commits what `make` builds from the live incidents. On failure nothing has changed, and it can be tried again.
     pub async fn commit(
         &self,
-        make: impl FnOnce(&Book) -> (Commit, Changes) + Send + 'static,
+        make: impl FnOnce(&IncidentRegistry) -> (Commit, Changes) + Send + 'static,
     ) -> Result<Changes, StoreError> {
         self.ask(move |w| {
             Box::pin(async move {
@@ -135,7 +134,7 @@ impl Ledger {
     }
 
     /// What the live incidents say now.
-    pub fn look<T>(&self, at: impl FnOnce(&Book) -> T) -> T {
+    pub fn look<T>(&self, at: impl FnOnce(&IncidentRegistry) -> T) -> T {
         at(&self.committed.book.read())
     }
 
@@ -153,7 +152,7 @@ impl Ledger {
     pub async fn act(
         &self,
         id: &str,
-        action: impl FnOnce(&Incident, &Book) -> Result<Changes, Refusal> + Send + 'static,
+        action: impl FnOnce(&Incident, &IncidentRegistry) -> Result<Changes, Refusal> + Send + 'static,
     ) -> Result<Changes, ActError> {
         let id = id.to_owned();
         self.ask(move |w| {
@@ -170,7 +169,7 @@ impl Ledger {
     pub async fn act_on_many(
         &self,
         ids: &[String],
-        action: impl Fn(&Incident, &Book) -> Result<Changes, Refusal> + Send + Sync + 'static,
+        action: impl Fn(&Incident, &IncidentRegistry) -> Result<Changes, Refusal> + Send + Sync + 'static,
     ) -> Result<(Changes, Vec<Result<Incident, ActError>>), StoreError> {
         let ids = ids.to_vec();
         self.ask(move |w| {
@@ -203,7 +202,7 @@ impl Ledger {
         &self,
         one: &str,
         other: &str,
-        action: impl FnOnce(&Incident, &Incident, &Book) -> Result<Changes, Refusal> + Send + 'static,
+        action: impl FnOnce(&Incident, &Incident, &IncidentRegistry) -> Result<Changes, Refusal> + Send + 'static,
     ) -> Result<Changes, ActError> {
         let (one, other) = (one.to_owned(), other.to_owned());
         self.ask(move |w| {
@@ -219,7 +218,7 @@ impl Ledger {
     /// A change that is about the incidents as a whole.
     pub async fn change(
         &self,
-        make: impl FnOnce(&Book) -> Result<Changes, Refusal> + Send + 'static,
+        make: impl FnOnce(&IncidentRegistry) -> Result<Changes, Refusal> + Send + 'static,
     ) -> Result<Changes, ActError> {
         self.ask(move |w| {
             Box::pin(async move {

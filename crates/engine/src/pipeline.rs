@@ -1,6 +1,7 @@
 //! An event comes in: detect, fold, commit, acknowledge. One way, one batch at a time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use wf_detect::{Detector, RuleHealth, RuleSet};
 use wf_feeds::{Delivery, Tally};
-use wf_model::{Event, FeedName, Match, Notice, Seq, Severity, Value};
+use wf_model::{Event, FeedName, Match, Notice, Seq, Severity, Timestamp, Value};
 use wf_platform::Clock;
 use wf_response::Changes;
 use wf_store::rates::RateDelta;
@@ -36,8 +37,8 @@ const SEAL: Duration = Duration::from_secs(3600);
 pub enum PipelineCommand {
     /// New rules, compiled already.
     Rules(RuleSet),
-    /// Matches that no event caused: a feed that fell silent.
-    Matches(Vec<Match>),
+    /// The feeds that resume where they stopped: what was counted of them waits for them.
+    Resuming(Vec<FeedName>),
     /// Time passed.
     Tick,
     /// Everything about whom this says yes to is forgotten, and that is kept at once.
@@ -54,9 +55,14 @@ pub struct PipelineSinks {
     pub tallies: Mutex<HashMap<FeedName, Tally>>,
     /// Why nothing can be stored right now.
     pub blocked: Mutex<Option<String>>,
+    /// What detection could not look at, and why.
+    pub unseen: Mutex<Option<String>>,
     pub notices: mpsc::Sender<Notice>,
     pub shutting_down: AtomicBool,
 }
+
+/// Makes a detector with the rules that are in force, that remembers nothing yet.
+pub type MakeDetector = Arc<dyn Fn() -> Detector + Send + Sync>;
 
 /// What comes into the pipeline.
 pub struct PipelineInputs {
@@ -103,7 +109,9 @@ pub struct Pipeline {
     pub sinks: Arc<PipelineSinks>,
     pub deliveries: mpsc::Receiver<Delivery>,
     pub commands: mpsc::Receiver<PipelineCommand>,
+    /// `None` after a failure that took it along: a new one is made before the next batch.
     pub detector: Option<Detector>,
+    make_detector: MakeDetector,
     pub next: Seq,
     clock: Arc<dyn Clock>,
     snapshot_at: tokio::time::Instant,
@@ -117,7 +125,7 @@ impl Pipeline {
         ledger: Ledger,
         sinks: Arc<PipelineSinks>,
         inputs: PipelineInputs,
-        detector: Detector,
+        (detector, make_detector): (Detector, MakeDetector),
         (next, clock): (Seq, Arc<dyn Clock>),
     ) -> Self {
         let now = tokio::time::Instant::now();
@@ -127,6 +135,7 @@ impl Pipeline {
             deliveries: inputs.deliveries,
             commands: inputs.commands,
             detector: Some(detector),
+            make_detector,
             next,
             clock,
             snapshot_at: now + SNAPSHOT,
@@ -156,7 +165,7 @@ impl Pipeline {
         while let Ok(first) = self.deliveries.try_recv() {
             self.on_deliveries(first).await?;
         }
-        self.commit(Vec::new(), Vec::new(), true).await
+        self.commit(Vec::new(), true).await
     }
 
     async fn on_command(&mut self, command: PipelineCommand) -> Result<(), String> {
@@ -166,20 +175,24 @@ impl Pipeline {
                     d.replace_rules(rules);
                 }
             }
-            PipelineCommand::Matches(matches) => self.commit(Vec::new(), matches, false).await?,
+            PipelineCommand::Resuming(feeds) => {
+                if let Some(d) = &mut self.detector {
+                    d.set_feeds(feeds);
+                }
+            }
             PipelineCommand::Tick => {
                 if let Some(d) = &mut self.detector {
                     d.on_tick(self.clock.now());
                 }
                 if self.snapshot_at <= tokio::time::Instant::now() {
-                    self.commit(Vec::new(), Vec::new(), true).await?;
+                    self.commit(Vec::new(), true).await?;
                 }
             }
             PipelineCommand::Forget(about, done) => {
                 if let Some(d) = &mut self.detector {
                     d.forget(&*about);
                 }
-                self.commit(Vec::new(), Vec::new(), true).await?;
+                self.commit(Vec::new(), true).await?;
                 // Whoever asked may have given up waiting.
                 let _heard = done.send(()).is_ok();
             }
@@ -203,18 +216,13 @@ impl Pipeline {
             bytes += more.weight;
             batch.push(more);
         }
-        self.commit(batch, Vec::new(), false).await?;
+        self.commit(batch, false).await?;
         self.committed_at = tokio::time::Instant::now();
         Ok(())
     }
 
     /// Commits a batch, however long it takes: what cannot be written now is written later, and meanwhile feeds wait.
-    async fn commit(
-        &mut self,
-        mut batch: Vec<Delivery>,
-        mut matches: Vec<Match>,
-        snapshot: bool,
-    ) -> Result<(), String> {
+    async fn commit(&mut self, mut batch: Vec<Delivery>, snapshot: bool) -> Result<(), String> {
         let mut events: Vec<Event> = Vec::with_capacity(batch.iter().map(|d| d.events.len()).sum());
         for delivery in &mut batch {
             events.append(&mut delivery.events);
@@ -223,18 +231,8 @@ impl Pipeline {
             event.seq = Seq(self.next.0 + i as u64);
         }
         let now = self.clock.now();
-        let mut detector = self.detector.take().ok_or("the pipeline lost its detector in an earlier failure")?;
         let through = Seq(self.next.0 + events.len() as u64 - 1);
-        let detected = tokio::task::spawn_blocking(move || {
-            let found = detector.on_batch(now, &events);
-            let state = snapshot.then(|| memory::pack(&detector.snapshot(through))).flatten();
-            (detector, events, found, state)
-        })
-        .await
-        .map_err(|e| format!("detection: {e}"))?;
-        let (detector, mut events, found, state) = detected;
-        self.detector = Some(detector);
-        matches.extend(found);
+        let Detected { mut events, matches, state } = self.detect(now, events, snapshot.then_some(through)).await?;
         let first = self.next;
         let progress = progress(&batch);
         let mut commit = Commit {
@@ -245,17 +243,26 @@ impl Pipeline {
             seal: snapshot && self.sealed_at.elapsed() > SEAL,
             ..Commit::default()
         };
-        // Which incident an event belongs to is known once folding gave the numbers; an officer's action in between can
-        // change the fold but not who is whose, so tagging once is enough.
-        let tags = self.ledger.look(|book| book.fold(now, &matches));
-        tag(&mut events, first, &matches, &tags);
-        let matches = Arc::new(matches);
+        // Which incident an event belongs to is known once folding gave the numbers.
+        let assigned = self.ledger.look(|book| book.fold(now, &matches)).assigned;
+        tag(&mut events, first, &matches, &assigned);
+        let (matches, assigned) = (Arc::new(matches), Arc::new(assigned));
         commit.rates = rates(&events);
         commit.events = Arc::new(events);
         let mut pause = Duration::from_millis(100);
         let changes = loop {
-            let (tried, found) = (commit.clone(), matches.clone());
-            let result = self.ledger.commit(move |book| (tried, book.fold(now, &found))).await;
+            let (mut tried, found, assumed) = (commit.clone(), matches.clone(), assigned.clone());
+            let committed = self.ledger.commit(move |book| {
+                let changes = book.fold(now, &found);
+                // An officer was quicker, and a number was given to something else meanwhile.
+                if changes.assigned != *assumed {
+                    let mut events = (*tried.events).clone();
+                    tag_anew(&mut events, first, &found, &changes.assigned);
+                    tried.events = Arc::new(events);
+                }
+                (tried, changes)
+            });
+            let result = committed.await;
             match result {
                 Ok(changes) => break changes,
                 Err(e) => {
@@ -279,6 +286,48 @@ impl Pipeline {
         }
         self.tell(batch, commit.events, changes).await;
         Ok(())
+    }
+
+    /// Has detection look at a batch. Should it fail on the whole of it, the batch is stored all the same, and that
+    /// nothing looked at it is said.
+    async fn detect(&mut self, now: Timestamp, events: Vec<Event>, through: Option<Seq>) -> Result<Detected, String> {
+        let mut detector = match self.detector.take() {
+            Some(detector) => detector,
+            None => self.remember_anew().await?,
+        };
+        let (detector, detected) = tokio::task::spawn_blocking(move || {
+            let looked = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                let matches = detector.on_batch(now, &events);
+                let state = through.and_then(|through| memory::pack(&detector.snapshot(through)));
+                (matches, state)
+            }));
+            match looked {
+                Ok((matches, state)) => (Some(detector), Detected { events, matches, state }),
+                // What it remembers may be half of something.
+                Err(_) => (None, Detected { events, matches: Vec::new(), state: None }),
+            }
+        })
+        .await
+        .map_err(|e| format!("detection: {e}"))?;
+        if detector.is_none() {
+            let n = detected.events.len();
+            tracing::error!(events = n, "detection failed on a batch; it is stored without having been looked at");
+            *self.sinks.unseen.lock() = Some(format!(
+                "detection failed on {n} events from number {}: they are stored, and no rule has seen them",
+                self.next.0
+            ));
+            self.sinks.recent.touched(|t| t.health += 1);
+        }
+        self.detector = detector;
+        Ok(detected)
+    }
+
+    /// A detector that remembers what was stored.
+    async fn remember_anew(&self) -> Result<Detector, String> {
+        let make = self.make_detector.clone();
+        let mut detector = tokio::task::spawn_blocking(move || make()).await.map_err(|e| e.to_string())?;
+        memory::restore(self.ledger.store(), &mut detector).await.map_err(|e| e.to_string())?;
+        Ok(detector)
     }
 
     async fn tell(&self, batch: Vec<Delivery>, events: Arc<Vec<Event>>, changes: Changes) {
@@ -314,6 +363,14 @@ impl Pipeline {
     }
 }
 
+/// A batch that detection has looked at.
+struct Detected {
+    events: Vec<Event>,
+    matches: Vec<Match>,
+    /// What detection remembers, packed, if that was asked for.
+    state: Option<Vec<u8>>,
+}
+
 /// One entry a feed: the last position, the sum of the counts.
 fn progress(batch: &[Delivery]) -> Vec<FeedProgress> {
     let mut by_feed: BTreeMap<&FeedName, FeedProgress> = BTreeMap::new();
@@ -334,11 +391,8 @@ fn progress(batch: &[Delivery]) -> Vec<FeedProgress> {
 }
 
 /// Writes onto each event of this batch that completed or took part in a match which incident it belongs to.
-fn tag(events: &mut [Event], first: Seq, matches: &[Match], changes: &Changes) {
-    for m in matches {
-        let Some(incident) = changes.incidents.iter().find(|i| i.rule == m.rule && i.entity == m.entity) else {
-            continue;
-        };
+fn tag(events: &mut [Event], first: Seq, matches: &[Match], assigned: &[u64]) {
+    for (m, number) in matches.iter().zip(assigned) {
         for seq in &m.events {
             let Some(event) = seq.0.checked_sub(first.0).and_then(|i| events.get_mut(i as usize)) else { continue };
             // An event in several incidents shows the gravest.
@@ -349,10 +403,19 @@ fn tag(events: &mut [Event], first: Seq, matches: &[Match], changes: &Changes) {
                 .is_none_or(|s| s < m.severity);
             if graver {
                 event.fields.set("watchfloor.severity".into(), Value::str(m.severity.as_str()));
-                event.fields.set("watchfloor.incident".into(), Value::Int(incident.number as i64));
+                event.fields.set("watchfloor.incident".into(), Value::Int(*number as i64));
             }
         }
     }
+}
+
+/// As [`tag`], for events that were tagged with other numbers.
+fn tag_anew(events: &mut [Event], first: Seq, matches: &[Match], assigned: &[u64]) {
+    for event in events.iter_mut() {
+        event.fields.remove("watchfloor.severity");
+        event.fields.remove("watchfloor.incident");
+    }
+    tag(events, first, matches, assigned);
 }
 
 fn rates(events: &[Event]) -> Vec<RateDelta> {

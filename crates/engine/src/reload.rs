@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use wf_config::Config;
-use wf_model::{Actor, AuditAction};
+use wf_model::{Actor, AuditAction, FeedName};
 
 use crate::context::Context;
 use crate::feeds::FeedManager;
@@ -124,6 +124,8 @@ impl Watcher {
         let old = context.config();
         context.state.set_config(config.clone());
         context.replan().await.map_err(|e| e.to_string())?;
+        let resuming = PipelineCommand::Resuming(resuming(&config));
+        self.commands.send(resuming).await.map_err(|e| e.to_string())?;
         let unplayed = self.feeds.apply(&config).await.err().map(|e| format!("the demo feed: {e}"));
         self.record("config.change", what_changed(&old, &config)).await;
         self.take_up_rules().await?;
@@ -157,6 +159,11 @@ impl Watcher {
             tracing::error!(error = %e, "a change of the config could not be recorded");
         }
     }
+}
+
+/// The feeds that resume where they stopped.
+pub fn resuming(config: &Config) -> Vec<FeedName> {
+    config.feed.iter().filter(|(_, f)| f.enabled && f.resumes()).map(|(n, _)| FeedName::new(n)).collect()
 }
 
 fn what_changed(old: &Config, new: &Config) -> serde_json::Value {

@@ -10,7 +10,7 @@ use wf_channels::inbound::Answer;
 use wf_channels::{Channel, ChannelConfig};
 use wf_model::channel::ChannelStanding;
 use wf_model::{Actor, Notification};
-use wf_response::{Changes, lifecycle};
+use wf_response::{Changes, Refusal, lifecycle};
 
 use crate::context::Context;
 
@@ -148,7 +148,7 @@ async fn acknowledge(context: &Context, name: &str, n: &Notification, person: St
         .act(&id.0, move |incident, book| {
             // Each code counts once: an acknowledgement spends all that were sent before it.
             if incident.handling.answered(version) {
-                return Err(lifecycle::Refusal::Stale { number: incident.number });
+                return Err(Refusal::Stale { number: incident.number });
             }
             lifecycle::acknowledge(now, &actor, incident, None, None, book.plan())
         })

@@ -6,7 +6,7 @@ use wf_channels::Outcome;
 use wf_model::channel::ChannelStanding;
 use wf_model::{Destination, Notification, NotificationState, Purpose, Severity};
 use wf_response::plan::destination_of;
-use wf_response::{Book, Changes, act, delivery};
+use wf_response::{Changes, IncidentRegistry, act, delivery};
 use wf_store::{Commit, StoreError};
 
 use crate::context::Context;
@@ -150,7 +150,7 @@ fn backoff(attempts: u32) -> Duration {
 }
 
 /// Whether what it asks was answered while it was under way: then it is not asked again.
-pub(crate) fn moot(n: &Notification, book: &Book) -> bool {
+pub(crate) fn moot(n: &Notification, book: &IncidentRegistry) -> bool {
     let Some(id) = n.incident.as_ref().filter(|_| n.purpose.asks()) else { return false };
     book.get(id).is_none_or(|i| i.handling.answered(n.page.version))
 }

@@ -1,19 +1,18 @@
 //! Time passes: detection forgets, ladders climb, silence is noticed, the hour is signed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
-use wf_model::{FeedName, Timestamp};
+use wf_model::Timestamp;
 use wf_store::StoreError;
 
 use crate::context::Context;
+use crate::feed_watch::FeedWatch;
 use crate::feeds::FeedControl;
 use crate::pipeline::PipelineCommand;
-use crate::silence::silent_feeds;
 use crate::{digest, drill, escalation};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -64,7 +63,7 @@ impl Timers {
         let context = &*self.context;
         let (mut slowly, mut minute) = (Due::now(SLOWLY), Due::now(MINUTE));
         let mut hour = Due { at: context.now() + HOUR, every: HOUR };
-        let mut silent: BTreeMap<FeedName, bool> = BTreeMap::new();
+        let mut watch = FeedWatch::default();
         let mut last_events = context.recent.events.load(Ordering::Relaxed);
         let mut interval = tokio::time::interval(EVERY);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -86,10 +85,7 @@ impl Timers {
                 if self.offer(PipelineCommand::Tick) {
                     return Ok(());
                 }
-                let matches = silent_feeds(context, &*self.feeds, &mut silent).await.map_err(|e| e.to_string())?;
-                if !matches.is_empty() && self.commands.send(PipelineCommand::Matches(matches)).await.is_err() {
-                    return Ok(());
-                }
+                watch.look(context, &*self.feeds).await.map_err(|e| e.to_string())?;
             }
             if hour.passed(now)
                 && let Err(e) = context.ledger.checkpoint(now).await

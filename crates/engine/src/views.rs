@@ -10,6 +10,8 @@ use crate::context::Context;
 
 const RELATED: u32 = 8;
 pub const SHOWN_GAPS: u32 = 200;
+/// Pieces of an incident that its page shows.
+const SHOWN_PIECES: u32 = 500;
 const SHOWN_QUARANTINE: u32 = 100;
 
 /// An incident with everything that belongs to it.
@@ -31,7 +33,7 @@ pub async fn incident_detail(context: &Context, id: &str) -> Result<IncidentDeta
         rule_author,
         ladder: LadderStep::all(&incident, &plan, context.now()),
         receipts: store.notifications_of(&incident.id).await?.iter().map(|n| ReceiptView::of(n, &plan)).collect(),
-        folded: store.folded(&incident.id).await?.iter().map(FoldedView::from).collect(),
+        folded: store.folded_page(&incident.id, 0, SHOWN_PIECES).await?.iter().map(FoldedView::from).collect(),
         related: related.iter().map(|i| IncidentView::of(i, &plan)).collect(),
         incident: IncidentView::of(&incident, &plan),
     })
@@ -73,7 +75,7 @@ pub async fn feed_views(context: &Context, running: Option<&Running>, gaps: &[Ga
                 state: state.to_owned(),
                 since: status.map_or(0, |(s, _)| millis(s.since)),
                 detail: status.map(|(s, _)| s.detail.clone()).unwrap_or_default(),
-                url: configured.map(|c| c.url.clone()).unwrap_or_default(),
+                url: configured.map(|c| c.shown_url()).unwrap_or_default(),
                 mapping: configured.map(|c| c.map.names().join(", ")).unwrap_or_default(),
                 delivery: configured.map_or("", |c| if c.resumes() { "replay" } else { "best-effort" }).to_owned(),
                 counts: Conservation::from(&numbers(&name, held.map(|f| f.counts).unwrap_or_default())),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use wf_model::SecretRef;
 use wf_model::span::span;
+use wf_model::{SecretRef, Severity};
 
 #[path = "config_check.rs"]
 mod check;
@@ -68,9 +68,33 @@ pub struct FeedConfig {
     /// Events are expected at least this often; a longer silence is an incident.
     #[serde(default, deserialize_with = "maybe_span")]
     pub silence: Option<Duration>,
+    /// A feed that is down, refused or stopped for this long is an incident, resolved when it is back.
+    #[serde(default = "five_minutes", deserialize_with = "span")]
+    pub down_after: Duration,
+    /// How grave it is that this feed is down, or silent.
+    #[serde(default = "high")]
+    pub down_severity: Severity,
     /// How long to wait between attempts.
     #[serde(default)]
     pub backoff: Backoff,
+    /// The time zone of stamps that name none, as `Europe/Berlin`. Without it they are UTC.
+    #[serde(default)]
+    pub zone: Option<chrono_tz::Tz>,
+    /// Stamps older than this are not believed: the event gets the time of its receipt.
+    #[serde(default = "oldest", deserialize_with = "span")]
+    pub oldest: Duration,
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
+
+fn high() -> Severity {
+    Severity::P2
+}
+
+fn oldest() -> Duration {
+    Duration::from_secs(400 * 86_400)
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -129,7 +153,7 @@ pub struct Limits {
     pub frame: usize,
     /// Deepest nesting of JSON.
     pub json_depth: usize,
-    /// Most events in one frame.
+    /// Most events taken from one frame; what is beyond is counted as discarded, and a gap says how many.
     pub events_per_frame: usize,
     /// Most that may wait between the socket and the disk.
     #[serde(deserialize_with = "size")]
@@ -138,7 +162,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { frame: 4 << 20, json_depth: 64, events_per_frame: 5000, queue: 64 << 20 }
+        Self { frame: 4 << 20, json_depth: 64, events_per_frame: 100_000, queue: 64 << 20 }
     }
 }
 

@@ -40,7 +40,9 @@ impl Intake {
             resumes: config.resumes(),
             handover: Handover::new(out, config.limits.queue),
             heard_at: seed.heard_at,
-            ingest: Ingest::new(feed, config, mappings, seed),
+            ingest: Ingest::new(feed, config.clone(), mappings, seed)
+                .in_zone(config.zone.unwrap_or(chrono_tz::Tz::UTC))
+                .back_to(config.oldest),
             gap: None,
         }
     }

@@ -37,7 +37,12 @@ pub struct FeedStatus {
     pub tried: bool,
     /// Connections made since the start.
     pub connections: u64,
+    /// When it was last well for a while, unless it is.
+    down_since: Option<Timestamp>,
 }
+
+/// A connection that does not last this long is none: a server that takes it and drops it at once is down.
+const STEADY: Duration = Duration::from_secs(10);
 
 impl FeedStatus {
     pub fn new(state: FeedState) -> Self {
@@ -47,7 +52,22 @@ impl FeedStatus {
             detail: String::new(),
             tried: state == FeedState::Disabled,
             connections: 0,
+            down_since: Some(Timestamp::now()).filter(|_| state != FeedState::Disabled),
         }
+    }
+
+    /// Since when nothing can be relied on to come, however often it was tried in between. `None`: it is live, or
+    /// nobody wants it.
+    pub fn down_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let steady = self.state == FeedState::Live && now.since(self.since) >= STEADY;
+        self.down_since.filter(|_| !steady && self.state != FeedState::Disabled)
+    }
+
+    fn enter(&mut self, state: FeedState, detail: String, now: Timestamp) {
+        self.down_since = self.down_since(now).or(Some(now));
+        (self.state, self.since, self.detail) = (state, now, detail);
+        self.tried |= state != FeedState::Connecting;
+        self.connections += u64::from(state == FeedState::Live);
     }
 }
 
@@ -205,11 +225,7 @@ impl Runner {
     }
 
     fn set(&self, state: FeedState, detail: String) {
-        self.status.send_modify(|s| {
-            (s.state, s.since, s.detail) = (state, Timestamp::now(), detail);
-            s.tried |= state != FeedState::Connecting;
-            s.connections += u64::from(state == FeedState::Live);
-        });
+        self.status.send_modify(|s| s.enter(state, detail, Timestamp::now()));
     }
 }
 

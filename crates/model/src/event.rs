@@ -151,6 +151,10 @@ impl Fields {
         }
     }
 
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| &**n != name);
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(n, v)| (&**n, v))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
-use wf_model::{SecretRef, SecretSource};
+use wf_model::{SecretError, SecretRef, SecretSource};
 
 /// What our entries in the keychain are called.
 pub const SERVICE: &str = "watchfloor";
@@ -76,20 +76,58 @@ impl Keychain for MemoryKeychain {
     }
 }
 
-/// Secrets of feeds, by reference.
-pub struct Secrets(pub Arc<dyn Keychain>);
+/// The secrets a config refers to.
+pub struct Secrets {
+    keychain: Arc<dyn Keychain>,
+    /// An entry that certainly exists: some keychains say "no entry" while they are locked, and then this one is not
+    /// there either.
+    witness: Option<String>,
+}
+
+impl Secrets {
+    pub fn new(keychain: Arc<dyn Keychain>, witness: Option<String>) -> Self {
+        Self { keychain, witness }
+    }
+
+    fn is_locked(&self) -> bool {
+        self.witness.as_ref().is_some_and(|name| matches!(self.keychain.get(name), Ok(None)))
+    }
+}
 
 impl SecretSource for Secrets {
-    fn get(&self, reference: &SecretRef) -> Result<SecretString, String> {
+    fn get(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
         match reference {
-            SecretRef::Env(name) => {
-                std::env::var(name).map(Into::into).map_err(|_| format!("the environment variable {name} is not set"))
-            }
-            SecretRef::Keychain(name) => match self.0.get(name) {
+            SecretRef::Env(name) => std::env::var(name)
+                .map(Into::into)
+                .map_err(|_| SecretError::Missing(format!("the environment variable {name} is not set"))),
+            SecretRef::Keychain(name) => match self.keychain.get(name) {
                 Ok(Some(secret)) => Ok(secret),
-                Ok(None) => Err(format!("the keychain has no entry '{name}' of service '{SERVICE}', or it is locked")),
-                Err(e) => Err(format!("secret '{name}': {e}")),
+                Ok(None) if self.is_locked() => {
+                    Err(SecretError::Unavailable(format!("secret '{name}': the keychain is locked")))
+                }
+                Ok(None) => {
+                    Err(SecretError::Missing(format!("the keychain has no entry '{name}' of service '{SERVICE}'")))
+                }
+                Err(e) => Err(SecretError::Unavailable(format!("secret '{name}': {e}"))),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_is_missing_while_the_keychain_is_locked_is_asked_for_again() {
+        let keychain = Arc::new(MemoryKeychain::default());
+        let secrets = Secrets::new(keychain.clone(), Some("database-key:x".into()));
+        let token = SecretRef::Keychain("token".into());
+        // A locked Secret Service says of every entry that there is none.
+        assert!(matches!(secrets.get(&token), Err(SecretError::Unavailable(_))));
+        keychain.set("database-key:x", &"k".to_owned().into()).unwrap();
+        assert!(matches!(secrets.get(&token), Err(SecretError::Missing(_))), "unlocked, and not there");
+        keychain.set("token", &"t".to_owned().into()).unwrap();
+        assert!(secrets.get(&token).is_ok());
     }
 }

@@ -119,6 +119,14 @@ pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     Some(out)
 }
 
+/// The entry of the database key in the keychain, if that is where it is kept.
+pub fn database_entry(source: &KeySource, paths: &Paths) -> Option<String> {
+    match source {
+        KeySource::Keychain => Some(format!("{DATABASE}:{}", paths.keychain_account())),
+        KeySource::Env(_) => None,
+    }
+}
+
 /// Finds the keys, or makes them at the first run.
 ///
 /// A missing entry beside an existing database is never a first run: a locked keychain says "no entry" too.

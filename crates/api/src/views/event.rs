@@ -114,6 +114,8 @@ pub struct LiveView {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct EventPage {
+    /// What could not be read and may have matched, in sentences.
+    pub damaged: Vec<String>,
     /// Newest first.
     pub events: Vec<EventView>,
     /// Pass it to get older ones; `None` at the end.

@@ -295,16 +295,6 @@ impl Reports {
     pub async fn all(&self) -> Result<Vec<KeptReport>, ApiError> {
         self.records.all_records(REPORTS, None, 500).await
     }
-
-    /// A verified copy of the whole database, encrypted with the same key.
-    pub async fn backup(&self, to: &std::path::Path) -> Result<serde_json::Value, ApiError> {
-        self.records.context.may_change()?;
-        self.records.context.store().backup(to).await?;
-        let bytes = std::fs::metadata(to).map(|m| m.len()).unwrap_or_default();
-        let at = self.records.right_now(self.records.context.operator());
-        self.records.keep(Vec::new(), &at, "backup.make", "backup".into(), json!({ "bytes": bytes })).await?;
-        Ok(json!({ "file": to, "bytes": bytes }))
-    }
 }
 
 /// Checks an evidence pack with nothing but the file and, if it is at hand, the public key (PEM).

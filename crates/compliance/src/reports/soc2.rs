@@ -556,13 +556,18 @@ impl Reports {
             false
         });
         let what = "Collecting events";
-        self.records
+        let sifted = self
+            .records
             .context
             .store()
             .sift(&quick, &exact, cancel, |p| self.records.work.says(what, p.looked_at, p.total), |_| {})
             .await?;
-        if cancel.load(Ordering::Relaxed) {
+        if sifted.cancelled {
             return Err(ApiError::new(wf_api::ErrorCode::Refused, "cancelled"));
+        }
+        if let Some(damage) = sifted.damaged.first() {
+            // An extract that leaves something out is no evidence.
+            return Err(ApiError::failed(format!("the extract would not be complete: {damage}")));
         }
         drop(exact);
         tokio::task::spawn_blocking(move || {

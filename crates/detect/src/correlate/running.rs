@@ -13,6 +13,10 @@ use super::watermark::Mark;
 use super::{CorrelationHealth, Limits, millis};
 use crate::rules::{Correlation, Measure};
 
+/// A match takes what follows it in its batch within this time. What comes later is a match of its own, so that whoever
+/// folds matches sees how far apart they are, however events were batched.
+const JOINED: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Evidence kept in a match: this many of the first and of the last events.
 const SAMPLE: usize = 5;
 /// Values up to this long are compared as they are, longer ones by their beginning and a hash of the whole.
@@ -201,7 +205,13 @@ fn report(rule: &Correlation, group: &mut Group, added: Added, seen: Seen<'_>, o
         && batch == seen.batch
         && joined
         && let Some(earlier) = out.get_mut(i)
+        && event.occurred_at <= earlier.at + JOINED
     {
+        earlier.first_at = fresh
+            .iter()
+            .map(|f| Timestamp::from_millis(f.at))
+            .min()
+            .map_or(earlier.first_at, |at| at.min(earlier.first_at));
         earlier.count = earlier.count.saturating_add(count);
         earlier.value = value;
         earlier.at = earlier.at.max(event.occurred_at);

@@ -191,6 +191,18 @@ fn a_steady_drip_at_the_threshold_is_one_firing() {
 }
 
 #[test]
+fn events_half_an_hour_apart_are_matches_of_their_own_in_one_batch_as_in_many() {
+    let events = || (0..8).map(|i| x(i, 1_000_000 + i as i64 * 1_800_000, Value::Int(600)));
+    let mut together = over_x("value_sum", "{field: x, gt: 1000}");
+    let mut apart = over_x("value_sum", "{field: x, gt: 1000}");
+    let spans = |found: &[Match]| found.iter().map(|m| (m.first_at, m.at, m.count)).collect::<Vec<_>>();
+    let one_batch = run(&mut together, &events().collect::<Vec<_>>());
+    let many: Vec<Match> = events().flat_map(|e| run(&mut apart, &[e])).collect();
+    assert_eq!(spans(&one_batch), spans(&many));
+    assert!(one_batch.len() > 3, "{one_batch:?}");
+}
+
+#[test]
 fn nothing_added_is_a_window_of_its_own() {
     let mut d = over_x("value_sum", "{field: x, gte: 1}");
     let events = [(0, 2), (3, 0), (6, 5)].map(|(hour, n)| x(hour as u64, hour * 3_600_000 + 1000, Value::Int(n)));
