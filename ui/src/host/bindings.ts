@@ -519,6 +519,8 @@ export type EventDetail_Serialize = {
 export type EventPage = EventPage_Serialize | EventPage_Deserialize;
 
 export type EventPage_Deserialize = {
+	/**  What could not be read and may have matched, in sentences. */
+	damaged: string[],
 	/**  Newest first. */
 	events: EventView_Deserialize[],
 	/**  Pass it to get older ones; `None` at the end. */
@@ -527,6 +529,8 @@ export type EventPage_Deserialize = {
 };
 
 export type EventPage_Serialize = {
+	/**  What could not be read and may have matched, in sentences. */
+	damaged: string[],
 	/**  Newest first. */
 	events: EventView_Serialize[],
 	/**  Pass it to get older ones; `None` at the end. */
