@@ -636,7 +636,7 @@ async fn retention_deletes_what_is_over_its_time_and_a_hold_keeps_its_part_while
     let old: Vec<String> = (0..5000).map(|i| format!(r#"{{"event":"login_success","username":"u{}","ip":"192.0.2.{}","timestamp":"2024-0{}-01T00:00:00Z","n":{i}}}"#, i % 7, i % 200, 1 + i % 9)).collect();
     let server = ScriptServer::of(&old.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let home = TestConsole::new(
-        &format!("[feed.shop]\nurl = \"{}\"\nmap = \"auth-event\"\noldest = \"4000d\"\n{PEOPLE}", server.url())
+        &format!("[feed.shop]\nurl = \"{}\"\nmap = \"auth-event\"\noldest = \"1200d\"\n{PEOPLE}", server.url())
             .replace("country", "approvals = 1\ncountry"),
     );
     let console = home.start().await;
