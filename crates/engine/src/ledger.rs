@@ -363,3 +363,7 @@ impl Writer {
         Ok(changes)
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -31,6 +31,8 @@ mod seeds;
 mod settle;
 pub mod state;
 pub mod supervisor;
+#[cfg(test)]
+mod testing;
 pub mod timers;
 pub mod views;
 

@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use wf_model::{Event, Timestamp};
 use wf_store::events::{Query, StoredEvent};
 
-/// Events kept; older ones come from the store.
+/// Events kept, and their bytes; older ones come from the store.
 const KEPT: usize = 5000;
+const KEPT_BYTES: usize = 64 << 20;
 
 /// Counts up whenever what it names may look different. The window compares and pulls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,8 +36,39 @@ pub struct RecentEvents {
 
 #[derive(Default)]
 struct Ring {
-    batches: VecDeque<Arc<Vec<Event>>>,
+    batches: VecDeque<Batch>,
     n: usize,
+    bytes: usize,
+}
+
+#[derive(Clone)]
+struct Batch {
+    events: Arc<Vec<Event>>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn of(events: Arc<Vec<Event>>) -> Self {
+        Self { bytes: events.iter().map(Event::weight).sum(), events }
+    }
+}
+
+impl Ring {
+    fn push(&mut self, batch: Batch) {
+        self.n += batch.events.len();
+        self.bytes += batch.bytes;
+        self.batches.push_back(batch);
+        // The newest batch stays however large it is; it is bounded by the pipeline.
+        while self.batches.len() > 1 && (self.is_more_than_kept() || self.bytes > KEPT_BYTES) {
+            let Some(old) = self.batches.pop_front() else { break };
+            self.n -= old.events.len();
+            self.bytes -= old.bytes;
+        }
+    }
+
+    fn is_more_than_kept(&self) -> bool {
+        self.n > KEPT + self.batches.front().map_or(0, |b| b.events.len())
+    }
 }
 
 impl Default for RecentEvents {
@@ -75,32 +107,27 @@ impl RecentEvents {
         let Some(first) = batch.first() else { return };
         self.events.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.lag.store(now.since(first.received_at).as_millis() as u64, Ordering::Relaxed);
-        let mut ring = self.ring.lock();
-        ring.n += batch.len();
-        ring.batches.push_back(batch);
-        while ring.n > KEPT + ring.batches.front().map_or(0, |b| b.len()) {
-            if let Some(old) = ring.batches.pop_front() {
-                ring.n -= old.len();
-            }
-        }
+        self.ring.lock().push(Batch::of(batch));
     }
 
     /// Takes out what `about` says yes to.
     pub fn forget(&self, about: impl Fn(&StoredEvent) -> bool) {
         let mut ring = self.ring.lock();
         for batch in &mut ring.batches {
-            if batch.iter().any(|e| about(&StoredEvent::from(e))) {
-                *batch = Arc::new(batch.iter().filter(|e| !about(&StoredEvent::from(*e))).cloned().collect());
+            if batch.events.iter().any(|e| about(&StoredEvent::from(e))) {
+                let left = batch.events.iter().filter(|e| !about(&StoredEvent::from(*e))).cloned().collect();
+                *batch = Batch::of(Arc::new(left));
             }
         }
-        ring.n = ring.batches.iter().map(|b| b.len()).sum();
+        ring.n = ring.batches.iter().map(|b| b.events.len()).sum();
+        ring.bytes = ring.batches.iter().map(|b| b.bytes).sum();
         drop(ring);
         self.touched(|t| t.events += 1);
     }
 
     /// At most `limit` of the newest events after `after` that match, newest first.
     pub fn pull(&self, after: u64, limit: usize, query: &Query) -> Pulled {
-        let batches: Vec<_> = self.ring.lock().batches.iter().cloned().collect();
+        let batches: Vec<_> = self.ring.lock().batches.iter().map(|b| b.events.clone()).collect();
         let mut pulled =
             Pulled { newest: batches.last().and_then(|b| b.last()).map_or(0, |e| e.seq.0), ..Pulled::default() };
         for event in batches.iter().rev().flat_map(|b| b.iter().rev()).take(KEPT).take_while(|e| e.seq.0 > after) {
@@ -120,5 +147,28 @@ impl RecentEvents {
             }
         }
         pulled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(seq: u64, bytes: usize) -> Arc<Vec<Event>> {
+        Arc::new(vec![crate::testing::event(seq, &"x".repeat(bytes))])
+    }
+
+    #[test]
+    fn t11_the_newest_events_are_kept_by_their_bytes_as_well_as_by_their_number() {
+        let recent = RecentEvents::default();
+        for n in 0..200 {
+            recent.push(Timestamp::from_millis(n), batch(n as u64 + 1, 4 << 20));
+        }
+        let held = recent.ring.lock().bytes;
+        assert!(held <= KEPT_BYTES, "{held} bytes");
+        let pulled = recent.pull(0, 100, &Query::default());
+        assert_eq!(pulled.newest, 200);
+        assert!((1..20).contains(&pulled.events.len()), "{}", pulled.events.len());
+        assert_eq!(pulled.events[0].seq.0, 200, "the newest first");
     }
 }

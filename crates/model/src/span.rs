@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+/// A longer span is a mistake: ten years.
+const MOST: Duration = Duration::from_secs(3660 * 86_400);
+
 /// `500ms`, `5s`, `10m`, `48h`, `2d`.
 pub fn parse_span(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -17,7 +20,7 @@ pub fn parse_span(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000,
         _ => return Err(wrong()),
     };
-    n.checked_mul(ms).map(Duration::from_millis).filter(|d| *d <= Duration::from_secs(366 * 86_400)).ok_or_else(wrong)
+    n.checked_mul(ms).map(Duration::from_millis).filter(|d| *d <= MOST).ok_or_else(wrong)
 }
 
 /// For config fields that are spans of time.

@@ -58,6 +58,8 @@ pub struct Store {
 /// The only connection that writes, and what it must remember between commits.
 pub(crate) struct Writer {
     connection: Option<SqliteConnection>,
+    /// The end has come: nobody opens it again, because its directory may belong to somebody else by now.
+    closed: bool,
     /// To open it again after a failure. Prints the key in `Debug`, so nothing here derives that.
     options: SqliteConnectOptions,
     pub tail: Tail,
@@ -69,6 +71,9 @@ pub(crate) struct Writer {
 impl Writer {
     /// The connection. If the last change did not end well, it is opened anew and what is on the disk is read again.
     pub async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if self.closed {
+            return Err(sqlx::Error::PoolClosed);
+        }
         if !self.certain {
             self.give_up().await;
         }
@@ -136,6 +141,7 @@ impl Store {
         Ok(Self {
             writer: Arc::new(Mutex::new(Writer {
                 connection: Some(connection),
+                closed: false,
                 options: writer_options(path, key),
                 tail,
                 certain: true,
@@ -161,6 +167,7 @@ impl Store {
             tracing::warn!(error = %e, "the write-ahead log could not be merged; it will be at the next start");
         }
         writer.give_up().await;
+        writer.closed = true;
     }
 
     /// Bytes on disk, the write-ahead log included.
