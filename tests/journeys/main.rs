@@ -19,3 +19,4 @@ mod notify;
 mod officer;
 mod privacy;
 mod sshd;
+mod watch;
