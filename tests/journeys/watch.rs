@@ -224,14 +224,14 @@ async fn backups_are_made_by_themselves_and_each_can_be_put_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_by_which_everything_is_too_old_deletes_nothing_and_is_reported() {
-    let old: Vec<String> = (0..50)
+    let old: Vec<String> = (0..3000)
         .map(|i| format!(r#"{{"event":"login","username":"u{i}","ip":"10.0.0.1","timestamp":"2024-02-01T00:00:00Z"}}"#))
         .collect();
     let server = ScriptServer::of(&old.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let feed = format!("[feed.f]\nurl = \"{}\"\nmap = \"auth-event\"\noldest = \"1200d\"\n", server.url());
     let home = TestConsole::new(&feed);
     let console = home.start().await;
-    console.until_stored(50).await;
+    console.until_stored(3000).await;
     console.stop().await;
     let text = std::fs::read_to_string(&home.paths.config).unwrap();
     std::fs::write(&home.paths.config, format!("{text}\n[retention]\nevents = \"12mo\"\nrun_at = \"00:00\"\n"))
@@ -239,6 +239,6 @@ async fn a_clock_by_which_everything_is_too_old_deletes_nothing_and_is_reported(
     drop(server);
     let console = home.start().await;
     until_problem(&console, "retention did not run").await;
-    assert_eq!(console.stored().await, 50);
+    assert_eq!(console.stored().await, 3000);
     console.stop().await;
 }
