@@ -177,7 +177,7 @@ async fn consents_processing_holds_and_retention_are_kept_in_one_room() {
     window.click("[data-do=add]").await;
     for (field, text) in [
         ("name", "Security monitoring"),
-        ("console", "Shop GmbH"),
+        ("controller", "Shop GmbH"),
         ("purposes", "finding attacks (Art. 32)"),
         ("subject_categories", "customers, staff"),
         ("data_categories", "addresses, account names"),
