@@ -22,7 +22,7 @@ struct Kind {
     option: Option<(&'static str, u64)>,
 }
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     Kind {
         name: "latency",
         says: "From a frame that is sent to an incident that is committed, at 1,000 and 5,000 events a second.",
@@ -38,6 +38,11 @@ const KINDS: [Kind; 4] = [
         name: "privacy",
         says: "Reports, a subject's data, an erasure and retention over a million events.",
         option: None,
+    },
+    Kind {
+        name: "year",
+        says: "Opening, listing and searching very many small blocks, beside the same with a thousand (some minutes).",
+        option: Some(("--blocks", 100_000)),
     },
 ];
 
@@ -177,7 +182,7 @@ mod tests {
     fn numbers_are_read_before_anything_is_built() {
         assert_eq!(asked(""), program(&[]));
         assert_eq!(asked("ingest --seconds 5"), program(&["ingest", "--seconds", "5"]));
-        assert_eq!(asked("ingest --seconds=7"), program(&["ingest", "--seconds", "7"]));
+        assert_eq!(asked("year --blocks=2000"), program(&["year", "--blocks", "2000"]));
         assert_eq!(asked("window"), Ok(Wanted::Bench(Bench::Window("30".into()))));
         assert_eq!(asked("window 0.5"), Ok(Wanted::Bench(Bench::Window("0.5".into()))));
         for line in [
@@ -189,6 +194,7 @@ mod tests {
             "ingest --seconds many",
             "ingest --seconds 0",
             "ingest --seconds 5 more",
+            "year --seconds 5",
             "window long",
             "window 0",
             "window 3 4",
