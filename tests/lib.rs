@@ -4,10 +4,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test that cannot go on shall stop, and say where"
 )]
 
+mod needs;
 pub mod sshd;
+
+pub use needs::{needs, needs_that, skipped};
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -38,9 +42,4 @@ pub fn ctl(data_dir: &std::path::Path, config: &std::path::Path) -> Command {
         .arg(config)
         .env("WATCHFLOOR_KEY", "0707070707070707070707070707070707070707070707070707070707070707");
     command
-}
-
-/// Whether a program is on this machine.
-pub fn have(program: &str) -> bool {
-    Command::new("sh").args(["-c", &format!("command -v {program}")]).output().is_ok_and(|o| o.status.success())
 }

@@ -1,13 +1,12 @@
 //! A real sshd on loopback, attacked with real failing logins, its log lines streamed over a WebSocket.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use wf_testkit::ScriptServer;
 
-use crate::have;
+use crate::{needs, skipped};
 
 /// Who attacks from where, and how often. Four failures are below the rule's five.
 pub const ATTACKERS: [(&str, usize); 3] = [("127.0.0.2", 7), ("127.0.0.3", 5), ("127.0.0.4", 4)];
@@ -27,32 +26,30 @@ impl Drop for Sshd {
 
 impl Sshd {
     /// With keys of its own. Half of its lines go to `feed` as journald would send them, half as plain text: both are
-    /// what real systems stream. `None` where the programs are missing.
+    /// what real systems stream. `None` where it cannot run, and then the test is counted as skipped.
     pub fn start(feed: Arc<ScriptServer>) -> Option<Self> {
-        let server = Some("/usr/sbin/sshd").filter(|p| Path::new(p).exists())?;
-        if !have("ssh") || !have("sshpass") || !have("ssh-keygen") {
+        let server = "/usr/sbin/sshd";
+        if !needs(&[server, "ssh", "ssh-keygen", "sshpass"]) {
             return None;
         }
-        std::fs::create_dir_all("/run/sshd").ok()?;
-        let dir = tempfile::tempdir().ok()?;
+        if std::fs::create_dir_all("/run/sshd").is_err() {
+            skipped("root, to make /run/sshd");
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("host_key");
-        Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(&key)
-            .status()
-            .ok()?
-            .success()
-            .then_some(())?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap();
+        assert!(made.success());
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = dir.path().join("sshd_config");
         std::fs::write(
             &config,
             format!("Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nUsePAM no\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\nLogLevel INFO\nMaxAuthTries 6\nMaxStartups 50\nStrictModes no\n", key.display()),
         )
-        .ok()?;
+        .unwrap();
         let mut child =
-            Command::new(server).args(["-D", "-e", "-f"]).arg(&config).stderr(Stdio::piped()).spawn().ok()?;
-        let lines = BufReader::new(child.stderr.take()?);
+            Command::new(server).args(["-D", "-e", "-f"]).arg(&config).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
         let (listens, listening) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
             for (n, line) in lines.lines().map_while(Result::ok).enumerate() {

@@ -193,7 +193,7 @@ async fn silences(console: State<'_, Console>) -> Answer<Vec<SilenceView>> {
 #[tauri::command]
 #[specta::specta]
 async fn preview_silence(console: State<'_, Console>, matcher: MatcherView) -> Answer<Vec<IncidentView>> {
-    at(&console)?.desk.silences.preview(&matcher).await
+    at(&console)?.desk.silences.preview(&matcher)
 }
 
 #[tauri::command]

@@ -319,7 +319,7 @@ async fn a_full_disk_holds_everything_up_and_loses_nothing() {
         .status()
         .is_ok_and(|s| s.success());
     if !mounted {
-        eprintln!("SKIPPED: a small tmpfs cannot be mounted here (needs root)");
+        wf_tests::skipped("root, and the right to mount a small tmpfs");
         return;
     }
     let options = hour();

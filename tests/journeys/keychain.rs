@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use wf_tests::{have, program};
+use wf_tests::{needs, program};
 
 /// Runs a shell script in a fresh D-Bus session with a home of its own.
 fn session(home: &Path, script: &str) -> Output {
@@ -29,11 +29,7 @@ const UNLOCK: &str =
     "printf pw | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1; sleep 0.3;";
 
 fn ready() -> bool {
-    let all = ["dbus-run-session", "gnome-keyring-daemon", "secret-tool"].iter().all(|p| have(p));
-    if !all {
-        eprintln!("SKIPPED: gnome-keyring, libsecret-tools and dbus are needed");
-    }
-    all
+    needs(&["dbus-run-session", "gnome-keyring-daemon", "secret-tool"])
 }
 
 #[test]

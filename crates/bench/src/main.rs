@@ -13,6 +13,7 @@ mod engine;
 mod ingest;
 mod latency;
 mod privacy;
+mod year;
 
 use clap::{Parser, Subcommand};
 
@@ -41,6 +42,12 @@ enum What {
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
+    /// Opening, listing and searching very many small blocks, beside the same with a thousand.
+    Year {
+        /// How many; each is a commit of its own, of some milliseconds.
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+        blocks: u64,
+    },
 }
 
 #[tokio::main]
@@ -51,6 +58,7 @@ async fn main() {
         Some(What::Desk) => desk::run().await,
         Some(What::Privacy) => privacy::run().await,
         Some(What::Latency { seconds }) => latency::run(seconds).await,
+        Some(What::Year { blocks }) => year::run(blocks).await,
         None => {
             latency::run(20).await;
             ingest::run(60).await;

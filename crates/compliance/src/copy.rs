@@ -97,8 +97,7 @@ impl Requests {
                 "Your personal data",
                 &format!("Answer to request #{} under {} {}", r.number, r.kind.article(), config.privacy.law.name()),
                 None,
-            )
-            .await;
+            );
         d.heading("What this is");
         d.text(format!(
             "You asked on {} which personal data we process about you in the security monitoring of our systems. This document and the file beside it (JSON) are the copy. It was searched for: {}.",
@@ -181,8 +180,7 @@ impl Requests {
                 "Receipt of erasure",
                 &format!("Request #{} under {} {}", r.number, r.kind.article(), config.privacy.law.name()),
                 None,
-            )
-            .await;
+            );
         d.heading("What was done");
         d.pairs(vec![
             ("Received", r.received.to_string()),

@@ -224,7 +224,7 @@ impl Records {
     }
 
     /// An empty document with its cover.
-    pub(crate) async fn document(&self, title: &str, subtitle: &str, period: Option<&Period>) -> Document {
+    pub(crate) fn document(&self, title: &str, subtitle: &str, period: Option<&Period>) -> Document {
         let (config, now) = (self.context.config(), self.context.now());
         let log = self.context.ledger.log();
         let checkpoint = log.checkpoint(now);

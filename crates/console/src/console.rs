@@ -56,7 +56,7 @@ impl Console {
             }
             Request::IncidentsFolded { id } => value(d.incidents.one(&id).await?.folded),
             Request::SilencesList => value(d.silences.all().await?),
-            Request::SilencesPreview { matcher } => value(d.silences.preview(&matcher).await?),
+            Request::SilencesPreview { matcher } => value(d.silences.preview(&matcher)?),
             Request::SilencesAdd { matcher, reason, length } => {
                 value(d.silences.add(&matcher, &reason, &length).await?)
             }

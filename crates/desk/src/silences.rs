@@ -40,7 +40,7 @@ impl Silences {
     }
 
     /// Live incidents a silence would fit, so that nobody hides more than they mean.
-    pub async fn preview(&self, matcher: &MatcherView) -> Result<Vec<IncidentView>, ApiError> {
+    pub fn preview(&self, matcher: &MatcherView) -> Result<Vec<IncidentView>, ApiError> {
         let (matcher, plan) = (Matcher::try_from(matcher).map_err(ApiError::invalid)?, self.context.plan());
         let mut hit = self
             .context

@@ -30,7 +30,7 @@ pub async fn run(
         let settings = context.config().dead_man.clone();
         let wait = settings.as_ref().map_or(MINUTE, |s| s.every.max(Duration::from_secs(1)));
         if let Some(settings) = settings {
-            let wrong = wrong(&context, &running, &pulse).await;
+            let wrong = wrong(&context, &running, &pulse);
             if wrong.is_empty() {
                 if let Err(e) = ask(&context, &settings).await {
                     tracing::warn!(error = e, "the dead man's address did not answer");
@@ -48,7 +48,7 @@ pub async fn run(
 
 /// What the engine finds wrong with itself: a feed that is down, a step that should have run, an outbox that does not
 /// move, a disk that takes nothing.
-pub async fn wrong(context: &Context, running: &Running, pulse: &Pulse) -> Vec<String> {
+pub fn wrong(context: &Context, running: &Running, pulse: &Pulse) -> Vec<String> {
     let now = context.now();
     let mut wrong = Vec::new();
     {

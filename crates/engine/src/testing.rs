@@ -36,8 +36,8 @@ pub(crate) fn event(seq: u64, text: &str) -> Event {
 
 pub(crate) struct Room {
     pub context: Arc<Context>,
-    pub notices: mpsc::Receiver<Notice>,
-    pub dir: tempfile::TempDir,
+    _notices: mpsc::Receiver<Notice>,
+    _dir: tempfile::TempDir,
 }
 
 impl Room {
@@ -70,6 +70,6 @@ impl Room {
             notices: Some(sender),
             editing: tokio::sync::Mutex::default(),
         };
-        Self { context: Arc::new(context), notices, dir }
+        Self { context: Arc::new(context), _notices: notices, _dir: dir }
     }
 }

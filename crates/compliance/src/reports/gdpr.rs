@@ -17,7 +17,7 @@ impl Reports {
         let (config, now) = (self.records.context.config(), self.records.context.now());
         let (settings, calendar) = (&config.privacy, config.privacy.calendar());
         let today = settings.wall(now).0;
-        let mut d = self.records.document("GDPR compliance report", &period.said(), Some(period)).await;
+        let mut d = self.records.document("GDPR compliance report", &period.said(), Some(period));
 
         let all: Vec<Request> = self.records.all_records(REQUESTS, None, 100_000).await?;
         let within = |day: chrono::NaiveDate| day >= period.first && day <= period.last;

@@ -26,7 +26,7 @@ impl Reports {
         );
         let said = |t: Timestamp| config.privacy.said(t);
         let (from, to) = if last_hours { (now - SHIFT, now) } else { (period.from, period.to.min(now)) };
-        let mut d = self.records.document("Shift handover", &format!("{} to {}", said(from), said(to)), None).await;
+        let mut d = self.records.document("Shift handover", &format!("{} to {}", said(from), said(to)), None);
         let incidents: Vec<_> = store.incidents_since(from).await?.into_iter().filter(|i| i.detected_at < to).collect();
         let first = store.first_actions(from).await?;
         let handled = Handled::all(&incidents, &first);

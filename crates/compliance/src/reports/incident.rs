@@ -13,7 +13,7 @@ impl Reports {
         let config = self.records.context.config();
         let said = |ms: i64| config.privacy.said(Timestamp::from_millis(ms));
         let i = &detail.incident;
-        let mut d = self.records.document(&format!("Incident #{}", i.number), &i.title, None).await;
+        let mut d = self.records.document(&format!("Incident #{}", i.number), &i.title, None);
         d.heading("What happened");
         let after = |end: Option<i64>| {
             end.map_or("not yet".to_owned(), |e| {

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest as _, Sha256};
 use wf_api::ApiError;
@@ -32,8 +32,7 @@ impl Reports {
         let said = |t: Timestamp| settings.said(t);
         let mut d = self
             .records
-            .document("SOC 2 evidence", &format!("Security monitoring and response, {}", period.said()), Some(period))
-            .await;
+            .document("SOC 2 evidence", &format!("Security monitoring and response, {}", period.said()), Some(period));
         let mut files = Vec::new();
 
         self.records.work.says("Collecting incidents", 0, 0);

@@ -93,7 +93,7 @@ impl Scanner {
 
     fn run(&mut self) -> Option<Forbidden> {
         loop {
-            self.to_next_token();
+            self.skip_to_token();
             if self.flow == 0 {
                 self.unroll(self.column);
             }
@@ -160,7 +160,7 @@ impl Scanner {
     }
 
     /// Blanks, comments and line breaks.
-    fn to_next_token(&mut self) {
+    fn skip_to_token(&mut self) {
         loop {
             if self.column == 0 && self.peek(0) == '\u{feff}' {
                 self.skip();

@@ -19,6 +19,9 @@ enum Kind {
 }
 
 /// One arrival: when, how far its stamp is from then, whose, what it says.
+/// What was in a window, its measure, and whether it was satisfied.
+type Window = (Vec<(u64, Arrival)>, u64, bool);
+
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
     now: i64,
@@ -49,7 +52,7 @@ impl Oracle {
     }
 
     /// For each moment at which an event of the group lies: its window, what it measures, and whether that is enough.
-    fn windows(&self, kind: Kind, least: u64, group: u8) -> BTreeMap<i64, (Vec<(u64, Arrival)>, u64, bool)> {
+    fn windows(&self, kind: Kind, least: u64, group: u8) -> BTreeMap<i64, Window> {
         let of_group: Vec<_> = self.arrived.iter().copied().filter(|(_, a)| a.group == group).collect();
         of_group
             .iter()

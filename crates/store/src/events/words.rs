@@ -145,7 +145,7 @@ pub fn unescape(text: &str, out: &mut String) {
             continue;
         }
         out.extend(std::iter::repeat_n('\\', n / 2));
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             continue;
         }
         let c = match rest.as_bytes().first() {
