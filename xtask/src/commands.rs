@@ -119,7 +119,7 @@ pub fn parse(arguments: &[String]) -> Result<Wanted, Misuse> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (name, rest) = match words.as_slice() {
         [] => return misuse("a command is missing", overview()),
-        ["help", name, rest @ ..] if rest.is_empty() => (*name, &["--help"][..]),
+        ["help", name] => (*name, &["--help"][..]),
         ["--help" | "-h" | "help"] => return Ok(Wanted::Help(overview())),
         [name, rest @ ..] => (*name, rest),
     };

@@ -91,13 +91,11 @@ impl Requests {
 
     pub(crate) async fn access_document(&self, r: &Request, pieces: &[Piece]) -> Result<Document, ApiError> {
         let config = self.records.context.config();
-        let mut d = self
-            .records
-            .document(
-                "Your personal data",
-                &format!("Answer to request #{} under {} {}", r.number, r.kind.article(), config.privacy.law.name()),
-                None,
-            );
+        let mut d = self.records.document(
+            "Your personal data",
+            &format!("Answer to request #{} under {} {}", r.number, r.kind.article(), config.privacy.law.name()),
+            None,
+        );
         d.heading("What this is");
         d.text(format!(
             "You asked on {} which personal data we process about you in the security monitoring of our systems. This document and the file beside it (JSON) are the copy. It was searched for: {}.",
@@ -174,13 +172,11 @@ impl Requests {
     /// What was done where, without a word about whom.
     pub(crate) async fn receipt(&self, r: &Request, outcome: &Outcome) -> Result<ExportFile, ApiError> {
         let config = self.records.context.config();
-        let mut d = self
-            .records
-            .document(
-                "Receipt of erasure",
-                &format!("Request #{} under {} {}", r.number, r.kind.article(), config.privacy.law.name()),
-                None,
-            );
+        let mut d = self.records.document(
+            "Receipt of erasure",
+            &format!("Request #{} under {} {}", r.number, r.kind.article(), config.privacy.law.name()),
+            None,
+        );
         d.heading("What was done");
         d.pairs(vec![
             ("Received", r.received.to_string()),

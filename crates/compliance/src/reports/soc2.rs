@@ -30,9 +30,11 @@ impl Reports {
             (self.records.context.config(), self.records.context.now(), self.records.context.store());
         let settings = &config.privacy;
         let said = |t: Timestamp| settings.said(t);
-        let mut d = self
-            .records
-            .document("SOC 2 evidence", &format!("Security monitoring and response, {}", period.said()), Some(period));
+        let mut d = self.records.document(
+            "SOC 2 evidence",
+            &format!("Security monitoring and response, {}", period.said()),
+            Some(period),
+        );
         let mut files = Vec::new();
 
         self.records.work.says("Collecting incidents", 0, 0);
