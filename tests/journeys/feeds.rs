@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wf_api::Request;
 use wf_demo::scenario::PER_MINUTE;
 use wf_demo::{DemoServer, Faults, Options, Scenario};
 use wf_model::Timestamp;
@@ -232,7 +233,8 @@ async fn refusals_stop_the_feed_and_retry_after_is_honoured() {
     let feed = console.until_feed("demo", "waiting", |f| f.state == "waiting").await;
     assert!(feed.detail.contains("503"), "{}", feed.detail);
     server.set_faults(Faults::default());
-    console.console.desk.feeds.restart("demo").unwrap();
+    console.ask(Request::FeedsRestart { name: "demo".into() }).await.unwrap();
+    assert!(console.ask(Request::FeedsRestart { name: "nobody".into() }).await.is_err());
     check(&console, &options).await;
     console.stop().await;
 }

@@ -242,6 +242,7 @@ pub struct ReportWanted {
 pub enum Request {
     FeedsList,
     FeedsTest { name: String },
+    FeedsRestart { name: String },
     EventsList { query: String, since: Option<String>, limit: u32, after: Option<String> },
     EventsCount,
     IncidentsList { state: Option<String>, severity: Option<String>, limit: u32 },

@@ -108,6 +108,8 @@ enum Feeds {
     List,
     /// Connect once and show the handshake, the first frames and what became of them.
     Test { name: String },
+    /// Start a feed again, also one that stopped because it was refused.
+    Restart { name: String },
 }
 
 #[derive(Subcommand)]
@@ -256,6 +258,9 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
             return Ok(if verdict["good"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Feeds(Feeds::List) => (Request::FeedsList, render::feeds),
+        Command::Feeds(Feeds::Restart { name }) => (Request::FeedsRestart { name }, |v| {
+            format!("{} is started again", v["restarted"].as_str().unwrap_or_default())
+        }),
         Command::Feeds(Feeds::Test { name }) => {
             let probe = ask(&paths, Request::FeedsTest { name }).await?;
             print(&if a.json { probe.to_string() } else { render::probe(&probe) });
@@ -343,6 +348,10 @@ fn config_check(paths: &Paths, as_json: bool) -> Result<ExitCode, ApiError> {
                     }
                     _ => None,
                 })
+                .chain(config.rules.paths.iter().filter_map(|p| {
+                    let e = offline::rule_files(p).err()?;
+                    Some(format!("[rules]: {}: {e}", p.display()))
+                }))
                 .collect();
             let feeds: Vec<_> = config.feed.keys().collect();
             print(&if as_json {

@@ -41,6 +41,10 @@ impl Console {
         match request {
             Request::FeedsList => value(d.feeds.all().await?.feeds),
             Request::FeedsTest { name } => value(d.feeds.test(&name).await?),
+            Request::FeedsRestart { name } => {
+                d.feeds.restart(&name)?;
+                Ok(json!({ "restarted": name }))
+            }
             Request::EventsList { query, since, limit, after } => {
                 value(d.search.for_tools(&query, since.as_deref(), limit, after.as_deref()).await?)
             }

@@ -122,7 +122,7 @@ impl Instance {
         context.state.set_authors(rules::authors(&rule_set));
         context.state.set_problems("rules", rules::sentences(&problems));
         let mut detector = detector_of(&config, rule_set);
-        memory::restore(&store, &mut detector).await?;
+        let replayed = memory::restore(&store, &mut detector).await?;
 
         let (delivery_in, deliveries) = mpsc::channel(DELIVERIES);
         let (commands, commands_out) = mpsc::channel(COMMANDS);
@@ -157,13 +157,14 @@ impl Instance {
             let config = in_force.config();
             detector_of(&config, rules::load_rules(&config).0)
         });
-        let pipeline = Pipeline::new(
+        let mut pipeline = Pipeline::new(
             context.ledger.clone(),
             sinks.clone(),
             inputs,
             (detector, make_detector),
             (next, context.clock.clone()),
         );
+        pipeline.replayed = replayed;
         spawn_pipeline(supervisor, &feeds, pipeline);
         spawn_control(supervisor, &feeds, &console, listener, paths);
         spawn_tasks(supervisor, &feeds, (context, &console), commands, running);

@@ -133,6 +133,14 @@ pub fn rules_test(
     Ok(bad)
 }
 
+/// The rule files a path of the config stands for.
+///
+/// # Errors
+/// It is not there, or is no file and no directory.
+pub fn rule_files(path: &std::path::Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+    rules::files(path)
+}
+
 /// Each file and what is wrong with it; empty: nothing.
 pub fn rules_check(paths: &[std::path::PathBuf]) -> Vec<(String, Vec<wf_detect::RuleProblem>)> {
     let mut out = Vec::new();

@@ -5,6 +5,7 @@
 //! in step: its change is carried out whole, or was never begun. Readers look at the incidents and the log as they were
 //! last committed, under a lock that is never held while anything waits for the disk.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -15,13 +16,16 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use wf_api::{ApiError, ErrorCode};
 use wf_evidence::AuditLog;
 use wf_model::channel::ChannelStanding;
-use wf_model::{AuditAction, Destination, Incident, Notification, NotificationState, Purpose, Timestamp};
+use wf_model::{AuditAction, Destination, Incident, IncidentId, Notification, NotificationState, Purpose, Timestamp};
 use wf_platform::{Clock, keys};
 use wf_response::{Changes, IncidentRegistry, Plan, Refusal};
 use wf_store::{Commit, Store, StoreError};
 
 /// Changes that may wait for the task.
 const QUEUE: usize = 64;
+
+/// Incidents changed in one commit, when many are.
+const AT_ONCE: usize = 200;
 
 /// A change on its way to the task.
 type Job = Box<dyn for<'a> FnOnce(&'a mut Writer) -> BoxFuture<'a, ()> + Send>;
@@ -60,6 +64,9 @@ pub enum ActError {
     Refused(#[from] Refusal),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Of several: those before it were done.
+    #[error("it was not done: {0}")]
+    NotWritten(String),
 }
 
 impl From<ActError> for ApiError {
@@ -68,7 +75,7 @@ impl From<ActError> for ApiError {
             ActError::NotFound(_) => ErrorCode::NotFound,
             ActError::Refused(Refusal::NoteTooLong { .. } | Refusal::NoteEmpty) => ErrorCode::Invalid,
             ActError::Refused(_) => ErrorCode::Refused,
-            ActError::Store(_) => ErrorCode::Failed,
+            ActError::Store(_) | ActError::NotWritten(_) => ErrorCode::Failed,
         };
         Self::new(code, e)
     }
@@ -165,36 +172,34 @@ impl Ledger {
         .await?
     }
 
-    /// The same action on many, in one commit: as quick as on one. Each says for itself why it was refused.
+    /// The same action on many, in commits of so many at a time: quicker than one by one, and whatever else waits has
+    /// its turn in between. Each says for itself why it was refused.
     pub async fn act_on_many(
         &self,
         ids: &[String],
         action: impl Fn(&Incident, &IncidentRegistry) -> Result<Changes, Refusal> + Send + Sync + 'static,
     ) -> Result<(Changes, Vec<Result<Incident, ActError>>), StoreError> {
-        let ids = ids.to_vec();
-        self.ask(move |w| {
-            Box::pin(async move {
-                let (mut all, mut each, mut seen) =
-                    (Changes::default(), Vec::with_capacity(ids.len()), std::collections::HashSet::new());
-                for id in &ids {
-                    let outcome = match w.incident(id).await {
-                        // Named twice: the second time it is no longer as it was.
-                        Ok(incident) if !seen.insert(incident.id.clone()) => {
-                            Err(Refusal::Stale { number: incident.number }.into())
-                        }
-                        Ok(incident) => action(&incident, &w.committed.book.read()).map_err(ActError::from),
-                        Err(e) => Err(e),
-                    };
-                    each.push(outcome.and_then(|changes| {
-                        let changed = changes.incidents.first().cloned().ok_or_else(|| ActError::NotFound(id.clone()));
-                        all.join(changes);
-                        changed
-                    }));
+        let action = Arc::new(action);
+        let seen = Arc::new(parking_lot::Mutex::new(HashSet::new()));
+        let (mut all, mut each) = (Changes::default(), Vec::with_capacity(ids.len()));
+        for some in ids.chunks(AT_ONCE) {
+            let (names, action, seen) = (some.to_vec(), action.clone(), seen.clone());
+            let done = self.ask(move |w| Box::pin(async move { w.act_on(&names, &*action, &seen).await })).await?;
+            match done {
+                Ok((changes, outcomes)) => {
+                    all.join(changes);
+                    each.extend(outcomes);
                 }
-                Ok((w.write(Commit::default(), all).await?, each))
-            })
-        })
-        .await?
+                Err(e) if each.is_empty() => return Err(e),
+                // What went before is done, and is said to be.
+                Err(e) => {
+                    let why = e.to_string();
+                    each.extend((each.len()..ids.len()).map(|_| Err(ActError::NotWritten(why.clone()))));
+                    break;
+                }
+            }
+        }
+        Ok((all, each))
     }
 
     /// An officer's action on two incidents as they are now.
@@ -289,6 +294,32 @@ impl Ledger {
 }
 
 impl Writer {
+    /// One action on some incidents, in one commit.
+    async fn act_on(
+        &self,
+        ids: &[String],
+        action: &(dyn Fn(&Incident, &IncidentRegistry) -> Result<Changes, Refusal> + Send + Sync),
+        seen: &parking_lot::Mutex<HashSet<IncidentId>>,
+    ) -> Result<(Changes, Vec<Result<Incident, ActError>>), StoreError> {
+        let (mut all, mut each) = (Changes::default(), Vec::with_capacity(ids.len()));
+        for id in ids {
+            let outcome = match self.incident(id).await {
+                // Named twice: the second time it is no longer as it was.
+                Ok(incident) if !seen.lock().insert(incident.id.clone()) => {
+                    Err(Refusal::Stale { number: incident.number }.into())
+                }
+                Ok(incident) => action(&incident, &self.committed.book.read()).map_err(ActError::from),
+                Err(e) => Err(e),
+            };
+            each.push(outcome.and_then(|changes| {
+                let changed = changes.incidents.first().cloned().ok_or_else(|| ActError::NotFound(id.clone()));
+                all.join(changes);
+                changed
+            }));
+        }
+        Ok((self.write(Commit::default(), all).await?, each))
+    }
+
     async fn incident(&self, id: &str) -> Result<Incident, ActError> {
         self.store.incident(id).await?.ok_or_else(|| ActError::NotFound(id.to_owned()))
     }

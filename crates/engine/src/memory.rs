@@ -32,13 +32,13 @@ pub fn unpack<T: DeserializeOwned>(state: &[u8]) -> std::io::Result<T> {
     Ok(serde_json::from_slice(state)?)
 }
 
-/// Detection remembers what it knew: the snapshot, and the events stored since.
-pub fn restore<'a>(store: &'a Store, detector: &'a mut Detector) -> BoxFuture<'a, Result<(), StoreError>> {
+/// Detection remembers what it knew: the snapshot, and the events stored since. Gives how many those were.
+pub fn restore<'a>(store: &'a Store, detector: &'a mut Detector) -> BoxFuture<'a, Result<u64, StoreError>> {
     Box::pin(replay(store, detector))
 }
 
-async fn replay(store: &Store, detector: &mut Detector) -> Result<(), StoreError> {
-    let mut through = Seq(0);
+async fn replay(store: &Store, detector: &mut Detector) -> Result<u64, StoreError> {
+    let (mut through, mut seen) = (Seq(0), 0);
     match store.detector_state().await? {
         Some((seq, state)) => {
             through = seq;
@@ -58,8 +58,9 @@ async fn replay(store: &Store, detector: &mut Detector) -> Result<(), StoreError
         for damage in &page.damaged {
             tracing::error!("{damage}: detection goes on without it");
         }
-        let Some(last) = page.events.last() else { return Ok(()) };
+        let Some(last) = page.events.last() else { return Ok(seen) };
         through = last.seq;
+        seen += page.events.len() as u64;
         let events: Vec<_> = page.events.iter().map(|e| e.to_event()).collect();
         for event in &events {
             // Dropped: these matches were committed with these events.

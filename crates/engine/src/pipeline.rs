@@ -30,6 +30,8 @@ const BATCH_BYTES: usize = 16 << 20;
 const LINGER: Duration = Duration::from_millis(10);
 /// What detection remembers is kept this often.
 const SNAPSHOT: Duration = Duration::from_secs(60);
+/// After more events than this had to be seen again at a start, what detection remembers is kept at once.
+const REPLAYED: u64 = 20_000;
 /// Events of a quiet hour are sealed, however few they are.
 const SEAL: Duration = Duration::from_secs(3600);
 
@@ -112,6 +114,8 @@ pub struct Pipeline {
     /// `None` after a failure that took it along: a new one is made before the next batch.
     pub detector: Option<Detector>,
     make_detector: MakeDetector,
+    /// Events that detection had to see again at the start.
+    pub replayed: u64,
     pub next: Seq,
     clock: Arc<dyn Clock>,
     snapshot_at: tokio::time::Instant,
@@ -136,6 +140,7 @@ impl Pipeline {
             commands: inputs.commands,
             detector: Some(detector),
             make_detector,
+            replayed: 0,
             next,
             clock,
             snapshot_at: now + SNAPSHOT,
@@ -146,6 +151,10 @@ impl Pipeline {
 
     /// Runs until told to stop; then commits what was handed over already, and what detection remembers.
     pub async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+        if std::mem::take(&mut self.replayed) > REPLAYED {
+            // Kept at once: a console that is killed again and again must not have more to do at each start.
+            self.commit(Vec::new(), true).await?;
+        }
         loop {
             tokio::select! {
                 biased;

@@ -278,6 +278,17 @@ pub fn watch<'a>(now: Timestamp, plan: &Plan, live: impl Iterator<Item = &'a Inc
                 continue;
             }
         }
+        if let (Some(at), Some(until)) = (i.acknowledged_at, h.acknowledged_until)
+            && at > now
+            && until > now + until.since(at) + LATE
+        {
+            let mut draft = Draft::of(now, i);
+            draft.incident.handling.acknowledged_until = Some(now + until.since(at));
+            let text = "The clock was set back; the acknowledgement lasts as long as it was meant to, from now on";
+            draft.entry(&Actor::Engine, EntryKind::Note, text.into());
+            all.join(draft.finish());
+            continue;
+        }
         let overdue = i.due_at().is_some_and(|d| d + OVERDUE < now) && h.overdue_said.is_none();
         let uncovered = h.ladder.is_none()
             && h.overdue_said.is_none()

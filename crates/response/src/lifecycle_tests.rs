@@ -110,6 +110,22 @@ fn an_incident_that_everybody_ignored_and_somebody_acknowledged_and_forgot_is_to
 }
 
 #[test]
+fn an_acknowledgement_by_a_clock_that_was_ahead_lasts_no_longer_than_it_was_meant_to() {
+    let mut c = Console::new(plan());
+    let number = c.open(600, Severity::P1);
+    c.take(
+        lifecycle::acknowledge(at(601), &who(), &c.incidents[&number].clone(), None, None, c.registry.plan()).unwrap(),
+    );
+    let meant = c.incidents[&number].handling.acknowledged_until.unwrap().since(at(601));
+    // The clock was ten hours ahead, and is put right.
+    let changes = crate::escalate::watch(at(2), c.registry.plan(), c.registry.live());
+    c.take(changes);
+    assert_eq!(c.incidents[&number].handling.acknowledged_until, Some(at(2) + meant));
+    let again = crate::escalate::watch(at(3), c.registry.plan(), c.registry.live());
+    assert!(again.incidents.is_empty(), "once: {again:?}");
+}
+
+#[test]
 fn an_acknowledged_incident_that_becomes_graver_is_told_to_all_and_asked_about_sooner() {
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P3);

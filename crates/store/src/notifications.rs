@@ -129,14 +129,14 @@ pub(crate) async fn write(
 
 impl Store {
     /// What each place is owed first by `now`, the gravest first, then the longest waiting: however much one place is
-    /// owed, it hides no other.
+    /// owed, it hides no other. What was written by a clock that was ahead, and would have to wait for it, is owed now.
     pub async fn owed(&self, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
         let now = now.millis();
         let rows = sqlx::query_as!(
             Row,
             r#"SELECT n.key AS "key!", n.incident, n.purpose AS "purpose!", n.severity AS "severity!", n.step, n.round AS "round!", n.channel AS "channel!", n.address AS "address!", n.person, n.page AS "page!",
                  n.created_at AS "created_at!", n.due_at AS "due_at!", n.state AS "state!", n.attempts AS "attempts!", n.attempted_at, n.delivered_at, n.provider_id, n.error, n.possible_duplicate AS "possible_duplicate!"
-               FROM (SELECT key, row_number() OVER (PARTITION BY channel, address ORDER BY severity, purpose <> 'trigger', due_at, created_at, key) AS place FROM notification WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' AND due_at <= ?) o
+               FROM (SELECT key, row_number() OVER (PARTITION BY channel, address ORDER BY severity, purpose <> 'trigger', due_at, created_at, key) AS place FROM notification WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' AND (due_at <= ?1 OR (created_at > ?1 + 60000 AND due_at > ?1 + 600000))) o
                JOIN notification n ON n.key = o.key WHERE o.place = 1 ORDER BY n.severity, n.due_at, n.created_at, n.key"#,
             now
         )
@@ -151,7 +151,7 @@ impl Store {
         let rows = sqlx::query_as!(
             Row,
             "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' AND due_at <= ? AND channel = ? AND address = ? ORDER BY severity, due_at, created_at, key",
+             FROM notification WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' AND (due_at <= ?1 OR (created_at > ?1 + 60000 AND due_at > ?1 + 600000)) AND channel = ?2 AND address = ?3 ORDER BY severity, due_at, created_at, key",
             now, to.channel, to.address
         )
         .fetch_all(&self.readers)
