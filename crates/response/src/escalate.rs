@@ -279,7 +279,7 @@ pub fn watch<'a>(now: Timestamp, plan: &Plan, live: impl Iterator<Item = &'a Inc
             }
         }
         if let (Some(at), Some(until)) = (i.acknowledged_at, h.acknowledged_until)
-            && at > now
+            && (now < at && at < until)
             && until > now + until.since(at) + LATE
         {
             let mut draft = Draft::of(now, i);
