@@ -127,17 +127,30 @@ pub(crate) async fn write(
     Ok(())
 }
 
+/// Whole notifications; what follows says which.
+macro_rules! notifications {
+    ($($which:literal)|+ $(, $arg:expr)*) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, "
+                + "state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate FROM notification "
+                $(+ $which)*
+            $(, $arg)*
+        )
+    };
+}
+
 impl Store {
     /// What each place is owed first by `now`, the gravest first, then the longest waiting: however much one place is
     /// owed, it hides no other. What was written by a clock that was ahead, and would have to wait for it, is owed now.
     pub async fn owed(&self, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
         let now = now.millis();
-        let rows = sqlx::query_as!(
-            Row,
-            r#"SELECT n.key AS "key!", n.incident, n.purpose AS "purpose!", n.severity AS "severity!", n.step, n.round AS "round!", n.channel AS "channel!", n.address AS "address!", n.person, n.page AS "page!",
-                 n.created_at AS "created_at!", n.due_at AS "due_at!", n.state AS "state!", n.attempts AS "attempts!", n.attempted_at, n.delivered_at, n.provider_id, n.error, n.possible_duplicate AS "possible_duplicate!"
-               FROM (SELECT key, row_number() OVER (PARTITION BY channel, address ORDER BY severity, purpose <> 'trigger', due_at, created_at, key) AS place FROM notification WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' AND (due_at <= ?1 OR (created_at > ?1 + 60000 AND due_at > ?1 + 600000))) o
-               JOIN notification n ON n.key = o.key WHERE o.place = 1 ORDER BY n.severity, n.due_at, n.created_at, n.key"#,
+        let rows = notifications!(
+            "WHERE key IN (SELECT key FROM (SELECT key, row_number() OVER (PARTITION BY channel, address "
+                | "ORDER BY severity, purpose <> 'trigger', due_at, created_at, key) AS place FROM notification "
+                | "WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' "
+                | "AND (due_at <= ?1 OR (created_at > ?1 + 60000 AND due_at > ?1 + 600000))) WHERE place = 1) "
+                | "ORDER BY severity, due_at, created_at, key",
             now
         )
         .fetch_all(&self.readers)
@@ -148,11 +161,13 @@ impl Store {
     /// Everything one place is owed by `now`, the gravest first.
     pub async fn owed_to(&self, to: &Destination, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
         let now = now.millis();
-        let rows = sqlx::query_as!(
-            Row,
-            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' AND (due_at <= ?1 OR (created_at > ?1 + 60000 AND due_at > ?1 + 600000)) AND channel = ?2 AND address = ?3 ORDER BY severity, due_at, created_at, key",
-            now, to.channel, to.address
+        let rows = notifications!(
+            "WHERE state IN ('queued', 'attempting', 'uncertain') AND state <> 'attempting' "
+                | "AND (due_at <= ?1 OR (created_at > ?1 + 60000 AND due_at > ?1 + 600000)) "
+                | "AND channel = ?2 AND address = ?3 ORDER BY severity, due_at, created_at, key",
+            now,
+            to.channel,
+            to.address
         )
         .fetch_all(&self.readers)
         .await?;
@@ -162,14 +177,9 @@ impl Store {
     /// What was said together in the message with this key.
     pub async fn said_in(&self, key: &str) -> Result<Vec<Notification>, StoreError> {
         let ending = format!("% in {key}");
-        let rows = sqlx::query_as!(
-            Row,
-            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE state = 'coalesced' AND error LIKE ? ORDER BY severity, key",
-            ending
-        )
-        .fetch_all(&self.readers)
-        .await?;
+        let rows = notifications!("WHERE state = 'coalesced' AND error LIKE ? ORDER BY severity, key", ending)
+            .fetch_all(&self.readers)
+            .await?;
         rows.into_iter().map(Notification::try_from).collect()
     }
 
@@ -189,27 +199,14 @@ impl Store {
     }
 
     pub async fn notification(&self, key: &str) -> Result<Option<Notification>, StoreError> {
-        let row = sqlx::query_as!(
-            Row,
-            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE key = ?",
-            key
-        )
-        .fetch_optional(&self.readers)
-        .await?;
+        let row = notifications!("WHERE key = ?", key).fetch_optional(&self.readers).await?;
         row.map(Notification::try_from).transpose()
     }
 
     /// Everything that was owed about an incident, oldest first.
     pub async fn notifications_of(&self, incident: &IncidentId) -> Result<Vec<Notification>, StoreError> {
-        let rows = sqlx::query_as!(
-            Row,
-            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE incident = ? ORDER BY created_at, key",
-            incident.0
-        )
-        .fetch_all(&self.readers)
-        .await?;
+        let rows =
+            notifications!("WHERE incident = ? ORDER BY created_at, key", incident.0).fetch_all(&self.readers).await?;
         rows.into_iter().map(Notification::try_from).collect()
     }
 
@@ -221,11 +218,12 @@ impl Store {
         gravest: u8,
     ) -> Result<Vec<Notification>, StoreError> {
         let (from, to) = (from.millis(), to.millis());
-        let rows = sqlx::query_as!(
-            Row,
-            "SELECT n.key, n.incident, n.purpose, n.severity, n.step, n.round, n.channel, n.address, n.person, n.page, n.created_at, n.due_at, n.state, n.attempts, n.attempted_at, n.delivered_at, n.provider_id, n.error, n.possible_duplicate
-             FROM notification n JOIN incident i ON i.id = n.incident WHERE i.detected_at >= ? AND i.detected_at < ? AND i.severity <= ? ORDER BY n.created_at, n.key",
-            from, to, gravest
+        let rows = notifications!(
+            "WHERE incident IN (SELECT id FROM incident WHERE detected_at >= ? AND detected_at < ? AND severity <= ?) "
+                | "ORDER BY created_at, key",
+            from,
+            to,
+            gravest
         )
         .fetch_all(&self.readers)
         .await?;
@@ -234,27 +232,16 @@ impl Store {
 
     /// Attempts that a crash cut off: whether they arrived is not known.
     pub async fn interrupted(&self) -> Result<Vec<Notification>, StoreError> {
-        let rows = sqlx::query_as!(
-            Row,
-            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE state = 'attempting'"
-        )
-        .fetch_all(&self.readers)
-        .await?;
+        let rows = notifications!("WHERE state = 'attempting'").fetch_all(&self.readers).await?;
         rows.into_iter().map(Notification::try_from).collect()
     }
 
     /// The notification that carried this reply code over this channel, the newest if there are several: one person's
     /// code is the same on each.
     pub async fn notification_by_code(&self, code: &str, channel: &str) -> Result<Option<Notification>, StoreError> {
-        let row = sqlx::query_as!(
-            Row,
-            "SELECT key, incident, purpose, severity, step, round, channel, address, person, page, created_at, due_at, state, attempts, attempted_at, delivered_at, provider_id, error, possible_duplicate
-             FROM notification WHERE code = ? AND channel = ? ORDER BY created_at DESC LIMIT 1",
-            code, channel
-        )
-        .fetch_optional(&self.readers)
-        .await?;
+        let row = notifications!("WHERE code = ? AND channel = ? ORDER BY created_at DESC LIMIT 1", code, channel)
+            .fetch_optional(&self.readers)
+            .await?;
         row.map(Notification::try_from).transpose()
     }
 
