@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 const APP: &str = include_str!("schema.rs");
 const FEEDS: &str = include_str!("../../feeds/src/config.rs");
-const PLAN: &str = include_str!("../../response/src/plan.rs");
+const PLAN: &str = include_str!("../../response/src/plan/settings.rs");
 const SCHEDULE: &str = include_str!("../../response/src/schedule.rs");
 const CHANNELS: &str = include_str!("../../channels/src/config.rs");
 const CONNECTOR: &str = include_str!("../../channels/src/connector.rs");
