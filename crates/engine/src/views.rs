@@ -101,5 +101,6 @@ pub async fn feeds_view(context: &Context, running: Option<&Running>) -> Result<
         feeds: feed_views(context, running, &gaps).await?,
         gaps: gaps.iter().map(GapView::from).collect(),
         quarantine: quarantine.iter().map(QuarantineView::from).collect(),
+        shapes: ShapeView::all(),
     })
 }

@@ -25,6 +25,15 @@ fn check(names: &[&str], text: &str, at: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
+fn every_mapping_that_ships_can_be_chosen_for_a_new_feed_and_nothing_else_can() {
+    let mut offered: Vec<&str> = SHAPES.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+    let mut shipped: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    offered.sort_unstable();
+    shipped.sort_unstable();
+    assert_eq!(offered, shipped);
+}
+
+#[test]
 fn every_built_in_mapping_compiles_and_is_called_as_it_says() {
     for (name, text) in BUILT_IN {
         assert_eq!(Mapping::parse(text).unwrap().name(), *name);

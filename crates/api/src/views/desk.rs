@@ -318,7 +318,10 @@ impl PersonView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct ChannelView {
     pub name: String,
+    /// The word in the config.
     pub kind: String,
+    /// As people call the kind.
+    pub title: String,
     /// Severities that use it.
     pub severities: Vec<String>,
     pub worked_at: Option<Millis>,

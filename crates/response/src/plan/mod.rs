@@ -10,28 +10,9 @@ use sha2::{Digest as _, Sha256};
 use wf_model::{Destination, Ladder, Severity, Step, Target, Timestamp};
 
 pub use settings::*;
+pub use wf_model::channel::{Contact, Loudness};
 
 use crate::schedule::Schedule;
-
-/// What a channel needs of a person to reach them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contact {
-    Email,
-    Phone,
-    /// The channel is a place of its own: a chat room, a pager service, a webhook.
-    Place,
-}
-
-/// How urgent something must be for a channel to be used unless the config says otherwise (seeds: P1 phone, SMS, chat,
-/// mail and PagerDuty; P2 chat, mail and PagerDuty; P3 mail).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Loudness {
-    /// No channel is this quiet.
-    Silent,
-    Mail,
-    Chat,
-    Wakes,
-}
 
 /// What escalation must know of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
