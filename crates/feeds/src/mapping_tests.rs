@@ -41,7 +41,7 @@ fn every_built_in_mapping_compiles_and_is_called_as_it_says() {
 }
 
 #[test]
-fn the_shapes_of_the_seeds_are_read() {
+fn the_shapes_of_a_web_application_are_read() {
     check(
         &["activity-log"],
         r#"{"user_id":104,"action":"POST /articles","ip_address":"103.1.2.3","user_agent":"Mozilla/5.0","created_at":"2026-02-22 22:00:00"}"#,

@@ -71,8 +71,8 @@ pub struct PolicyStep {
 pub struct SeverityPlan {
     /// A policy of the config, or `three-step` or `straight-to-ceo`, which ship with Watchfloor; `none` tells nobody.
     pub policy: Option<String>,
-    /// Names of channels. By default as the seeds say: P1 every channel, P2 chat, mail and PagerDuty, P3 mail, P4 the
-    /// daily digest alone.
+    /// Names of channels. By default P1 goes over every channel, P2 over chat, mail and PagerDuty, P3 over mail, and
+    /// P4 into the daily digest alone.
     pub channels: Option<Vec<String>>,
     /// How long an acknowledgement holds without activity; `none` for ever. P1 30m, P2 4h, P3 and P4 for ever.
     #[serde(deserialize_with = "hold")]

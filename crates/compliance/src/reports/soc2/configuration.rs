@@ -143,10 +143,7 @@ impl Reports {
                 s.to_string(),
                 view.policy.clone().unwrap_or_else(|| "nobody outside this console".into()),
                 plan.channels_for(s).join(", "),
-                metrics::SLA_ACKNOWLEDGE
-                    .iter()
-                    .find(|(x, _)| *x == s)
-                    .map_or_else(|| "–".to_owned(), |(_, d)| wf_model::span::spoken(*d)),
+                metrics::acknowledged_within(s).map_or_else(|| "–".to_owned(), wf_model::span::spoken),
             ]
         });
         d.table(

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use wf_evidence::report::chart;
 use wf_evidence::report::{Block, Column, Document};
-use wf_model::Severity;
 use wf_response::metrics;
 
 use super::Collected;
@@ -48,17 +47,13 @@ pub(super) fn section(d: &mut Document, c: &Collected<'_>) {
         10,
         "",
     );
-    let attainment: Vec<(String, f64, String)> = [Severity::P1, Severity::P2]
+    let attainment: Vec<(String, f64, String)> = metrics::agreed()
         .into_iter()
-        .map(|s| c.of(s))
-        .zip(["P1 within 15 min", "P2 within 1 h"])
-        .filter(|(m, _)| m.sla_met + m.sla_missed > 0)
-        .map(|(m, name)| {
-            (
-                name.to_owned(),
-                m.sla_met as f64 / (m.sla_met + m.sla_missed) as f64,
-                percent(m.sla_met, m.sla_met + m.sla_missed),
-            )
+        .map(|(severity, text)| (text, c.of(severity)))
+        .filter(|(_, m)| m.sla_met + m.sla_missed > 0)
+        .map(|(text, m)| {
+            let answered = m.sla_met + m.sla_missed;
+            (text, m.sla_met as f64 / answered as f64, percent(m.sla_met, answered))
         })
         .collect();
     if !attainment.is_empty() {
@@ -86,7 +81,5 @@ pub(super) fn section(d: &mut Document, c: &Collected<'_>) {
             ),
         );
     }
-    d.blocks.push(Block::Formulas {
-        items: metrics::FORMULAS.iter().map(|(n, f)| ((*n).to_owned(), (*f).to_owned())).collect(),
-    });
+    d.blocks.push(Block::Formulas { items: metrics::formulas() });
 }

@@ -27,10 +27,7 @@ impl Reports {
         let rows = grave.iter().map(|h| {
             let i = h.incident;
             let answered = h.first_acknowledged.or(i.resolved_at);
-            let limit = metrics::SLA_ACKNOWLEDGE
-                .iter()
-                .find(|(s, _)| *s == i.severity)
-                .map_or(std::time::Duration::MAX, |(_, limit)| *limit);
+            let limit = metrics::acknowledged_within(i.severity).unwrap_or(std::time::Duration::MAX);
             let sla = match (answered, answered.unwrap_or(c.now).since(i.detected_at) <= limit) {
                 (Some(_), true) => "met",
                 (None, true) => "running",
