@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use wf_api::ApiError;
-use wf_api::views::{OverRetention, OverUser};
+use wf_api::views::{OverRetention, OverUser, millis};
 use wf_model::{Seq, Timestamp};
 use wf_response::Changes;
 use wf_store::Commit;
@@ -219,7 +219,7 @@ impl Retention {
         let total = users.len() as u64;
         let mut named: Vec<_> = users
             .into_iter()
-            .map(|(user, (events, oldest))| OverUser { user, events, oldest: oldest.millis() })
+            .map(|(user, (events, oldest))| OverUser { user, events, oldest: millis(oldest) })
             .collect();
         named.sort_by_key(|u| u.oldest);
         named.truncate(NAMED);

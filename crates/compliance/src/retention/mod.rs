@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wf_api::views::*;
-use wf_api::{ApiError, ErrorCode};
+use wf_api::{ApiError, ErrorCode, for_tools};
 use wf_model::{Actor, AuditAction, Timestamp};
 use wf_privacy::consent::Consent;
 use wf_privacy::request::Request;
@@ -280,6 +280,6 @@ impl Retention {
                 ));
             }
         };
-        serde_json::to_value(self.run(&at.by, approved).await?).map_err(ApiError::failed)
+        for_tools(&self.run(&at.by, approved).await?)
     }
 }

@@ -89,7 +89,7 @@ impl Reports {
                 thousands(f.counts.stored),
                 thousands(f.counts.duplicates),
                 thousands(f.counts.quarantined),
-                f.last_event.map(|t| c.said(Timestamp::from_millis(t))).unwrap_or_default(),
+                f.last_event.map(|t| c.said(t.timestamp())).unwrap_or_default(),
             ]
         });
         d.table(
