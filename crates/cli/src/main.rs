@@ -114,7 +114,7 @@ enum Feeds {
 enum Events {
     /// Stored events, newest first.
     List {
-        /// Words, field=value, "any text"; a leading - turns a term round.
+        /// Words, word*, field=value, "any text"; a leading - turns a term round.
         #[arg(long, default_value = "")]
         query: String,
         /// A moment (2026-02-22T22:00:00Z) or a span back from now (15m, 24h, 7d).

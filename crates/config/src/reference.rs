@@ -274,6 +274,7 @@ fn defaults(name: &str, source: &str) -> Vec<(String, String)> {
 }
 
 fn said(value: &str) -> String {
+    let value = value.trim_start_matches("std::time::");
     let number = |t: &str| t.split('*').map(|n| n.trim().replace('_', "").parse::<u64>().unwrap_or(1)).product::<u64>();
     if let Some(s) = value.strip_prefix("Duration::from_secs(").and_then(|v| v.split(')').next()) {
         let n = number(s);
@@ -377,6 +378,7 @@ mod tests {
             "run `cargo xtask reference` and commit the result"
         );
         assert!(!markdown().contains("|  |"), "every key has a comment");
+        assert!(!markdown().contains("::"), "every default is said as one writes it");
     }
 
     #[test]

@@ -131,6 +131,20 @@ mod tests {
     }
 
     #[test]
+    fn t2_the_commands_that_are_collected_are_those_that_are_granted() {
+        let bindings = include_str!("../../../ui/src/host/bindings.ts");
+        let mut collected: Vec<&str> = bindings
+            .split("__TAURI_INVOKE")
+            .filter(|part| part.starts_with(['<', '(']))
+            .filter_map(|part| part.split_once("(\"")?.1.split('"').next())
+            .collect();
+        let mut granted = COMMANDS.to_vec();
+        collected.sort_unstable();
+        granted.sort_unstable();
+        assert_eq!(collected, granted);
+    }
+
+    #[test]
     fn the_window_settings_are_those_of_the_threat_model() {
         let config: serde_json::Value = serde_json::from_str(include_str!("../../tauri.conf.json")).unwrap();
         let security = &config["app"]["security"];
