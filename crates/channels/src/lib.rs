@@ -11,7 +11,7 @@
 //!   so it is never done in secret or forgotten by a crash.
 //!
 //! A new channel is a module with a config, a pure `message` that builds what is sent, and a pure `outcome` that reads
-//! the answer; then a variant of [`config::ChannelConfig`] and a row of [`traits`]. `docs/adding-a-channel.md` has the steps.
+//! the answer; then a variant of [`config::ChannelConfig`] and a row of [`traits`]: `docs/adding-a-channel.md`.
 
 mod action;
 pub mod config;

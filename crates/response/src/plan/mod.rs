@@ -224,8 +224,8 @@ impl Plan {
         (!steps.is_empty()).then_some(Ladder { policy, steps, repeat, next: 0, round: 0, due: None, exhausted: false })
     }
 
-    /// The two ladders that ship. P1: whoever is on call at once, the officer after 15 minutes, the CTO after 30, the CEO
-    /// after 60; or straight to the CEO after 15. P2 waits an hour for the next level. P3 and P4 are told once.
+    /// The two ladders that ship. P1: whoever is on call at once, the officer after 15 minutes, the CTO after 30, the
+    /// CEO after 60; or straight to the CEO after 15. P2 waits an hour for the next level. P3 and P4 are told once.
     fn preset(&self, name: &str, severity: Severity) -> Vec<PolicyStep> {
         let on_call: Vec<Target> = if self.schedules.is_empty() {
             vec![Target::Role("officer".into())]
