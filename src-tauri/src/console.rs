@@ -7,11 +7,9 @@ use serde::Serialize;
 use specta::Type;
 use tokio::sync::watch;
 use wf_api::{ApiError, ErrorCode};
-use wf_console::{Console as Asked, Instance, Options, StartError, StoreError};
+use wf_console::{Console as Asked, Instance, Notifier, Options, StartError, StoreError};
 use wf_platform::Paths;
 use wf_platform::{KeyError, OsKeychain};
-
-use crate::notifications::Desktop;
 
 /// What the page shows before anything else.
 #[derive(Clone, Debug, Serialize, Type)]
@@ -53,17 +51,18 @@ enum State {
 
 pub struct Console {
     paths: Paths,
-    notifier: Arc<Desktop>,
+    notifier: Arc<dyn Notifier>,
     state: Mutex<State>,
     changed: watch::Sender<u64>,
     starting: tokio::sync::Mutex<()>,
 }
 
 impl Console {
-    pub fn new(paths: Paths, notifier: Desktop) -> Self {
+    /// `notifier`: what shows the notices of an engine that runs.
+    pub fn new(paths: Paths, notifier: Arc<dyn Notifier>) -> Self {
         Self {
             paths,
-            notifier: Arc::new(notifier),
+            notifier,
             state: Mutex::new(State::Starting),
             changed: watch::Sender::new(0),
             starting: tokio::sync::Mutex::default(),

@@ -1,5 +1,8 @@
 //! The native shell: one window, a tray, OS notifications, and commands that forward. Thin on purpose: what
 //! can be decided without a window is decided by the desks behind `wf-console`.
+//!
+//! `console` knows none of the others; `window` knows it; `notifications`, `tray` and `commands` know both. They meet
+//! here.
 #![cfg_attr(all(not(debug_assertions), target_os = "windows"), windows_subsystem = "windows")]
 
 #[cfg(all(feature = "webdriver", not(debug_assertions)))]
@@ -14,6 +17,7 @@ mod tray;
 mod window;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tauri::Manager as _;
 
@@ -41,7 +45,9 @@ fn main() -> ExitCode {
         .setup(move |app| {
             let handle = app.handle().clone();
             commands::manage(&handle);
-            app.manage(Console::new(paths, notifications::Desktop::new(handle.clone())));
+            notifications::manage(&handle);
+            let desktop = notifications::Desktop::new(handle.clone());
+            app.manage(Console::new(paths, Arc::new(desktop)));
             window::create(&handle)?;
             tray::create(&handle)?;
             tauri::async_runtime::spawn(async move {
@@ -55,7 +61,10 @@ fn main() -> ExitCode {
             tauri::async_runtime::spawn(async move { notifications::repeat(&handle).await });
             Ok(())
         })
-        .on_window_event(window::on_event)
+        .on_window_event(|of, event| {
+            notifications::on_event(of, event);
+            window::on_event(of, event);
+        })
         .build(tauri::generate_context!());
     match built {
         Ok(app) => {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tauri::{AppHandle, Manager as _};
+use tauri::{AppHandle, Manager as _, Window, WindowEvent};
 use tauri_plugin_notification::NotificationExt as _;
 use wf_console::Notifier;
 use wf_console::{Notice, NoticeReason, Severity};
@@ -17,12 +17,22 @@ pub struct Desktop {
 
 /// A P1 was told that nobody has looked at yet.
 #[derive(Default)]
-pub struct Unseen(AtomicBool);
+struct Unseen(AtomicBool);
 
 impl Unseen {
-    /// Somebody looks at the window.
-    pub fn seen(&self) {
+    fn seen(&self) {
         self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+pub fn manage(app: &AppHandle) {
+    app.manage(Unseen::default());
+}
+
+/// Whoever looks at the window has seen what waits.
+pub fn on_event(window: &Window, event: &WindowEvent) {
+    if let WindowEvent::Focused(true) = event {
+        window.app_handle().state::<Unseen>().seen();
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tauri::{AppHandle, Manager as _, RunEvent, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
 
 use crate::console::Console;
-use crate::notifications::Unseen;
 
 const LABEL: &str = "main";
 
@@ -20,7 +19,6 @@ pub struct QuitAsked(pub AtomicBool);
 pub fn create(app: &AppHandle) -> tauri::Result<()> {
     app.manage(Leaving::default());
     app.manage(QuitAsked::default());
-    app.manage(Unseen::default());
     let builder = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::App("index.html".into()))
         .title("Watchfloor")
         .inner_size(1440.0, 900.0)
@@ -69,9 +67,6 @@ pub fn has_focus(app: &AppHandle) -> bool {
 }
 
 pub fn on_event(window: &Window, event: &WindowEvent) {
-    if let WindowEvent::Focused(true) = event {
-        window.app_handle().state::<Unseen>().seen();
-    }
     if let WindowEvent::CloseRequested { api, .. } = event
         && !window.app_handle().state::<Leaving>().0.load(Ordering::SeqCst)
         && window.app_handle().state::<Console>().asked().is_ok()

@@ -6,11 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 use wf_api::views::{IncidentView, ReceiptView};
 use wf_api::{Action, Request};
+use wf_model::channel::Traits;
 use wf_platform::Keychain as _;
 use wf_testkit::providers::{ACCOUNT, TOKEN};
 use wf_testkit::{Fault, Providers, RunningConsole, ScriptServer, TestConsole, until};
-
-const CHANNELS: &[&str] = &["slack", "discord", "telegram", "pagerduty", "sms", "voice", "hook"];
 
 /// A feed with rules that open P1 to P3, people, a rota, and every channel at the provider's stand-in.
 fn config(feed: &ScriptServer, p: &Providers, more: &str) -> String {
@@ -106,6 +105,11 @@ fn p1(feed: &ScriptServer, ip: &str) {
     feed.push(&format!(r#"{{"type":"SQL Injection","ip":"{ip}","url":"/login","field":"q"}}"#));
 }
 
+/// Each channel of the config with what its kind can do, by name.
+fn channels(console: &RunningConsole) -> Vec<(String, Traits)> {
+    console.console.context.config().channel.iter().map(|(name, c)| (name.clone(), c.traits())).collect()
+}
+
 async fn opened(console: &RunningConsole, user: &str) -> IncidentView {
     console.until_incident(user, |i| i.entity.as_deref() == Some(user)).await
 }
@@ -131,10 +135,12 @@ fn with_state<'a>(all: &'a [ReceiptView], state: &str) -> Vec<&'a str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_p1_goes_over_every_channel_at_once_each_as_its_provider_wants_it_and_they_hear_how_it_goes_on() {
     let (feed, p, _home, console) = started("").await;
+    let all_channels = channels(&console);
+    let (follow, wake): (Vec<&(String, Traits)>, Vec<_>) = all_channels.iter().partition(|(_, t)| t.follows);
     p1(&feed, "t.meyer");
     let incident = opened(&console, "t.meyer").await;
     let all = until_receipts(&console, &incident.id, "all delivered", |r| {
-        r.iter().filter(|r| r.state == "delivered").count() == CHANNELS.len()
+        r.iter().filter(|r| r.state == "delivered").count() == channels(&console).len()
     })
     .await;
     assert!(
@@ -143,11 +149,11 @@ async fn a_p1_goes_over_every_channel_at_once_each_as_its_provider_wants_it_and_
     );
     assert!(incident.next.as_ref().unwrap().text.contains("Ben by"), "{:?}", incident.next);
     console.act("1", Action::Acknowledge { note: None, minutes: None }).await.unwrap();
-    let all = until_receipts(&console, &incident.id, "five hear of it, and two are left alone", |r| {
+    let all = until_receipts(&console, &incident.id, "rooms hear of it, and what only wakes is left alone", |r| {
         r.iter()
             .filter(|r| r.purpose == "acknowledged" && ["delivered", "cancelled"].contains(&r.state.as_str()))
             .count()
-            == 7
+            == all_channels.len()
     })
     .await;
     assert_eq!(
@@ -155,12 +161,12 @@ async fn a_p1_goes_over_every_channel_at_once_each_as_its_provider_wants_it_and_
             .filter(|r| r.purpose == "acknowledged" && r.state == "cancelled")
             .map(|r| r.channel.as_str())
             .collect::<Vec<_>>(),
-        ["sms", "voice"],
+        wake.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         "a call only wakes"
     );
     console.act("1", Action::Resolve { verdict: "true_positive".into(), note: None }).await.unwrap();
-    until_receipts(&console, &incident.id, "five hear of the end", |r| {
-        r.iter().filter(|r| r.purpose == "resolved" && r.state == "delivered").count() == 5
+    until_receipts(&console, &incident.id, "they hear of the end", |r| {
+        r.iter().filter(|r| r.purpose == "resolved" && r.state == "delivered").count() == follow.len()
     })
     .await;
 
@@ -195,6 +201,18 @@ async fn a_p1_goes_over_every_channel_at_once_each_as_its_provider_wants_it_and_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_channel_but_mail_is_in_the_config_of_these_journeys() {
+    let (_feed, _p, _home, console) = started("").await;
+    // Mail has a server, and journeys, of its own.
+    let mut expected: Vec<&str> = wf_channels::traits::ALL.iter().map(|t| t.kind).filter(|k| *k != "email").collect();
+    let mut configured: Vec<&str> = channels(&console).iter().map(|(_, t)| t.kind).collect();
+    expected.sort_unstable();
+    configured.sort_unstable();
+    assert_eq!(configured, expected);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hostile_event_text_is_refused_by_no_provider_and_inert_at_each() {
     let (feed, p, _home, console) = started("").await;
     let text =
@@ -202,7 +220,7 @@ async fn hostile_event_text_is_refused_by_no_provider_and_inert_at_each() {
     feed.push(&serde_json::json!({ "type": "SQL Injection", "ip": text, "url": text, "field": "q" }).to_string());
     let incident = console.until_incident("hostile", |i| i.kind == "SQL_INJECTION_ATTEMPT").await;
     until_receipts(&console, &incident.id, "all delivered", |r| {
-        r.iter().filter(|r| r.state == "delivered").count() == CHANNELS.len()
+        r.iter().filter(|r| r.state == "delivered").count() == channels(&console).len()
     })
     .await;
     for asked in p.asked().iter().filter(|a| a.method == "POST" && !a.path.starts_with("/hook")) {
@@ -319,7 +337,7 @@ async fn an_answer_from_telegram_slack_or_sms_acknowledges_as_the_person_once_an
     p1(&feed, "one");
     let incident = opened(&console, "one").await;
     until_receipts(&console, &incident.id, "sent", |r| {
-        r.iter().filter(|r| r.state == "delivered").count() == CHANNELS.len()
+        r.iter().filter(|r| r.state == "delivered").count() == channels(&console).len()
     })
     .await;
     p.telegram_press(999, &code_of("/bot", 0));

@@ -325,7 +325,7 @@ async fn a_legal_hold_stops_exactly_what_it_covers() {
     .await
     .unwrap();
     // Everything about the same address within the time of the incident, tagged or not.
-    let (from, to) = (Timestamp::from_millis(incident.first_seen), Timestamp::from_millis(incident.last_seen));
+    let (from, to) = (incident.first_seen.timestamp(), incident.last_seen.timestamp());
     let covered = |e: &Value| {
         let at = Timestamp::parse(e["occurred_at"].as_str().unwrap()).unwrap();
         e["fields"]["watchfloor.incident"] == incident.number

@@ -5,7 +5,9 @@
 
 mod error;
 pub mod request;
+mod tools;
 pub mod views;
 
 pub use error::{ApiError, ErrorCode};
 pub use request::{Action, PrivacyAction, ReportWanted, Request, Response};
+pub use tools::for_tools;

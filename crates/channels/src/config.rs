@@ -296,36 +296,6 @@ const fn smtp_port() -> u16 {
 }
 
 impl ChannelConfig {
-    /// The word in the config.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Slack(_) => "slack",
-            Self::Pagerduty(_) => "pagerduty",
-            Self::Email(_) => "email",
-            Self::Sms(_) => "sms",
-            Self::Voice(_) => "voice",
-            Self::Discord(_) => "discord",
-            Self::Telegram(_) => "telegram",
-            Self::Webhook(_) => "webhook",
-            Self::Action(_) => "action",
-        }
-    }
-
-    /// How fast messages may follow one another to one destination. Slack and Telegram take one a second, PagerDuty
-    /// about two.
-    pub const fn pace(&self) -> std::time::Duration {
-        std::time::Duration::from_millis(match self {
-            Self::Slack(_) | Self::Telegram(_) | Self::Sms(_) | Self::Voice(_) => 1000,
-            Self::Pagerduty(_) | Self::Discord(_) => 500,
-            Self::Email(_) | Self::Webhook(_) | Self::Action(_) => 100,
-        })
-    }
-
-    /// Whether it is told how an incident goes on: a call or an SMS that says "somebody is on it" only wakes.
-    pub const fn follows(&self) -> bool {
-        !matches!(self, Self::Voice(_) | Self::Sms(_))
-    }
-
     /// Every secret it needs.
     pub fn secrets(&self) -> Vec<&SecretRef> {
         match self {

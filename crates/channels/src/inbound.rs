@@ -30,7 +30,7 @@ const SMS_EVERY: Duration = Duration::from_secs(15);
 const POLL: u64 = 20;
 
 impl Channel {
-    /// Whether anybody can answer through it.
+    /// Whether anybody can answer through it: its config may leave that out.
     pub fn listens(&self) -> bool {
         match self.config() {
             ChannelConfig::Telegram(c) => c.replies,
@@ -50,14 +50,10 @@ impl Channel {
     /// # Errors
     /// A sentence about what broke.
     pub async fn listen(&self, cursor: Option<String>, out: &mpsc::Sender<Answer>) -> Result<(), String> {
-        let said = |o: Outcome| match o {
-            Outcome::Retry { reason, .. } | Outcome::Refused { reason, .. } => reason,
-            Outcome::Delivered { .. } => String::new(),
-        };
         match self.config() {
-            ChannelConfig::Telegram(c) => telegram(self, c, cursor, out).await.map_err(said),
-            ChannelConfig::Slack(c) => slack(self, c, out).await.map_err(said),
-            ChannelConfig::Sms(c) => sms(self, c, cursor, out).await.map_err(said),
+            ChannelConfig::Telegram(c) => telegram(self, c, cursor, out).await.map_err(Outcome::sentence),
+            ChannelConfig::Slack(c) => slack(self, c, out).await.map_err(Outcome::sentence),
+            ChannelConfig::Sms(c) => sms(self, c, cursor, out).await.map_err(Outcome::sentence),
             ChannelConfig::Pagerduty(_)
             | ChannelConfig::Email(_)
             | ChannelConfig::Voice(_)

@@ -1,7 +1,7 @@
 //! Outbound notifications: each channel knows its provider's wire, limits and errors, and nothing about incidents
 //! beyond the page it is given.
 //!
-//! - [`config`] is what `[channel.NAME]` may say.
+//! - [`config`] is what `[channel.NAME]` may say, [`traits`] what each kind can do.
 //! - [`Channel::send`] makes one attempt and says what came of it; when to try again is decided elsewhere.
 //! - [`text`] makes event text inert; every channel uses it. [`http`] is the one client, with its guard against wrong
 //!   addresses.
@@ -11,7 +11,7 @@
 //!   so it is never done in secret or forgotten by a crash.
 //!
 //! A new channel is a module with a config, a pure `message` that builds what is sent, and a pure `outcome` that reads
-//! the answer; then a variant of [`config::ChannelConfig`]. `docs/adding-a-channel.md` has the steps.
+//! the answer; then a variant of [`config::ChannelConfig`] and a row of [`traits`]: `docs/adding-a-channel.md`.
 
 mod action;
 pub mod config;
@@ -24,6 +24,7 @@ mod pagerduty;
 mod slack;
 mod telegram;
 pub mod text;
+pub mod traits;
 mod twilio;
 mod webhook;
 

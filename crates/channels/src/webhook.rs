@@ -1,5 +1,5 @@
-//! A signed POST of JSON, in the seeds' shape: `{type, ip, url, banned, ban_duration, timestamp}` and what else is
-//! known.
+//! A signed POST of JSON: `{type, ip, url, banned, ban_duration, timestamp}`, as receivers of such alerts expect it,
+//! and what else is known.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::ExposeSecret as _;

@@ -51,8 +51,8 @@ impl Breaches {
             titles.push(format!(
                 "{} (incident #{n}, {} to {})",
                 detail.incident.title,
-                self.records.context.config().privacy.said(Timestamp::from_millis(detail.incident.first_seen)),
-                self.records.context.config().privacy.said(Timestamp::from_millis(detail.incident.last_seen))
+                self.records.context.config().privacy.said(detail.incident.first_seen.timestamp()),
+                self.records.context.config().privacy.said(detail.incident.last_seen.timestamp())
             ));
             let Some(incident) = self.records.context.store().incident(&n.to_string()).await? else { continue };
             for e in &self.records.events_of(&incident).await? {
@@ -160,7 +160,7 @@ impl Breaches {
     /// The breach whose time runs out first, in a sentence: for the tray.
     pub async fn clock(&self) -> Option<String> {
         let badge = self.records.badge().await.ok()?;
-        let (number, due, now) = (badge.breach?, Timestamp::from_millis(badge.breach_due?), self.records.context.now());
+        let (number, due, now) = (badge.breach?, badge.breach_due?.timestamp(), self.records.context.now());
         let hours = |d: std::time::Duration| d.as_secs() / 3600;
         Some(if due > now {
             format!("Breach #{number}: {} h left to notify", hours(due.since(now)))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use wf_api::views::*;
-use wf_api::{ApiError, PrivacyAction};
+use wf_api::{ApiError, PrivacyAction, for_tools};
 use wf_model::Actor;
 use wf_privacy::Entry;
 use wf_privacy::activity::{self, Activity};
@@ -66,7 +66,7 @@ impl Privacy {
         // What takes long waits for nobody and holds nobody up; it has a lock of its own.
         match action {
             PrivacyAction::Execute { request } => {
-                return serde_json::to_value(self.requests.execute(*request, &at).await?).map_err(ApiError::failed);
+                return for_tools(&self.requests.execute(*request, &at).await?);
             }
             PrivacyAction::RunRetention { approver, code } => {
                 return self.retention.purge(&at, approver.as_deref(), code.as_deref()).await;
@@ -74,16 +74,14 @@ impl Privacy {
             PrivacyAction::Advance { request, note } => {
                 let r: Request = self.records.one_record(REQUESTS, *request).await?;
                 if r.kind == RequestKind::Deletion && r.state == RequestState::Executed {
-                    return serde_json::to_value(
-                        self.requests.complete_deletion(*request, &at, note.as_deref().unwrap_or_default()).await?,
-                    )
-                    .map_err(ApiError::failed);
+                    let note = note.as_deref().unwrap_or_default();
+                    return for_tools(&self.requests.complete_deletion(*request, &at, note).await?);
                 }
             }
             _ => {}
         }
         let _one = self.records.work.changing.lock().await;
-        let shown = |v: RequestView| serde_json::to_value(v).map_err(ApiError::failed);
+        let shown = |v: RequestView| for_tools(&v);
         match action {
             PrivacyAction::AddRequest { kind, received, subject, contact, note, corrections } => {
                 let kind: RequestKind = kind.parse().map_err(invalid)?;
@@ -203,9 +201,7 @@ impl Privacy {
             | PrivacyAction::NotNotifiable { .. }
             | PrivacyAction::DecideSubjects { .. }
             | PrivacyAction::Dismiss { .. }
-            | PrivacyAction::CloseBreach { .. } => {
-                serde_json::to_value(self.breaches.step(action, &at).await?).map_err(ApiError::failed)
-            }
+            | PrivacyAction::CloseBreach { .. } => for_tools(&self.breaches.step(action, &at).await?),
             PrivacyAction::AddConsent { subject, purpose, text_version, given, expires, source } => {
                 let given = given.as_deref().map(day).transpose()?.unwrap_or(at.today);
                 let expires = expires.as_deref().map(day).transpose()?;
@@ -220,13 +216,13 @@ impl Privacy {
                 )
                 .map_err(invalid)?;
                 self.records.keep_consents(std::slice::from_ref(&c), &at, "privacy.consent.add").await?;
-                serde_json::to_value(c).map_err(ApiError::failed)
+                for_tools(&c)
             }
             PrivacyAction::WithdrawConsent { consent, on } => {
                 let c: Consent = self.records.one_record(CONSENTS, *consent).await?;
                 let c = c.withdraw(on.as_deref().map(day).transpose()?.unwrap_or(at.today))?;
                 self.records.keep_consents(std::slice::from_ref(&c), &at, "privacy.consent.withdraw").await?;
-                serde_json::to_value(c).map_err(ApiError::failed)
+                for_tools(&c)
             }
             PrivacyAction::ImportConsents { csv } => {
                 let new =
@@ -251,7 +247,7 @@ impl Privacy {
                         json!({ "name": a.name }),
                     )
                     .await?;
-                serde_json::to_value(a).map_err(ApiError::failed)
+                for_tools(&a)
             }
             PrivacyAction::ImportActivities { csv } => {
                 let new = activity::import(csv, self.records.context.store().next_record(ACTIVITIES).await?)
@@ -291,13 +287,13 @@ impl Privacy {
                 };
                 h.check().map_err(invalid)?;
                 self.records.keep_hold(&h, &at, "privacy.hold.add").await?;
-                serde_json::to_value(h).map_err(ApiError::failed)
+                for_tools(&h)
             }
             PrivacyAction::ReleaseHold { hold, reason } => {
                 let h: Hold = self.records.one_record(HOLDS, *hold).await?;
                 let h = h.release(at.now, &at.name, reason)?;
                 self.records.keep_hold(&h, &at, "privacy.hold.release").await?;
-                serde_json::to_value(h).map_err(ApiError::failed)
+                for_tools(&h)
             }
             PrivacyAction::Execute { .. } | PrivacyAction::RunRetention { .. } => {
                 Err(ApiError::invalid("this is carried out elsewhere"))

@@ -4,7 +4,7 @@ use wf_channels::ChannelConfig;
 use wf_model::Severity;
 use wf_model::channel::ChannelStanding;
 use wf_response::Plan;
-use wf_response::plan::{ActionInfo, ChannelInfo, Contact, Loudness};
+use wf_response::plan::{ActionInfo, ChannelInfo};
 
 use crate::{Config, ENVIRONMENT_WEBHOOK};
 
@@ -14,26 +14,8 @@ impl Config {
         let info = |(name, channel): (&String, &ChannelConfig)| {
             let standing = standings.iter().find(|s| s.name == *name);
             ChannelInfo {
-                contact: match channel {
-                    ChannelConfig::Email(_) => Contact::Email,
-                    ChannelConfig::Sms(_) | ChannelConfig::Voice(_) => Contact::Phone,
-                    ChannelConfig::Slack(_)
-                    | ChannelConfig::Pagerduty(_)
-                    | ChannelConfig::Discord(_)
-                    | ChannelConfig::Telegram(_)
-                    | ChannelConfig::Webhook(_)
-                    | ChannelConfig::Action(_) => Contact::Place,
-                },
-                loudness: match channel {
-                    ChannelConfig::Sms(_) | ChannelConfig::Voice(_) => Loudness::Wakes,
-                    ChannelConfig::Email(_) => Loudness::Mail,
-                    ChannelConfig::Slack(_)
-                    | ChannelConfig::Pagerduty(_)
-                    | ChannelConfig::Discord(_)
-                    | ChannelConfig::Telegram(_)
-                    | ChannelConfig::Webhook(_)
-                    | ChannelConfig::Action(_) => Loudness::Chat,
-                },
+                contact: channel.traits().contact,
+                loudness: channel.traits().loudness,
                 worked_at: standing.and_then(|s| s.worked_at),
                 broken: standing.and_then(|s| s.broken.clone()),
                 severities: if name == ENVIRONMENT_WEBHOOK { Severity::ALL.to_vec() } else { Vec::new() },

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 const APP: &str = include_str!("schema.rs");
 const FEEDS: &str = include_str!("../../feeds/src/config.rs");
-const PLAN: &str = include_str!("../../response/src/plan.rs");
+const PLAN: &str = include_str!("../../response/src/plan/settings.rs");
 const SCHEDULE: &str = include_str!("../../response/src/schedule.rs");
 const CHANNELS: &str = include_str!("../../channels/src/config.rs");
 const CONNECTOR: &str = include_str!("../../channels/src/connector.rs");
@@ -230,33 +230,34 @@ fn body_of<'a>(source: &'a str, head: &str) -> Option<&'a str> {
     Some(&source[from..from + to])
 }
 
+/// What the functions give that `#[serde(default = "…")]` names.
+const NAMED_DEFAULTS: &[(&str, &str)] = &[
+    ("yes", "`true`"),
+    ("idle", "`90s`"),
+    ("five_seconds", "`5s`"),
+    ("five_minutes", "`5m`"),
+    ("day", "`1d`"),
+    ("week", "`7`"),
+    ("high", "`P2`"),
+    ("oldest", "`400d`"),
+    ("minute", "`1m`"),
+    ("post", "`POST`"),
+    ("delete", "`DELETE`"),
+    ("smtp_port", "`465`"),
+    ("slack_url", "`https://slack.com`"),
+    ("pagerduty_url", "`https://events.pagerduty.com`"),
+    ("twilio_url", "`https://api.twilio.com`"),
+    ("telegram_url", "`https://api.telegram.org`"),
+];
+
 fn defaults(name: &str, source: &str) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = Vec::new();
     // Defaults named on the field itself.
-    for (function, value) in [
-        ("yes", "`true`"),
-        ("idle", "`90s`"),
-        ("five_seconds", "`5s`"),
-        ("five_minutes", "`5m`"),
-        ("day", "`1d`"),
-        ("week", "`7`"),
-        ("high", "`P2`"),
-        ("oldest", "`400d`"),
-        ("minute", "`1m`"),
-        ("post", "`POST`"),
-        ("delete", "`DELETE`"),
-        ("smtp_port", "`465`"),
-        ("slack_url", "`https://slack.com`"),
-        ("pagerduty_url", "`https://events.pagerduty.com`"),
-        ("twilio_url", "`https://api.twilio.com`"),
-        ("telegram_url", "`https://api.telegram.org`"),
-    ] {
-        if let Some(body) = body_of(source, &format!("pub struct {name} {{")) {
-            let mark = format!("default = \"{function}\"");
-            if let Some(at) = body.find(&mark)
-                && let Some(field) = body[at..].lines().find_map(|l| l.trim().strip_prefix("pub ")?.split(':').next())
-            {
-                out.push((field.to_owned(), value.to_owned()));
+    let body = body_of(source, &format!("pub struct {name} {{")).unwrap_or_default();
+    for (function, value) in NAMED_DEFAULTS {
+        for (at, _) in body.match_indices(&format!("default = \"{function}\"")) {
+            if let Some(field) = body[at..].lines().find_map(|l| l.trim().strip_prefix("pub ")?.split(':').next()) {
+                out.push((field.to_owned(), (*value).to_owned()));
             }
         }
     }
@@ -273,6 +274,7 @@ fn defaults(name: &str, source: &str) -> Vec<(String, String)> {
 }
 
 fn said(value: &str) -> String {
+    let value = value.trim_start_matches("std::time::");
     let number = |t: &str| t.split('*').map(|n| n.trim().replace('_', "").parse::<u64>().unwrap_or(1)).product::<u64>();
     if let Some(s) = value.strip_prefix("Duration::from_secs(").and_then(|v| v.split(')').next()) {
         let n = number(s);
@@ -311,6 +313,59 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    const SOURCES: [&str; 9] = [APP, FEEDS, PLAN, SCHEDULE, CHANNELS, CONNECTOR, PRIVACY, RETENTION, DEAD_MAN];
+    /// Written as one value: explained at the key that holds it.
+    const VALUES: [&str; 4] = ["HeaderText", "Hold", "Maps", "Period"];
+
+    /// The body of a type that is read as a table: a struct, or an enum whose variants hold something.
+    fn reads_a_table(name: &str) -> bool {
+        SOURCES.iter().any(|source| {
+            ["struct", "enum"].iter().any(|kind| {
+                let head = format!("pub {kind} {name} {{");
+                let (Some(at), Some(body)) = (source.find(&head), body_of(source, &head)) else { return false };
+                let read = source[..at]
+                    .lines()
+                    .rev()
+                    .take_while(|l| l.starts_with("///") || l.starts_with("#["))
+                    .any(|l| l.starts_with("#[derive(") && l.contains("Deserialize"));
+                let holds = |l: &str| l.starts_with(char::is_uppercase) && l.contains(['(', '{']);
+                read && (*kind == "struct" || body.lines().any(|l| holds(l.trim())))
+            })
+        })
+    }
+
+    #[test]
+    fn every_table_that_the_config_reads_is_on_the_page() {
+        for (place, name, source) in TABLES.iter().chain([&("the file", "Config", APP)]) {
+            let body = body_of(source, &format!("pub struct {name} {{"))
+                .or_else(|| body_of(source, &format!("pub enum {name} {{")))
+                .unwrap_or_else(|| panic!("{name} is not in its source"));
+            let code = body.lines().map(str::trim).filter(|l| !l.starts_with("//") && !l.starts_with("#["));
+            for word in code.flat_map(|l| l.split(|c: char| !c.is_alphanumeric() && c != '_')) {
+                let listed = TABLES.iter().any(|(_, known, _)| *known == word) || VALUES.contains(&word);
+                assert!(listed || !reads_a_table(word), "{place} reads `{word}`, which has no row in TABLES");
+            }
+        }
+    }
+
+    #[test]
+    fn every_function_that_makes_a_default_is_known_to_the_page() {
+        for source in SOURCES {
+            for rest in source.split("default = \"").skip(1) {
+                let function = rest.split('"').next().unwrap_or_default();
+                let known = NAMED_DEFAULTS.iter().any(|(name, _)| *name == function);
+                assert!(known, "the page would say something false of `{function}`: name it in NAMED_DEFAULTS");
+            }
+        }
+    }
+
+    #[test]
+    fn two_keys_with_one_default_both_say_it() {
+        let default = r#"#[serde(default = "yes")]"#;
+        let source = format!("pub struct T {{\n{default}\n    pub a: bool,\n{default}\n    pub b: bool,\n}}");
+        assert_eq!(defaults("T", &source), [("a".to_owned(), "`true`".to_owned()), ("b".into(), "`true`".into())]);
+    }
+
     /// `WATCHFLOOR_WRITE_REFERENCE=1` (or `cargo xtask reference`) writes it anew.
     #[test]
     fn config_reference_is_that_of_the_code() {
@@ -323,6 +378,7 @@ mod tests {
             "run `cargo xtask reference` and commit the result"
         );
         assert!(!markdown().contains("|  |"), "every key has a comment");
+        assert!(!markdown().contains("::"), "every default is said as one writes it");
     }
 
     #[test]

@@ -149,7 +149,8 @@ impl Default for Detection {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Incidents {
-    /// A match joins a live incident whose last event is at most this much older.
+    /// A match joins a live incident whose last event is at most this much older, each match for itself. One that comes
+    /// late joins too, but does not move the beginning by more than this.
     #[serde(deserialize_with = "wf_model::span::span")]
     pub fold_window: std::time::Duration,
     /// A new incident is marked as a recurrence when one like it was resolved at most this long ago.

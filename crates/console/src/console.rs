@@ -6,12 +6,10 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 use serde_json::json;
 use wf_api::views::OverviewView;
-use wf_api::{ApiError, Request};
+use wf_api::{ApiError, Request, for_tools};
 use wf_compliance::Compliance;
 use wf_desk::Desk;
 use wf_engine::{Context, Running};
-
-use crate::tools::for_tools;
 
 /// Everything that can be asked of a console, whether an engine runs or not. The window, the CLI and the control socket
 /// all come here; nothing here knows which of them it was.
@@ -35,7 +33,7 @@ impl Console {
     /// Does what a request over the control socket asks, and gives one JSON value back.
     pub async fn handle(&self, request: Request) -> Result<serde_json::Value, ApiError> {
         fn value<T: Serialize>(t: T) -> Result<serde_json::Value, ApiError> {
-            serde_json::to_value(t).map(for_tools).map_err(ApiError::failed)
+            for_tools(&t)
         }
         let (d, c) = (&self.desk, &self.compliance);
         match request {
@@ -72,7 +70,7 @@ impl Console {
             Request::ChannelsTest { name } => value(d.channels.test(&name).await?),
             Request::Drill => value(d.channels.drill().await?),
             Request::Metrics { since } => value(d.incidents.metrics(since.as_deref()).await?),
-            Request::Privacy { action } => c.privacy.act(&action).await.map(for_tools),
+            Request::Privacy { action } => c.privacy.act(&action).await,
             Request::PrivacyBoard => value(c.privacy.board().await?),
             Request::PrivacyRequests => value(c.requests.all().await?),
             Request::PrivacyRequest { number } => value(c.requests.one(number).await?),

@@ -8,7 +8,6 @@ pub mod control;
 mod instance;
 pub mod offline;
 mod open;
-mod tools;
 
 pub use console::Console;
 pub use instance::{Instance, Notifier, Options, Silent};

@@ -1,7 +1,7 @@
 //! The script of a day at a web shop.
 //!
-//! Staff and customers go about their work, more by day than by night. Into every hour the attacks of the seeds are
-//! woven, each at its minute; [`EPISODES`] is the list.
+//! Staff and customers go about their work, more by day than by night. Into every hour attacks of the kinds that
+//! the built-in rules know are woven, each at its minute; [`EPISODES`] is the list.
 
 use std::fmt::Write as _;
 

@@ -28,7 +28,8 @@ impl Channels {
                 let s = standings.iter().find(|s| s.name == *name);
                 ChannelView {
                     name: name.clone(),
-                    kind: c.kind().to_owned(),
+                    kind: c.traits().kind.to_owned(),
+                    title: c.traits().title.to_owned(),
                     severities: Severity::ALL
                         .into_iter()
                         .filter(|s| plan.channels_for(*s).contains(name))

@@ -112,7 +112,7 @@ impl Incidents {
         Ok(MetricsView {
             since: millis(since),
             rows: metrics::metrics(now, &handled).iter().map(MetricsRow::from).collect(),
-            formulas: metrics::FORMULAS.iter().map(|(n, f)| ((*n).to_owned(), (*f).to_owned())).collect(),
+            formulas: metrics::formulas(),
         })
     }
 }

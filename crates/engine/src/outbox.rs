@@ -131,7 +131,7 @@ impl Outbox {
                 self.fail(n.clone(), &format!("there is no [channel.{}] any more", n.to.channel), false).await?;
                 continue;
             };
-            if !channel.config().follows()
+            if !channel.config().traits().follows
                 && matches!(n.purpose, Purpose::Acknowledged | Purpose::Resolved | Purpose::Grew | Purpose::Reopened)
             {
                 let mut n = n.clone();
@@ -154,7 +154,7 @@ impl Outbox {
                     Outcome::Delivered { .. } | Outcome::Refused { .. } => None,
                 };
                 let slowed = pause.is_some();
-                let pace = channel.config().pace();
+                let pace = channel.config().traits().pace;
                 let place = self::place(&claimed);
                 let kept = settle(&context, claimed, outcome).await.map_err(|e| e.to_string());
                 Attempted { place, pause: pause.unwrap_or(pace).max(pace), slowed, kept }
@@ -172,14 +172,13 @@ impl Outbox {
     }
 
     /// A place that asked us to slow down gets what waits for it as one message: nothing is dropped for a limit.
-    /// Machines tell incidents apart by key, so theirs are never joined.
     async fn coalesce(
         &mut self,
         place: &Place,
         first: &Notification,
         channel: &Channel,
     ) -> Result<Option<Notification>, StoreError> {
-        if !self.slowed.remove(place) || matches!(channel.config().kind(), "pagerduty" | "webhook") {
+        if !self.slowed.remove(place) || !channel.config().traits().joins {
             return Ok(None);
         }
         self.context.ledger.join_waiting(&first.to, self.context.now(), COALESCE).await

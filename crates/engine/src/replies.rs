@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use wf_channels::inbound::Answer;
 use wf_channels::{Channel, ChannelConfig};
-use wf_model::channel::ChannelStanding;
+use wf_model::channel::{Account, ChannelStanding};
 use wf_model::{Actor, Notification};
 use wf_response::{Changes, Refusal, lifecycle};
 
@@ -121,16 +121,11 @@ fn who(
         return Err("the code belongs to another channel");
     }
     let people = &context.config().person;
-    let theirs = |p: &wf_response::plan::Person| match config {
-        ChannelConfig::Telegram(_) => p.telegram == account,
-        ChannelConfig::Slack(_) => p.slack == account,
-        ChannelConfig::Sms(_) => p.phone == account,
-        ChannelConfig::Pagerduty(_)
-        | ChannelConfig::Email(_)
-        | ChannelConfig::Voice(_)
-        | ChannelConfig::Discord(_)
-        | ChannelConfig::Webhook(_)
-        | ChannelConfig::Action(_) => false,
+    let theirs = |p: &wf_response::plan::Person| match config.traits().answers {
+        Some(Account::Telegram) => p.telegram == account,
+        Some(Account::Slack) => p.slack == account,
+        Some(Account::Phone) => p.phone == account,
+        None => false,
     };
     let (id, person) = people.iter().find(|(_, p)| theirs(p)).ok_or("the account belongs to nobody in the config")?;
     if n.to.person.as_ref().is_some_and(|meant| meant != id) {

@@ -73,7 +73,7 @@ pub async fn feed_views(context: &Context, running: Option<&Running>, gaps: &[Ga
             };
             FeedView {
                 state: state.to_owned(),
-                since: status.map_or(0, |(s, _)| millis(s.since)),
+                since: status.map_or_else(Millis::default, |(s, _)| millis(s.since)),
                 detail: status.map(|(s, _)| s.detail.clone()).unwrap_or_default(),
                 url: configured.map(|c| c.shown_url()).unwrap_or_default(),
                 mapping: configured.map(|c| c.map.names().join(", ")).unwrap_or_default(),
@@ -101,5 +101,6 @@ pub async fn feeds_view(context: &Context, running: Option<&Running>) -> Result<
         feeds: feed_views(context, running, &gaps).await?,
         gaps: gaps.iter().map(GapView::from).collect(),
         quarantine: quarantine.iter().map(QuarantineView::from).collect(),
+        shapes: ShapeView::all(),
     })
 }

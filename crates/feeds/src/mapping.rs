@@ -35,6 +35,17 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("sshd", include_str!("../mappings/sshd.toml")),
 ];
 
+/// What a feed may speak, as somebody who connects one chooses it: the mappings it takes, and its name.
+pub const SHAPES: &[(&[&str], &str)] = &[
+    (&["ecs"], "Elastic Common Schema (ECS) JSON"),
+    (
+        &["auth-event", "security-event", "activity-log", "auth-log"],
+        "Web application: logins, security events, activity",
+    ),
+    (&["sshd"], "sshd lines (text or journald JSON)"),
+    (&["audit-line"], "Lines of the form  time | LEVEL | event=…"),
+];
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Input {

@@ -25,6 +25,15 @@ fn check(names: &[&str], text: &str, at: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
+fn every_mapping_that_ships_can_be_chosen_for_a_new_feed_and_nothing_else_can() {
+    let mut offered: Vec<&str> = SHAPES.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+    let mut shipped: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    offered.sort_unstable();
+    shipped.sort_unstable();
+    assert_eq!(offered, shipped);
+}
+
+#[test]
 fn every_built_in_mapping_compiles_and_is_called_as_it_says() {
     for (name, text) in BUILT_IN {
         assert_eq!(Mapping::parse(text).unwrap().name(), *name);
@@ -32,7 +41,7 @@ fn every_built_in_mapping_compiles_and_is_called_as_it_says() {
 }
 
 #[test]
-fn the_shapes_of_the_seeds_are_read() {
+fn the_shapes_of_a_web_application_are_read() {
     check(
         &["activity-log"],
         r#"{"user_id":104,"action":"POST /articles","ip_address":"103.1.2.3","user_agent":"Mozilla/5.0","created_at":"2026-02-22 22:00:00"}"#,

@@ -76,7 +76,7 @@ impl Handling {
     }
 }
 
-/// An unanswered reminder withdraws the acknowledgement after this long (response.md, section 2).
+/// An acknowledgement whose reminder nobody answers is withdrawn after this long: people are asked again.
 pub const WITHDRAW_AFTER: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// A step of response that the rule proposes, frozen when the incident opened.

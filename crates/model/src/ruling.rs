@@ -11,7 +11,7 @@ pub struct Match {
     pub rule: String,
     /// The rule's title.
     pub title: String,
-    /// The kind of incident, as the seeds name it: `BRUTE_FORCE_ATTACK`.
+    /// The kind of incident, as rules name it: `BRUTE_FORCE_ATTACK`.
     pub kind: String,
     pub severity: Severity,
     /// The rule's primary key; `None` is folded by itself and marked "no entity".

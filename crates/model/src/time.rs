@@ -8,8 +8,9 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset as _, SecondsFormat, Tim
 use serde::{Deserialize, Serialize};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z. Ordered, copyable, and never a local time.
+///
+/// A number in JSON. It is written as a newtype of this name, by which a serializer can tell it from other numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {

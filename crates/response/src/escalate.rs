@@ -14,7 +14,7 @@ use crate::{Changes, Plan, Refusal};
 
 /// A step that runs this much after it was due says so.
 const LATE: Duration = Duration::from_secs(60);
-/// A step that is this much overdue is an alarm of its own (response.md, section 3).
+/// A step that is this much overdue is an alarm of its own.
 pub const OVERDUE: Duration = Duration::from_secs(120);
 
 /// Takes the ladder of its severity and runs what is due at once.

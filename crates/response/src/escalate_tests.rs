@@ -1,4 +1,4 @@
-//! The ladders of the seeds on a simulated clock: every step once, in order, and nobody skipped.
+//! The ladders that ship, on a simulated clock: every step once, in order, and nobody skipped.
 
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
-//! How well it went, each number with its formula (response.md, section 6). Duplicates and parts of merged incidents
-//! are left out; one that is not acknowledged or resolved yet is counted as open with its age, not dropped.
+//! How well it went, each number with its formula. Duplicates and parts of merged incidents are left out; one that is
+//! not acknowledged or resolved yet is counted as open with its age, not dropped.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use wf_model::span::spoken;
 use wf_model::{Incident, IncidentId, IncidentState, Severity, Timestamp, Verdict};
 
 /// Agreed limits: acknowledged within 15 minutes (P1) or an hour (P2), detected within five minutes.
@@ -52,15 +53,35 @@ impl Metrics {
     }
 }
 
+/// How soon one of this severity is to be acknowledged, where that was agreed.
+pub fn acknowledged_within(severity: Severity) -> Option<Duration> {
+    SLA_ACKNOWLEDGE.iter().find(|(s, _)| *s == severity).map(|(_, limit)| *limit)
+}
+
+/// What was agreed, severity by severity: `P1 within 15 min`.
+pub fn agreed() -> Vec<(Severity, String)> {
+    SLA_ACKNOWLEDGE.iter().map(|(s, limit)| (*s, format!("{s} within {}", spoken(*limit)))).collect()
+}
+
 /// Name and formula of each number, for wherever one is shown.
-pub const FORMULAS: [(&str, &str); 6] = [
-    ("MTTD", "detected − first contributing event"),
-    ("MTTA", "first acknowledged − detected"),
-    ("MTT-Respond", "first action of a person − detected"),
-    ("MTT-Resolve", "resolved − detected"),
-    ("SLA", "P1 acknowledged within 15 min, P2 within 1 h; at risk from 80 % of it"),
-    ("False positives", "resolved as false positive ÷ resolved with any verdict; the aim is below 10 %"),
-];
+pub fn formulas() -> Vec<(String, String)> {
+    let limits: Vec<String> = agreed().into_iter().map(|(_, text)| text).collect();
+    let sla = format!("acknowledged: {}; at risk from {:.0} % of it", limits.join(", "), AT_RISK * 100.0);
+    let false_positives = format!(
+        "resolved as false positive ÷ resolved with any verdict; the aim is below {:.0} %",
+        FALSE_POSITIVES * 100.0
+    );
+    [
+        ("MTTD", "detected − first contributing event"),
+        ("MTTA", "first acknowledged − detected"),
+        ("MTT-Respond", "first action of a person − detected"),
+        ("MTT-Resolve", "resolved − detected"),
+        ("SLA", sla.as_str()),
+        ("False positives", false_positives.as_str()),
+    ]
+    .map(|(name, formula)| (name.to_owned(), formula.to_owned()))
+    .to_vec()
+}
 
 /// What the numbers are made of: an incident, and when a person first did something about it.
 pub struct Handled<'a> {
@@ -128,11 +149,11 @@ fn of<'a>(now: Timestamp, severity: Option<Severity>, handled: impl Iterator<Ite
         ..Metrics::default()
     };
     for h in handled {
-        if let Some((_, limit)) = SLA_ACKNOWLEDGE.iter().find(|(s, _)| *s == h.incident.severity) {
+        if let Some(limit) = acknowledged_within(h.incident.severity) {
             // Whoever resolves without acknowledging has answered, too.
             let answered = h.first_acknowledged.or(h.incident.resolved_at);
             let took = answered.unwrap_or(now).since(h.incident.detected_at);
-            match (answered.is_some(), took <= *limit) {
+            match (answered.is_some(), took <= limit) {
                 (true, true) => m.sla_met += 1,
                 (_, false) => m.sla_missed += 1,
                 (false, true) => m.sla_at_risk += u64::from(took.as_secs_f64() >= limit.as_secs_f64() * AT_RISK),
@@ -222,6 +243,17 @@ mod tests {
         assert_eq!((p1.sla_met, p1.sla_missed, p1.sla_at_risk), (1, 1, 1));
         assert_eq!(all[0].sla_missed, 2);
         assert_eq!((p1.verdicts, p1.false_positives, p1.false_positive_rate()), (2, 1, Some(0.5)));
+    }
+
+    #[test]
+    fn the_formula_of_the_sla_says_the_limits_that_are_counted_by() {
+        let formulas = formulas();
+        let of = |name: &str| formulas.iter().find(|(n, _)| n == name).unwrap().1.clone();
+        assert_eq!(of("SLA"), "acknowledged: P1 within 15 min, P2 within 1 h; at risk from 80 % of it");
+        assert!(of("False positives").ends_with("below 10 %"));
+        for (severity, text) in agreed() {
+            assert!(text.contains(&spoken(acknowledged_within(severity).unwrap())), "{text}");
+        }
     }
 
     #[test]

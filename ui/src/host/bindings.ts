@@ -285,7 +285,10 @@ export type ChannelView = ChannelView_Serialize | ChannelView_Deserialize;
 
 export type ChannelView_Deserialize = {
 	name: string,
+	/**  The word in the config. */
 	kind: string,
+	/**  As people call the kind. */
+	title: string,
 	/**  Severities that use it. */
 	severities: string[],
 	worked_at?: number | null,
@@ -299,7 +302,10 @@ export type ChannelView_Deserialize = {
 
 export type ChannelView_Serialize = {
 	name: string,
+	/**  The word in the config. */
 	kind: string,
+	/**  As people call the kind. */
+	title: string,
 	/**  Severities that use it. */
 	severities: string[],
 	worked_at: number | null,
@@ -647,12 +653,16 @@ export type FeedsView_Deserialize = {
 	feeds: FeedView_Deserialize[],
 	gaps: GapView_Deserialize[],
 	quarantine: QuarantineView_Deserialize[],
+	/**  What one that is added may speak. */
+	shapes: ShapeView[],
 };
 
 export type FeedsView_Serialize = {
 	feeds: FeedView_Serialize[],
 	gaps: GapView_Serialize[],
 	quarantine: QuarantineView_Serialize[],
+	/**  What one that is added may speak. */
+	shapes: ShapeView[],
 };
 
 /**  What one batch of matches added to an incident. */
@@ -1822,6 +1832,13 @@ export type ShiftView_Serialize = {
 	person: string | null,
 	/**  As the rota's own clock says it: `Mon 03-30 08:00`. */
 	begins: string,
+};
+
+/**  What a feed may speak, with the mappings that read it. */
+export type ShapeView = {
+	/**  As `add_feed` takes them: names with commas between. */
+	mapping: string,
+	title: string,
 };
 
 export type SilenceView = SilenceView_Serialize | SilenceView_Deserialize;

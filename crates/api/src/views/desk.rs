@@ -16,7 +16,8 @@ pub struct LadderStep {
     pub text: String,
     /// It has run.
     pub done: bool,
-    pub wait: Millis,
+    /// Milliseconds.
+    pub wait: i64,
 }
 
 impl LadderStep {
@@ -28,7 +29,7 @@ impl LadderStep {
             .map(|(n, s)| Self {
                 text: step_text(s, plan, now),
                 done: l.exhausted || (n as u32) < l.next,
-                wait: s.wait as Millis,
+                wait: s.wait as i64,
             })
             .collect()
     }
@@ -268,7 +269,7 @@ pub struct PolicyView {
     pub steps: Vec<LadderStep>,
     pub repeat: u32,
     /// How long an acknowledgement holds; `None`: for ever.
-    pub acknowledge_for: Option<Millis>,
+    pub acknowledge_for: Option<i64>,
     /// The daily digest takes it.
     pub digest: bool,
 }
@@ -282,10 +283,10 @@ impl PolicyView {
             steps: ladder
                 .iter()
                 .flat_map(|l| &l.steps)
-                .map(|s| LadderStep { text: step_text(s, plan, now), done: false, wait: s.wait as Millis })
+                .map(|s| LadderStep { text: step_text(s, plan, now), done: false, wait: s.wait as i64 })
                 .collect(),
             repeat: ladder.as_ref().map_or(0, |l| l.repeat),
-            acknowledge_for: plan.acknowledge_for(severity).map(|d| d.as_millis() as Millis),
+            acknowledge_for: plan.acknowledge_for(severity).map(|d| d.as_millis() as i64),
             digest: severity == Severity::P4 && plan.digest.is_some(),
         }
     }
@@ -318,7 +319,10 @@ impl PersonView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct ChannelView {
     pub name: String,
+    /// The word in the config.
     pub kind: String,
+    /// As people call the kind.
+    pub title: String,
     /// Severities that use it.
     pub severities: Vec<String>,
     pub worked_at: Option<Millis>,

@@ -137,6 +137,26 @@ pub struct FeedsView {
     pub feeds: Vec<FeedView>,
     pub gaps: Vec<GapView>,
     pub quarantine: Vec<QuarantineView>,
+    /// What one that is added may speak.
+    pub shapes: Vec<ShapeView>,
+}
+
+/// What a feed may speak, with the mappings that read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ShapeView {
+    /// As `add_feed` takes them: names with commas between.
+    pub mapping: String,
+    pub title: String,
+}
+
+impl ShapeView {
+    /// Of every mapping that ships.
+    pub fn all() -> Vec<Self> {
+        wf_feeds::mapping::SHAPES
+            .iter()
+            .map(|(names, title)| Self { mapping: names.join(","), title: (*title).to_owned() })
+            .collect()
+    }
 }
 
 /// What a test of a feed found.

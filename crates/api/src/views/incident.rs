@@ -87,8 +87,8 @@ pub struct ActionView {
     /// What it would be done to.
     pub entity: String,
     pub undo: bool,
-    /// Taken back by itself after this.
-    pub lasts: Option<Millis>,
+    /// Taken back by itself after so many milliseconds.
+    pub lasts: Option<i64>,
 }
 
 impl ActionView {
@@ -99,7 +99,7 @@ impl ActionView {
             title: info.title.clone(),
             entity: entity.value.clone(),
             undo: info.undo,
-            lasts: info.lasts.map(|l| l.as_millis() as Millis),
+            lasts: info.lasts.map(|l| l.as_millis() as i64),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The GDPR compliance report: the seeds' `ComplianceReport`, with its reasons.
+//! The GDPR compliance report: requests, breaches, retention, consents and processing, with the reasons for each.
 
 use wf_api::ApiError;
 use wf_evidence::report::chart::{self, Series};

@@ -62,7 +62,7 @@ impl Reports {
                 i.state.to_string(),
                 v.owner.unwrap_or_else(|| "nobody".into()),
                 v.next
-                    .map(|n| format!("{} at {}", n.text, said(Timestamp::from_millis(n.at))))
+                    .map(|n| format!("{} at {}", n.text, said(n.at.timestamp())))
                     .unwrap_or_else(|| "nothing by itself".into()),
             ]
         });
@@ -119,7 +119,7 @@ impl Reports {
             .filter(|b| b.runs)
             .map(|b| {
                 vec![
-                    b.due.map(|t| said(Timestamp::from_millis(t))).unwrap_or_default(),
+                    b.due.map(|t| said(t.timestamp())).unwrap_or_default(),
                     format!("breach #{}", b.breach.number),
                     b.breach.title.clone(),
                 ]
@@ -146,18 +146,12 @@ impl Reports {
             .feeds
             .iter()
             .filter(|f| !matches!(f.state.as_str(), "live" | "disabled" | "removed"))
-            .map(|f| {
-                vec![
-                    f.name.clone(),
-                    format!("{} since {}", f.state, said(Timestamp::from_millis(f.since))),
-                    f.detail.clone(),
-                ]
-            })
+            .map(|f| vec![f.name.clone(), format!("{} since {}", f.state, said(f.since.timestamp())), f.detail.clone()])
             .collect();
-        blind.extend(feeds.gaps.iter().filter(|g| g.to >= from.millis()).map(|g| {
+        blind.extend(feeds.gaps.iter().filter(|g| g.to.timestamp() >= from).map(|g| {
             vec![
                 g.feed.clone(),
-                format!("gap from {} to {}", said(Timestamp::from_millis(g.from)), said(Timestamp::from_millis(g.to))),
+                format!("gap from {} to {}", said(g.from.timestamp()), said(g.to.timestamp())),
                 g.reason.clone(),
             ]
         }));

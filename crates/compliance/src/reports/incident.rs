@@ -1,9 +1,9 @@
 //! One incident, from its first event to its verdict.
 
 use wf_api::ApiError;
+use wf_api::views::Millis;
 use wf_engine::views::incident_detail;
 use wf_evidence::report::{Column, Document};
-use wf_model::Timestamp;
 
 use crate::reports::*;
 
@@ -11,14 +11,13 @@ impl Reports {
     pub(crate) async fn incident_report(&self, id: &str) -> Result<Document, ApiError> {
         let detail = incident_detail(&self.records.context, id).await?;
         let config = self.records.context.config();
-        let said = |ms: i64| config.privacy.said(Timestamp::from_millis(ms));
+        let said = |t: Millis| config.privacy.said(t.timestamp());
+        let between = |begin: Millis, end: Millis| span(end.timestamp().since(begin.timestamp()).as_millis() as f64);
         let i = &detail.incident;
         let mut d = self.records.document(&format!("Incident #{}", i.number), &i.title, None);
         d.heading("What happened");
-        let after = |end: Option<i64>| {
-            end.map_or("not yet".to_owned(), |e| {
-                format!("{} ({} after detection)", said(e), span((e - i.detected_at) as f64))
-            })
+        let after = |end: Option<Millis>| {
+            end.map_or("not yet".to_owned(), |e| format!("{} ({} after detection)", said(e), between(i.detected_at, e)))
         };
         d.pairs(vec![
             ("Severity", i.severity.clone()),
@@ -34,11 +33,7 @@ impl Reports {
             ("First and last event", format!("{} to {}", said(i.first_seen), said(i.last_seen))),
             (
                 "Detected",
-                format!(
-                    "{} ({} after the first event)",
-                    said(i.detected_at),
-                    span((i.detected_at - i.first_seen).max(0) as f64)
-                ),
+                format!("{} ({} after the first event)", said(i.detected_at), between(i.first_seen, i.detected_at)),
             ),
             (
                 "Acknowledged",
