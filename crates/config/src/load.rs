@@ -243,6 +243,10 @@ mod tests {
             ("[feed.shop]\nurl = \"wss://x\"\nmap = \"nope\"", "there is no mapping 'nope'"),
             ("[feed.\"a b\"]\nurl = \"wss://x\"", "letters"),
             ("[feed.x]\nurl = \"wss://x\"\nauth = { scheme = \"bearer\", secret = \"hunter2hunter2\" }", "line 3"),
+            (
+                "[channel.a]\nkind = \"webhook\"\nurl = \"https://x/?token=hunter2\"",
+                "[channel.a]: url: the parameter 'token' looks like a secret",
+            ),
             ("nonsense", "line 1"),
             ("[demo]\nenabled = true\n[feed.demo]\nurl = \"wss://x\"", "rename one"),
         ] {
