@@ -40,7 +40,7 @@ pub async fn serve(
     listener: ControlListener,
     stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    let handle = move |request| {
+    let handle = move |request: Request| {
         let console = console.clone();
         async move { console.handle(request).await }
     };
