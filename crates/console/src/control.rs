@@ -71,9 +71,8 @@ where
                     clients.spawn(attend(stream, limits, handle.clone()));
                 }
                 Err(e) if failed >= BAD_LUCK => return Err(format!("control socket: {e}")),
-                Err(e) => {
+                Err(_) => {
                     // Too many open files, perhaps. Giving up would end the requests that are at work.
-                    tracing::warn!(error = %e, "a client could not be let in to the control socket");
                     failed += 1;
                     tokio::time::sleep(PAUSE).await;
                 }
