@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use wf_platform::Paths;
+use wf_platform::{Paths, SecretEnvironment};
+
+use crate::handover;
 
 /// With these set, another program could drive the window or look into it.
 #[cfg(not(feature = "webdriver"))]
@@ -12,51 +14,50 @@ const AUTOMATION: &[&str] =
 #[cfg(feature = "webdriver")]
 const AUTOMATION: &[&str] = &[];
 
-/// Starts this program again with a clean environment where the one it was given is not. `Some`: that was done, and
-/// this is its end.
-#[cfg(unix)]
+/// Starts this program again with a clean environment where the one it was given is not: without what would let others
+/// steer the window, and without the secrets that the window's processes would inherit. `Some`: that was done, and this
+/// is its end.
 pub fn clean_environment() -> Option<ExitCode> {
-    use std::os::unix::process::CommandExt as _;
-    let dirty: Vec<_> = AUTOMATION.iter().filter(|v| std::env::var_os(v).is_some()).collect();
-    // Without a GPU the DMA-BUF renderer costs twice the time of a frame (WebKitGTK 2.50, measured).
-    let slow =
-        cfg!(target_os = "linux") && !has_render_node() && std::env::var_os("WEBKIT_DISABLE_DMABUF_RENDERER").is_none();
-    if dirty.is_empty() && !slow {
-        return None;
-    }
-    let me = std::env::current_exe().ok()?;
-    let mut again = std::process::Command::new(me);
-    again.args(std::env::args_os().skip(1));
-    for variable in dirty {
-        again.env_remove(variable);
-    }
-    if slow {
-        again.env("WEBKIT_DISABLE_DMABUF_RENDERER", "1");
-    }
-    let _failed = again.exec();
-    // It could not be started again: running with a foreign hand on the window is worse than not running.
-    (!AUTOMATION.iter().all(|v| std::env::var_os(v).is_none())).then_some(ExitCode::FAILURE)
+    started_again().unwrap_or_else(|e| {
+        tracing::error!(error = %e, "Watchfloor could not be started with a clean environment");
+        Some(ExitCode::FAILURE)
+    })
 }
 
-#[cfg(not(unix))]
-pub fn clean_environment() -> Option<ExitCode> {
-    let dirty = AUTOMATION.iter().any(|v| std::env::var_os(v).is_some());
-    if !dirty {
-        return None;
+fn started_again() -> std::io::Result<Option<ExitCode>> {
+    handover::receive()?;
+    let secret = handover::named(&paths().config);
+    let secrets = SecretEnvironment::gather(secret.iter().map(String::as_str));
+    let automation = AUTOMATION.iter().filter(|v| std::env::var_os(v).is_some()).map(|v| (*v).to_owned());
+    let away: Vec<String> = automation.chain(secret).collect();
+    let slow = is_slow();
+    if away.is_empty() && !slow {
+        return Ok(None);
     }
-    let mut again = std::process::Command::new(std::env::current_exe().ok()?);
-    again.args(std::env::args_os().skip(1));
-    for variable in AUTOMATION {
-        again.env_remove(variable);
+    let with: &[(&str, &str)] = if slow { &[(RENDERER, "1")] } else { &[] };
+    match handover::start_again(&away, with, &secrets) {
+        // A slow window is better than none; one with a foreign hand on it is not.
+        Err(e) if away.is_empty() => {
+            tracing::warn!(error = %e, "the window could not be started with another renderer");
+            Ok(None)
+        }
+        started => started.map(Some),
     }
-    let ended = again.status().ok()?;
-    Some(if ended.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-#[cfg(unix)]
-fn has_render_node() -> bool {
-    std::fs::read_dir("/dev/dri")
-        .is_ok_and(|entries| entries.flatten().any(|e| e.file_name().to_string_lossy().starts_with("renderD")))
+const RENDERER: &str = "WEBKIT_DISABLE_DMABUF_RENDERER";
+
+/// Without a GPU the DMA-BUF renderer costs twice the time of a frame (WebKitGTK 2.50, measured).
+#[cfg(target_os = "linux")]
+fn is_slow() -> bool {
+    let has_render_node = std::fs::read_dir("/dev/dri")
+        .is_ok_and(|entries| entries.flatten().any(|e| e.file_name().to_string_lossy().starts_with("renderD")));
+    !has_render_node && std::env::var_os(RENDERER).is_none()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_slow() -> bool {
+    false
 }
 
 /// `WATCHFLOOR_DATA_DIR` and `WATCHFLOOR_CONFIG`, or the user's own directories.

@@ -11,6 +11,7 @@ compile_error!("the webdriver feature lets anybody drive the window; a release b
 mod awake;
 mod commands;
 mod console;
+mod handover;
 mod launch;
 mod notifications;
 mod tray;
@@ -24,15 +25,15 @@ use tauri::Manager as _;
 use console::Console;
 
 fn main() -> ExitCode {
-    if let Some(code) = launch::clean_environment() {
-        return code;
-    }
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("WATCHFLOOR_LOG").unwrap_or_else(|_| "warn".into()),
         )
         .init();
+    if let Some(code) = launch::clean_environment() {
+        return code;
+    }
     let paths = launch::paths();
     let specta = commands::builder();
     let built = tauri::Builder::default()

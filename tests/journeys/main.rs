@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod control;
 mod direction;
 mod evidence;
 mod feeds;

@@ -14,6 +14,9 @@ use wf_tests::program;
 pub const KEYRING: &str =
     "printf pw | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1; sleep 0.3;";
 
+/// The key of [`Home::with_server_key`].
+pub const SERVER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
+
 const STUCK: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// The directories of one officer.
@@ -82,7 +85,7 @@ impl Window {
             command.env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap_or_default()));
         }
         if home.server_key {
-            command.env("WATCHFLOOR_KEY", "0707070707070707070707070707070707070707070707070707070707070707");
+            command.env("WATCHFLOOR_KEY", SERVER_KEY);
         }
         let driver = command.spawn().expect("dbus-run-session, tauri-driver and WebKitWebDriver are installed");
         let mut capabilities = serde_json::Map::new();

@@ -10,6 +10,8 @@
 
 mod driver;
 mod privacy;
+#[cfg(target_os = "linux")]
+mod secrets;
 
 use driver::{Home, KEYRING, Window};
 use fantoccini::key::Key;

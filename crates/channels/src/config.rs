@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use url::Url;
-use wf_model::SecretRef;
+use wf_model::{HeaderText, SecretRef};
+
+use crate::plain;
 
 /// A way to reach people: `kind` says which.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -163,9 +165,9 @@ pub struct Webhook {
     /// Hosts that may be on a private network or this machine, and be spoken to without TLS there.
     #[serde(default)]
     pub allow: Vec<String>,
-    /// More headers.
+    /// More headers. A value that is a secret is written as a reference, `keychain:NAME`.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, HeaderText>,
     /// A JSON document of your own instead of the usual one; `{title}`, `{severity}`, `{number}`, `{id}`, `{type}`,
     /// `{rule}`, `{entity}`, `{count}`, `{purpose}`, `{remarks}` and `{time}` in its strings are replaced.
     #[serde(default)]
@@ -225,6 +227,9 @@ pub enum Does {
     Crowdsec,
 }
 
+/// What to write where a request needs a secret.
+pub(crate) const BEARER: &str = "write secret = \"keychain:NAME\", which is sent as Authorization: Bearer";
+
 impl Action {
     /// Whether it can be taken back.
     pub fn has_undo(&self) -> bool {
@@ -239,8 +244,10 @@ impl Action {
         let example =
             |url: &str| crate::http::target(&url.replace("{entity}", "198.51.100.1"), &self.allow).map(|_| ());
         example(&self.url).map_err(|e| format!("url: {e}"))?;
+        plain::address("url", &self.url, BEARER)?;
         if let Some(undo) = &self.undo_url {
             example(undo).map_err(|e| format!("undo_url: {e}"))?;
+            plain::address("undo_url", undo, BEARER)?;
         }
         for method in [&self.method, &self.undo_method] {
             if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
@@ -248,7 +255,8 @@ impl Action {
             }
         }
         if !self.body.is_empty() {
-            serde_json::from_str::<serde_json::Value>(&self.body).map_err(|e| format!("body: it is no JSON: {e}"))?;
+            let body = serde_json::from_str(&self.body).map_err(|e| format!("body: it is no JSON: {e}"))?;
+            plain::document("body", &body, BEARER)?;
         }
         match self.does {
             Does::Crowdsec if self.machine.is_empty() || self.secret.is_none() || self.lasts.is_none() => {
@@ -306,7 +314,10 @@ impl ChannelConfig {
             Self::Voice(c) => vec![&c.token],
             Self::Discord(c) => vec![&c.webhook],
             Self::Telegram(c) => vec![&c.token],
-            Self::Webhook(c) => c.signing_key.iter().chain(&c.secret_url).collect(),
+            Self::Webhook(c) => {
+                let headers = c.headers.values().filter_map(HeaderText::secret);
+                c.signing_key.iter().chain(&c.secret_url).chain(headers).collect()
+            }
             Self::Action(c) => c.secrets(),
         }
     }
@@ -357,10 +368,17 @@ impl ChannelConfig {
                 }
                 if !c.url.is_empty() {
                     crate::http::target(&c.url, &c.allow)?;
+                    plain::address("url", &c.url, "keep the whole address as one: secret_url = \"keychain:NAME\"")?;
                 }
+                plain::headers(&c.headers)?;
                 if !c.template.is_empty() {
-                    serde_json::from_str::<serde_json::Value>(&c.template)
-                        .map_err(|e| format!("template: it is no JSON: {e}"))?;
+                    let template =
+                        serde_json::from_str(&c.template).map_err(|e| format!("template: it is no JSON: {e}"))?;
+                    plain::document(
+                        "template",
+                        &template,
+                        "send it as a header: headers = { NAME = \"keychain:NAME\" }",
+                    )?;
                 }
                 Ok(())
             }
@@ -375,17 +393,21 @@ fn account(sid: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The base of an API: https, or http on this very machine (a gateway of one's own, and the tests).
+/// The base of an API: https, or http on this very machine (a gateway of one's own, and the tests). It is not repeated:
+/// somebody may have put a secret into it.
 fn base(url: &str) -> Result<(), String> {
-    let parsed = Url::parse(url).map_err(|e| format!("'{url}' is no address: {e}"))?;
+    let parsed = Url::parse(url).map_err(|e| format!("this is no address: {e}"))?;
     let here = parsed.host().is_some_and(|h| match h {
         url::Host::Ipv4(a) => a.is_loopback(),
         url::Host::Ipv6(a) => a.is_loopback(),
         url::Host::Domain(d) => d == "localhost",
     });
+    if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some() {
+        return Err("neither a name, a password nor a parameter belongs into the address of an API".into());
+    }
     match parsed.scheme() {
         "https" => Ok(()),
         "http" if here => Ok(()),
-        _ => Err(format!("'{url}': messages go over https alone")),
+        other => Err(format!("{other}: messages go over https alone")),
     }
 }

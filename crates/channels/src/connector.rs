@@ -9,7 +9,8 @@ use serde_json::Value;
 use wf_model::{SecretRef, SecretSource};
 
 use crate::action::fill;
-use crate::{Outcome, http};
+use crate::config::BEARER;
+use crate::{Outcome, http, plain};
 
 /// Another system that holds data about people and can be told by an HTTP call: `[connector.NAME]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -42,12 +43,13 @@ fn post() -> String {
 
 impl Connector {
     /// # Errors
-    /// An address or a method that cannot be called, or a body that is no JSON.
+    /// An address or a method that cannot be called, a body that is no JSON, or a secret in plain.
     pub fn check(&self) -> Result<(), String> {
         http::target(&self.url, &self.allow)?;
+        plain::address("url", &self.url, BEARER)?;
         Method::from_bytes(self.method.as_bytes()).map_err(|_| format!("'{}' is no HTTP method", self.method))?;
-        serde_json::from_str::<Value>(&self.body).map_err(|e| format!("body is not a JSON document: {e}"))?;
-        Ok(())
+        let body = serde_json::from_str(&self.body).map_err(|e| format!("body is not a JSON document: {e}"))?;
+        plain::document("body", &body, BEARER)
     }
 
     /// Calls it. `known`: `{email}` and so on with what stands for them. `key` makes a repetition harmless where the

@@ -21,6 +21,7 @@ mod email;
 pub mod http;
 pub mod inbound;
 mod pagerduty;
+mod plain;
 mod slack;
 mod telegram;
 pub mod text;

@@ -2,10 +2,11 @@
 //! and what else is known.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use reqwest::header::HeaderValue;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use wf_model::{Notification, Timestamp};
+use wf_model::{HeaderText, Notification, Timestamp};
 
 use crate::action::fill;
 use crate::config::Webhook;
@@ -23,7 +24,17 @@ pub async fn send(c: &Webhook, channel: &Channel, n: &Notification) -> Result<Ou
     let mut request =
         http::guarded(&c.allow)?.post(url).header("content-type", "application/json").header("idempotency-key", &n.key);
     for (name, value) in &c.headers {
-        request = request.header(name, value);
+        request = match value {
+            HeaderText::Plain(text) => request.header(name, text),
+            HeaderText::Secret(reference) => {
+                let secret = channel.secret(reference).await?;
+                let mut value = HeaderValue::from_str(secret.expose_secret()).map_err(|_| {
+                    Outcome::refused(format!("header {name}: no header can hold what {reference} holds"))
+                })?;
+                value.set_sensitive(true);
+                request.header(name, value)
+            }
+        };
     }
     if let Some(reference) = &c.signing_key {
         let key = channel.secret(reference).await?;
@@ -85,8 +96,15 @@ fn message(c: &Webhook, n: &Notification) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use secrecy::SecretString;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use wf_model::{SecretError, SecretRef, SecretSource};
+
     use super::*;
-    use crate::tests::hostile;
+    use crate::ChannelConfig;
+    use crate::tests::{hostile, notification};
 
     fn config(template: &str) -> Webhook {
         Webhook {
@@ -115,5 +133,42 @@ mod tests {
             signature(b"key", Timestamp::from_millis(1999), b"{}"),
             "t=1,v1=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224"
         );
+    }
+
+    /// Holds whatever is asked for.
+    struct Vault;
+
+    impl SecretSource for Vault {
+        fn get(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
+            Ok(format!("what {reference} holds").into())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_that_is_a_secret_is_sent_as_what_its_place_holds() {
+        let _first = rustls::crypto::aws_lc_rs::default_provider().install_default().is_ok();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut c = config("");
+        c.url = format!("http://{}/hook", listener.local_addr().unwrap());
+        c.allow = vec!["127.0.0.1".into()];
+        c.headers = [("X-Source", "watchfloor"), ("X-Api-Key", "keychain:hook")]
+            .map(|(name, value)| (name.to_owned(), HeaderText::from(value.to_owned())))
+            .into();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut heard = Vec::new();
+            while !heard.windows(4).any(|w| w == b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0);
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            // Open until the answer was read.
+            (stream, String::from_utf8_lossy(&heard).into_owned())
+        };
+        let channel = Channel::new(Arc::new(ChannelConfig::Webhook(c)), Arc::new(Vault));
+        let notification = notification();
+        let (outcome, (_open, heard)) = tokio::join!(channel.send(&notification), server);
+        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+        assert!(heard.contains("x-api-key: what keychain:hook holds\r\n"), "{heard}");
+        assert!(heard.contains("x-source: watchfloor\r\n"), "{heard}");
     }
 }

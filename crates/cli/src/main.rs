@@ -267,7 +267,9 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
             return Ok(if probe["connected"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Events(Events::List { query, since, limit, after }) => {
-            (Request::EventsList { query, since, limit, after }, render::events)
+            let events = list_events(&paths, query, since, limit, after).await?;
+            print(&if a.json { events.to_string() } else { render::events(&events) });
+            return Ok(ExitCode::SUCCESS);
         }
         Command::Events(Events::Count) => (Request::EventsCount, |v| v["events"].to_string()),
         Command::Incidents(c) => c.request(),
@@ -283,6 +285,35 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
     let answer = ask(&paths, request.clone()).await?;
     print(&if a.json { answer.to_string() } else { render(&answer) });
     Ok(if desk::all_well(&request, &answer) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// As many as were asked for; the engine gives only so much at once.
+async fn list_events(
+    paths: &Paths,
+    query: String,
+    since: Option<String>,
+    limit: u32,
+    mut after: Option<String>,
+) -> Result<Value, ApiError> {
+    let (mut events, mut damaged) = (Vec::new(), Vec::new());
+    let mut left = limit.max(1);
+    loop {
+        let request = Request::EventsList { query: query.clone(), since: since.clone(), limit: left, after };
+        let mut page = ask(paths, request).await?;
+        let found = page["events"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        left = left.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        let end = found.is_empty() || left == 0;
+        events.extend(found);
+        for d in page["damaged"].as_array().into_iter().flatten() {
+            if !damaged.contains(d) {
+                damaged.push(d.clone());
+            }
+        }
+        after = page["next"].as_str().map(str::to_owned);
+        if end || after.is_none() {
+            return Ok(json!({ "events": events, "next": after, "damaged": damaged }));
+        }
+    }
 }
 
 async fn ask(paths: &Paths, request: Request) -> Result<Value, ApiError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wf_channels::ChannelConfig;
 use wf_feeds::{FeedConfig, Mapping};
 use wf_model::{FeedName, SecretRef};
+use wf_platform::environment;
 
 use crate::Config;
 
@@ -100,7 +101,7 @@ impl Config {
             return Err(error("[privacy]: approvals is 2, or 1 where there is nobody else".into()));
         }
         // An old habit of the scripts this grew from: the variable alone makes a channel.
-        if std::env::var_os("SECURITY_WEBHOOK_URL").is_some_and(|v| !v.is_empty()) {
+        if environment::is_set(environment::WEBHOOK) {
             config.channel.entry(ENVIRONMENT_WEBHOOK.to_owned()).or_insert_with(environment_webhook);
         }
         config.text = Some(text.into());
@@ -186,7 +187,7 @@ pub(crate) const ENVIRONMENT_WEBHOOK: &str = "security-webhook";
 fn environment_webhook() -> ChannelConfig {
     ChannelConfig::Webhook(wf_channels::config::Webhook {
         url: String::new(),
-        secret_url: Some(SecretRef::Env("SECURITY_WEBHOOK_URL".into())),
+        secret_url: Some(SecretRef::Env(environment::WEBHOOK.into())),
         signing_key: None,
         allow: Vec::new(),
         headers: BTreeMap::new(),
@@ -242,6 +243,10 @@ mod tests {
             ("[feed.shop]\nurl = \"wss://x\"\nmap = \"nope\"", "there is no mapping 'nope'"),
             ("[feed.\"a b\"]\nurl = \"wss://x\"", "letters"),
             ("[feed.x]\nurl = \"wss://x\"\nauth = { scheme = \"bearer\", secret = \"hunter2hunter2\" }", "line 3"),
+            (
+                "[channel.a]\nkind = \"webhook\"\nurl = \"https://x/?token=hunter2\"",
+                "[channel.a]: url: the parameter 'token' looks like a secret",
+            ),
             ("nonsense", "line 1"),
             ("[demo]\nenabled = true\n[feed.demo]\nurl = \"wss://x\"", "rename one"),
         ] {

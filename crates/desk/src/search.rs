@@ -9,9 +9,13 @@ use wf_api::views::*;
 use wf_api::{ApiError, ErrorCode};
 use wf_engine::Context;
 use wf_model::{Seq, Timestamp};
-use wf_store::events::{Progress, Query};
+use wf_store::events::{Most, Progress, Query};
 
 use crate::since_when;
+
+/// What one answer may hold: it is copied some times on its way, beside the engine that watches. What is left comes with
+/// the next page.
+const PAGE: Most = Most { events: 100_000, bytes: 16 << 20 };
 
 /// Looks events up.
 pub struct Search {
@@ -39,7 +43,7 @@ impl Search {
         })
     }
 
-    /// Stored events, newest first.
+    /// Stored events, newest first; fewer than `limit` where they are large.
     pub async fn search(
         &self,
         query: &str,
@@ -75,10 +79,11 @@ impl Search {
             .transpose()?;
         let told =
             |p: Progress| progress(SearchProgress { looked_at: p.looked_at, total: p.total, hits: p.hits as u64 });
-        Ok(self.context.store().search(query, before, limit.clamp(1, 100_000) as usize, cancel, told).await?)
+        let most = Most { events: (limit.max(1) as usize).min(PAGE.events), ..PAGE };
+        Ok(self.context.store().search_within(query, before, most, cancel, told).await?)
     }
 
-    /// For scripts: events with all their fields, and where to go on.
+    /// For scripts: events with all their fields, and where to go on. Fewer than `limit` where they are large.
     pub async fn for_tools(
         &self,
         query: &str,

@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer};
 use wf_model::span::span;
 use wf_model::{SecretRef, Severity};
 
+pub use wf_model::HeaderText;
+
 #[path = "config_check.rs"]
 mod check;
 
@@ -120,22 +122,6 @@ pub enum Auth {
     FirstFrame { frame: String, secret: SecretRef },
     /// A client certificate (PEM file); the secret holds its private key (PEM).
     Mtls { cert: PathBuf, secret: SecretRef },
-}
-
-/// The value of a request header.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub enum HeaderText {
-    /// As it stands.
-    Plain(String),
-    /// `keychain:NAME` or `env:NAME`: what that holds.
-    Secret(SecretRef),
-}
-
-impl From<String> for HeaderText {
-    fn from(text: String) -> Self {
-        SecretRef::try_from(text.clone()).map_or(Self::Plain(text), Self::Secret)
-    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -363,11 +349,7 @@ impl FeedConfig {
             | Auth::FirstFrame { secret, .. }
             | Auth::Mtls { secret, .. } => secret,
         });
-        let headers = self.headers.values().filter_map(|value| match value {
-            HeaderText::Secret(reference) => Some(reference),
-            HeaderText::Plain(_) => None,
-        });
-        login.into_iter().chain(headers)
+        login.into_iter().chain(self.headers.values().filter_map(HeaderText::secret))
     }
 
     /// What the types cannot say.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use url::{Host, Url};
+use wf_model::looks_secret;
 
-use super::{FeedConfig, HeaderText, Split};
+use super::{FeedConfig, Split};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The least for what a network does.
@@ -121,36 +122,12 @@ fn limits(config: &FeedConfig) -> Result<(), String> {
 }
 
 fn headers(config: &FeedConfig) -> Result<(), String> {
-    let plain = |value: &HeaderText| matches!(value, HeaderText::Plain(_));
-    match config.headers.iter().find(|(name, value)| plain(value) && looks_secret(name)) {
+    match config.headers.iter().find(|(name, value)| value.secret().is_none() && looks_secret(name)) {
         Some((name, _)) => Err(format!(
             "headers: '{name}' looks like a secret; use auth, or write where it is kept: {name} = \"keychain:NAME\""
         )),
         None => Ok(()),
     }
-}
-
-/// Whether what goes by this name is likely to open something.
-fn looks_secret(name: &str) -> bool {
-    const WORDS: [&str; 11] = [
-        "token",
-        "secret",
-        "password",
-        "passwd",
-        "passphrase",
-        "authorization",
-        "cookie",
-        "credential",
-        "bearer",
-        "jwt",
-        "signature",
-    ];
-    /// Keys that open nothing.
-    const HARMLESS: [&str; 4] = ["routingkey", "partitionkey", "groupkey", "sortkey"];
-    let name = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
-        || ["key", "auth", "pwd", "sig"].iter().any(|end| name.ends_with(end))
-            && !HARMLESS.iter().any(|end| name.ends_with(end))
 }
 
 fn is_loopback(url: &Url) -> bool {

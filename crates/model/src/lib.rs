@@ -30,7 +30,7 @@ pub use incident::{
 };
 pub use notification::{Notification, NotificationState, Page, Purpose};
 pub use ruling::{Contribution, Match};
-pub use secret::{SecretError, SecretRef, SecretSource};
+pub use secret::{HeaderText, SecretError, SecretRef, SecretSource, looks_secret};
 pub use severity::Severity;
 pub use silence::{Matcher, Silence};
 pub use time::Timestamp;

@@ -34,6 +34,56 @@ impl fmt::Display for SecretRef {
     }
 }
 
+/// The value of a request header in a config.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum HeaderText {
+    /// As it stands.
+    Plain(String),
+    /// `keychain:NAME` or `env:NAME`: what that holds.
+    Secret(SecretRef),
+}
+
+impl HeaderText {
+    /// The reference, when it is one.
+    pub const fn secret(&self) -> Option<&SecretRef> {
+        match self {
+            Self::Secret(reference) => Some(reference),
+            Self::Plain(_) => None,
+        }
+    }
+}
+
+impl From<String> for HeaderText {
+    fn from(text: String) -> Self {
+        SecretRef::try_from(text.clone()).map_or(Self::Plain(text), Self::Secret)
+    }
+}
+
+/// Whether what goes by this name is likely to open something: a header, a parameter, a key of a document.
+pub fn looks_secret(name: &str) -> bool {
+    const WORDS: [&str; 11] = [
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "passphrase",
+        "authorization",
+        "cookie",
+        "credential",
+        "bearer",
+        "jwt",
+        "signature",
+    ];
+    /// Keys that open nothing.
+    const HARMLESS: [&str; 8] =
+        ["routingkey", "partitionkey", "groupkey", "sortkey", "dedupkey", "publickey", "projectkey", "issuekey"];
+    let name = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
+        || ["key", "auth", "pwd", "sig"].iter().any(|end| name.ends_with(end))
+            && !HARMLESS.iter().any(|end| name.ends_with(end))
+}
+
 /// Why a secret cannot be had. Each holds a sentence for the officer; the secret itself is never in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {

@@ -97,9 +97,8 @@ impl Secrets {
 impl SecretSource for Secrets {
     fn get(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
         match reference {
-            SecretRef::Env(name) => std::env::var(name)
-                .map(Into::into)
-                .map_err(|_| SecretError::Missing(format!("the environment variable {name} is not set"))),
+            SecretRef::Env(name) => crate::environment::variable(name)
+                .ok_or_else(|| SecretError::Missing(format!("the environment variable {name} is not set"))),
             SecretRef::Keychain(name) => match self.keychain.get(name) {
                 Ok(Some(secret)) => Ok(secret),
                 Ok(None) if self.is_locked() => {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use wf_evidence::AuditKey;
 use wf_store::DatabaseKey;
 
+use crate::environment;
 use crate::keychain::{Keychain, KeychainError};
 use crate::paths::Paths;
 use crate::recovery_key::read_recovery_key;
@@ -133,8 +134,9 @@ pub fn database_entry(source: &KeySource, paths: &Paths) -> Option<String> {
 pub async fn open(source: &KeySource, keychain: Arc<dyn Keychain>, paths: &Paths) -> Result<Keys, KeyError> {
     match source {
         KeySource::Env(name) => {
-            let text = std::env::var(name).map_err(|_| KeyError::NoVariable(name.clone()))?;
-            let database = DatabaseKey::from_hex(&text).map_err(|_| KeyError::BadVariable(name.clone()))?;
+            let text = environment::variable(name).ok_or_else(|| KeyError::NoVariable(name.clone()))?;
+            let database =
+                DatabaseKey::from_hex(text.expose_secret()).map_err(|_| KeyError::BadVariable(name.clone()))?;
             // A server has one secret; the signing key is derived from it, under a name of its own.
             let seed = wf_evidence::tree::leaf_hash(
                 format!("watchfloor audit signing key\n{}", database.expose_hex()).as_bytes(),

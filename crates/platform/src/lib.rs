@@ -5,6 +5,7 @@
 //! ([`MemoryKeychain`], [`TestClock`]).
 
 mod clock;
+pub mod environment;
 pub mod files;
 pub mod keychain;
 pub mod keys;
@@ -13,6 +14,7 @@ pub mod paths;
 mod recovery_key;
 
 pub use clock::{Clock, SystemClock, TestClock};
+pub use environment::SecretEnvironment;
 pub use keychain::{Keychain, KeychainError, MemoryKeychain, OsKeychain, Secrets};
 pub use keys::{KeyError, KeySource, Keys};
 pub use paths::{DataDirLock, Paths};

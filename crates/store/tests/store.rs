@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 use wf_model::*;
-use wf_store::events::Query;
+use wf_store::events::{Most, Query, StoredEvent};
 use wf_store::incidents::IncidentFilter;
 use wf_store::{Commit, DatabaseKey, FeedProgress, Store, StoreError};
 
@@ -92,6 +92,30 @@ async fn searches_by_word_field_substring_and_time_find_exactly_what_is_there() 
     q.until = Some(Timestamp::from_millis(1_105_000));
     let found = store.search(&q, None, 100, &AtomicBool::new(false), |_| {}).await.unwrap();
     assert_eq!(found.events.iter().map(|e| e.seq.0).collect::<Vec<_>>(), [103, 100]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_search_stops_at_a_weight_and_goes_on_from_there_in_blocks_and_out_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("db"), &key()).await.unwrap();
+    store.commit(&events(1, 1500)).await.unwrap();
+    store.commit(&events(1501, 40)).await.unwrap();
+    let everything = store.search(&Query::default(), None, 9999, &AtomicBool::new(false), |_| {}).await.unwrap().events;
+    let most = Most { events: 9999, bytes: everything.iter().map(StoredEvent::weight).sum::<usize>() / 100 };
+    let (mut before, mut seen, mut pages) = (None, Vec::new(), 0);
+    loop {
+        let page = store.search_within(&Query::default(), before, most, &AtomicBool::new(false), |_| {}).await.unwrap();
+        let heaviest = page.events.iter().map(StoredEvent::weight).max().unwrap_or_default();
+        assert!(page.events.iter().map(StoredEvent::weight).sum::<usize>() < most.bytes + heaviest);
+        seen.extend(page.events);
+        pages += 1;
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert!(pages > 50 && seen == everything, "{pages} pages, {} events", seen.len());
     store.close().await;
 }
 

@@ -56,7 +56,7 @@ impl TestConsole {
     pub async fn try_start(&self) -> Result<RunningConsole, StartError> {
         let options = Options::new(self.paths.clone(), self.keychain.clone(), self.told.clone());
         let instance = Instance::start(options).await?;
-        Ok(RunningConsole { console: instance.console.clone(), instance })
+        Ok(RunningConsole { console: instance.console.clone(), data_dir: self.paths.data_dir.clone(), instance })
     }
 
     pub async fn start(&self) -> RunningConsole {
@@ -82,6 +82,7 @@ ping = {{ mode = "ws", every = "500ms", timeout = "1s" }}
 
 pub struct RunningConsole {
     pub console: Arc<Console>,
+    pub data_dir: PathBuf,
     instance: Instance,
 }
 
@@ -95,11 +96,17 @@ impl RunningConsole {
         *self.instance.sinks.blocked.lock() = why.map(str::to_owned);
     }
 
+    /// Within this process.
     pub async fn ask(&self, request: Request) -> Result<Value, ApiError> {
         self.console.handle(request).await
     }
 
-    /// As an officer would, over the control socket.
+    /// As `watchfloorctl` asks: over the control socket.
+    pub async fn ask_over_the_socket(&self, request: Request) -> Result<Value, ApiError> {
+        wf_console::control::ask(&self.data_dir, &request).await.expect("the console listens on its control socket")
+    }
+
+    /// What an officer does to an incident.
     pub async fn act(&self, id: &str, action: wf_api::Action) -> Result<serde_json::Value, wf_api::ApiError> {
         self.ask(Request::IncidentsAct { ids: vec![id.to_owned()], action }).await
     }

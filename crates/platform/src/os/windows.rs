@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions};
 
+use crate::os::Unreachable;
+
 /// Either end of a pipe.
 pub enum ControlStream {
     Server(NamedPipeServer),
@@ -69,42 +71,54 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::write(path, bytes)
 }
 
-fn control_name(data_dir: &Path) -> String {
-    let name = std::fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for b in name.as_os_str().as_encoded_bytes() {
-        hash = (hash ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3);
-    }
-    format!(r"\\.\pipe\watchfloor-{hash:016x}")
+/// Holds the name of the pipe. Names of pipes are one space for all users, so ours is drawn by lot at each start and
+/// written where this user alone can read it: nobody can be there first, or wait there for a client.
+fn control_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.pipe")
 }
 
 /// The default access rights of a named pipe let its creator and administrators write.
 pub struct ControlListener {
     name: String,
+    file: PathBuf,
     next: NamedPipeServer,
 }
 
 impl ControlListener {
     pub fn bind(data_dir: &Path) -> std::io::Result<Self> {
-        let name = control_name(data_dir);
+        let name = format!(r"\\.\pipe\watchfloor-{}", crate::keys::hex(&crate::keys::random()));
         let next = ServerOptions::new().first_pipe_instance(true).reject_remote_clients(true).create(&name)?;
-        Ok(Self { name, next })
+        let file = control_file(data_dir);
+        write_private(&file, name.as_bytes())?;
+        Ok(Self { name, file, next })
     }
 
     pub async fn accept(&mut self) -> std::io::Result<ControlStream> {
-        self.next.connect().await?;
+        let connected = self.next.connect().await;
+        // One that is gone already leaves its end of the pipe unusable: the next one gets another, too.
         let fresh = ServerOptions::new().reject_remote_clients(true).create(&self.name)?;
-        Ok(ControlStream::Server(std::mem::replace(&mut self.next, fresh)))
+        let stream = std::mem::replace(&mut self.next, fresh);
+        connected.map(|()| ControlStream::Server(stream))
     }
 }
 
-pub async fn connect_control(data_dir: &Path) -> std::io::Result<ControlStream> {
+impl Drop for ControlListener {
+    fn drop(&mut self) {
+        if let Err(e) = std::fs::remove_file(&self.file) {
+            tracing::debug!(error = %e, "the name of the control pipe was gone already");
+        }
+    }
+}
+
+/// Connects to the engine that runs on a data directory. Only who can read the data directory knows the pipe's name.
+pub async fn connect_control(data_dir: &Path) -> Result<ControlStream, Unreachable> {
     const PIPE_BUSY: i32 = 231;
+    let name = std::fs::read_to_string(control_file(data_dir))?;
     loop {
-        match ClientOptions::new().open(control_name(data_dir)) {
+        match ClientOptions::new().open(&name) {
             Ok(client) => return Ok(ControlStream::Client(client)),
             Err(e) if e.raw_os_error() == Some(PIPE_BUSY) => tokio::time::sleep(Duration::from_millis(20)).await,
-            Err(e) => return Err(e),
+            Err(e) => return Err(e.into()),
         }
     }
 }

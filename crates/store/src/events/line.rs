@@ -35,6 +35,25 @@ pub struct StoredEvent {
     pub raw: String,
 }
 
+impl StoredEvent {
+    /// What it takes in memory, about: its text, and each name and value.
+    pub fn weight(&self) -> usize {
+        let fields =
+            self.fields.iter().map(|(name, value)| size_of::<serde_json::Value>() + name.len() + text_of(value));
+        size_of::<Self>() + self.raw.len() + fields.sum::<usize>()
+    }
+}
+
+/// Bytes of the texts in a value.
+fn text_of(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::String(text) => text.len(),
+        serde_json::Value::Array(items) => items.iter().map(|i| size_of::<serde_json::Value>() + text_of(i)).sum(),
+        serde_json::Value::Object(map) => map.iter().map(|(name, v)| size_of_val(v) + name.len() + text_of(v)).sum(),
+        _ => 0,
+    }
+}
+
 #[derive(Deserialize)]
 struct Line<'a> {
     s: u64,

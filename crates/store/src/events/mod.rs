@@ -29,7 +29,7 @@ pub use query::{Query, QueryError};
 pub use recent::RecentIds;
 pub use rewrite::{DELETED_AT_ONCE, Decide, Exact, Fate, Quick, Rewritten, Sifted};
 pub use rows::BlockInfo;
-pub use search::{EventsAfter, Found, Progress};
+pub use search::{EventsAfter, Found, Most, Progress};
 
 use crate::{Store, StoreError};
 

@@ -22,6 +22,14 @@ pub struct Progress {
     pub hits: usize,
 }
 
+/// Where a search stops: at the event that reaches either.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    pub events: usize,
+    /// By [`StoredEvent::weight`]. One block more may be in memory for a moment.
+    pub bytes: usize,
+}
+
 /// What a search found.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
@@ -65,9 +73,22 @@ impl Store {
         before: Option<Seq>,
         limit: usize,
         cancel: &AtomicBool,
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<Found, StoreError> {
+        self.search_within(query, before, Most { events: limit, bytes: usize::MAX }, cancel, progress).await
+    }
+
+    /// As [`Store::search`], for answers that must not be larger than somebody can hold.
+    pub async fn search_within(
+        &self,
+        query: &Query,
+        before: Option<Seq>,
+        most: Most,
+        cancel: &AtomicBool,
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Found, StoreError> {
         let mut found = Found::default();
+        let mut bytes = 0;
         let last =
             sqlx::query_scalar!("SELECT last_seq FROM event_total WHERE id = 1").fetch_one(&self.readers).await?;
         let total = before.map_or(u64::MAX, |b| b.0.saturating_sub(1)).min(last as u64);
@@ -83,8 +104,9 @@ impl Store {
             for row in &page {
                 match line::decode(&row.line) {
                     Ok(event) if query.matches(&event) => {
+                        bytes += event.weight();
                         found.events.push(event);
-                        if found.events.len() >= limit {
+                        if found.events.len() >= most.events || bytes >= most.bytes {
                             found.next = Some(Seq(row.seq as u64));
                             return Ok(found);
                         }
@@ -133,14 +155,18 @@ impl Store {
                     }
                 }
                 for span in candidates {
-                    let wanted = limit.saturating_sub(found.events.len());
+                    let wanted = most.events.saturating_sub(found.events.len());
                     let scanned = self.scan_block(span, query, below, wanted).await?;
-                    found.events.extend(scanned.hits);
                     found.damaged.extend(scanned.damaged);
-                    if found.events.len() >= limit {
-                        found.next = found.events.last().map(|e| e.seq);
-                        return Ok(found);
+                    for event in scanned.hits {
+                        bytes += event.weight();
+                        found.next = Some(event.seq);
+                        found.events.push(event);
+                        if found.events.len() >= most.events || bytes >= most.bytes {
+                            return Ok(found);
+                        }
                     }
+                    found.next = None;
                 }
                 progress(Progress { looked_at: looked_at.min(total), total, hits: found.events.len() });
             }
