@@ -415,7 +415,7 @@ impl Privacy {
         };
         let answer = ask(request).await?;
         let answer = if part.is_empty() { answer } else { answer[part].clone() };
-        crate::print(&if as_json { answer.to_string() } else { shown(&answer) });
+        crate::print(&if as_json { render::json(&answer) } else { shown(&answer) });
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -440,7 +440,7 @@ async fn export(
         .map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
     let n = text.lines().count().saturating_sub(1);
     crate::print(&if as_json {
-        json!({ "file": file, "lines": n }).to_string()
+        render::json(&json!({ "file": file, "lines": n }))
     } else {
         format!("{n} lines written to {}", file.display())
     });
@@ -608,7 +608,7 @@ impl Report {
         wf_platform::files::write_bytes(&span.out, &bytes)
             .map_err(|e| ApiError::failed(format!("{}: {e}", span.out.display())))?;
         crate::print(&if as_json {
-            json!({ "file": span.out, "bytes": bytes.len(), "report": made }).to_string()
+            render::json(&json!({ "file": span.out, "bytes": bytes.len(), "report": made }))
         } else {
             format!(
                 "{} written to {}\naudit log of {} entries, root {}",
@@ -640,7 +640,7 @@ impl Evidence {
         let key = key.as_deref().map(read).transpose()?;
         let verdict = wf_console::verify_pack(&file, key.as_deref())?;
         let value = serde_json::to_value(&verdict).map_err(ApiError::failed)?;
-        crate::print(&if as_json { value.to_string() } else { render::pack(&value) });
+        crate::print(&if as_json { render::json(&value) } else { render::pack(&value) });
         Ok(if value["good"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
