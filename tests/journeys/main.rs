@@ -9,6 +9,7 @@
 
 mod cli;
 mod direction;
+mod disk;
 mod evidence;
 mod feeds;
 mod hostile;
@@ -18,4 +19,5 @@ mod mail;
 mod notify;
 mod officer;
 mod privacy;
+mod secrets;
 mod sshd;
