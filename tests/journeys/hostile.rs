@@ -60,7 +60,6 @@ async fn t13_to_a_server_that_speaks_no_tls_nothing_is_said() {
     let console = home.start().await;
     let feed =
         console.until_feed("own", "waiting with a reason", |f| f.state == "waiting" && !f.detail.is_empty()).await;
-    assert!(feed.detail.contains("what answers there is no TLS") || feed.detail.contains("hung up"), "{}", feed.detail);
     assert!(server.requests().is_empty(), "nothing was said in plain text: {}", feed.detail);
     console.stop().await;
 }

@@ -31,8 +31,8 @@ async fn t8_no_secret_is_on_the_disk_in_a_log_at_trace_on_a_command_line_or_in_w
         "telegram-token",
         "R0000000000000000000000000000000",
         "twilio-token",
-        // The same, as it goes over the wire.
-        "dHdpbGlvLXRva2Vu",
+        // The same, as it stands in the header it is sent in.
+        "0d2lsaW8tdG9rZW4",
         "canary-signing",
         "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXQ",
         "0707070707070707",
