@@ -128,8 +128,8 @@ allow = ["127.0.0.1"]
         (&["audit", "export", "audit.json"], true),
         (&["backup", "backup.db"], true),
     ] {
-        for more in [&[][..], &["--json"]] {
-            if !more.is_empty() && arguments[0] == "backup" {
+        for more in [None, Some("--json")] {
+            if more.is_some() && arguments[0] == "backup" {
                 // There is one now, and none is written over.
                 continue;
             }
