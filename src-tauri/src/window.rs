@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tauri::{AppHandle, Manager as _, RunEvent, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
+use tauri::webview::NewWindowResponse;
+use tauri::{AppHandle, Manager as _, RunEvent, Url, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
 
 use crate::console::Console;
 
@@ -23,10 +24,20 @@ pub fn create(app: &AppHandle) -> tauri::Result<()> {
         .title("Watchfloor")
         .inner_size(1440.0, 900.0)
         .min_inner_size(1024.0, 640.0)
-        // Nothing leads out of the page: no other address, no second window.
-        .on_navigation(|url| matches!(url.scheme(), "tauri") || url.host_str() == Some("tauri.localhost"));
+        // Nothing leads out of the page: no other address, no second window, no file (threat T3). The last two are what
+        // the library does by itself, or what the system would do; said here, they stay so.
+        .on_navigation(is_ours)
+        .on_new_window(|_, _| NewWindowResponse::Deny)
+        .on_download(|_, _| false)
+        .devtools(false);
     builder.build()?;
     Ok(())
+}
+
+/// The address that the page is served under, and no other: with a port it would be a server on this machine.
+fn is_ours(url: &Url) -> bool {
+    let ours = if cfg!(windows) { ("http", "tauri.localhost") } else { ("tauri", "localhost") };
+    (url.scheme(), url.host_str()) == (ours.0, Some(ours.1)) && url.port().is_none()
 }
 
 pub fn show(app: &AppHandle) {
@@ -86,3 +97,7 @@ pub fn on_run_event(app: &AppHandle, event: RunEvent) {
         api.prevent_exit();
     }
 }
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod tests;

@@ -199,15 +199,114 @@ fn an_audit_export_is_verified_by_openssl_and_by_the_stand_alone_script() {
     assert_eq!(place.run(&["audit", "verify", "--anchor", "other.json"]).status.code(), Some(2));
 }
 
-#[test]
-fn t4_event_text_does_not_speak_to_the_terminal() {
-    let place = Place::new("");
+/// Moves what stands beside it, names the terminal's window, colours and wipes it, hides, and begins a line of its own.
+const HOSTILE: &str = "\u{202e}gnp\u{1b}]0;x\u{7}\u{1b}[31m\u{9b}2J\u{2066}\u{200b}\u{e0041}\u{7f}\u{85}\r\nFORGED";
+
+/// Both outputs of a command, once it is sure that nothing in them speaks to the terminal.
+fn inert(what: &str, output: &Output) -> String {
+    let speaks = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+            || matches!(c, '\u{e0000}'..='\u{e007f}')
+    };
+    let (said, complained) = (&output.stdout, &output.stderr);
+    let both = format!("{}\n{}", str::from_utf8(said).expect(what), str::from_utf8(complained).expect(what));
+    for line in both.split('\n') {
+        assert!(!line.contains(speaks), "{what}: {line:?}");
+        assert!(!line.trim_start().starts_with("FORGED"), "{what}: a line of the attacker's own: {both}");
+    }
+    both
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t4_event_text_does_not_speak_to_the_terminal() {
+    let quoted = serde_json::Value::from(HOSTILE);
+    let p = wf_testkit::Providers::start().await;
+    p.fault(wf_testkit::Fault::Answer(404, "\u{202e}gnp\u{1b}[31m\u{9b}2J\r\nFORGED", None), 1000);
+    let feed = wf_testkit::ScriptServer::of(&[
+        &format!(r#"{{"type":"SQL Injection","ip":{quoted},"url":{quoted},"field":{quoted}}}"#),
+        &format!(r#"{{"event":"login_failed","username":{quoted},"ip":{quoted},"reason":{quoted}}}"#),
+        &format!("unreadable {HOSTILE}"),
+    ])
+    .await;
+    let place = Place::new(&format!(
+        "[feed.shop]\nurl = \"{}\"\nmap = [\"security-event\", \"auth-event\"]\n[channel.hook]\nkind = \"webhook\"\nurl = \"{}/hook\"\nallow = [\"127.0.0.1\"]\n",
+        feed.url(),
+        p.url()
+    ));
+    let mut engine = ctl(&place.dir.path().join("data"), &place.dir.path().join("watchfloor.toml"))
+        .arg("run")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(engine.stdout.take().unwrap()), &mut ready).unwrap();
+    wf_testkit::until("the incident", || async {
+        (text(&place.run(&["incidents", "list", "--json"]).stdout).contains("SQL_INJECTION")).then_some(())
+    })
+    .await;
+    let name = format!("name:{HOSTILE}");
+    // In words and as JSON. What must be there has the hostile text in it, or the command proved nothing.
+    for (arguments, shown) in [
+        (&["events", "list"][..], true),
+        (&["incidents", "list"], true),
+        (&["incidents", "show", "1"], true),
+        (&["incidents", "matches", "1"], true),
+        (&["incidents", "note", "1", "--text", HOSTILE], true),
+        (&["incidents", "show", "1"], true),
+        (&["incidents", "show", HOSTILE], true),
+        (&["incidents", "ack", "1", HOSTILE], true),
+        (&["silences", "add", "--entity", "x", "--reason", HOSTILE, "--for", "2h"], true),
+        (&["silences", "list"], true),
+        (&["feeds", "test", "shop"], true),
+        (&["feeds", "test", HOSTILE], false),
+        (&["feeds", "list"], false),
+        (&["channels", "test", "hook"], true),
+        (&["channels", "list"], true),
+        (&["notifications", "list", "--incident", "1"], false),
+        (&["privacy", "subject", "find", name.as_str()], false),
+        (&["privacy", "holds", "add", "--title", HOSTILE, "--reason", HOSTILE, "--incident", "1"], true),
+        (&["privacy", "holds", "list"], true),
+        (&["drill"], false),
+        (&["health"], false),
+        (&["audit", "verify"], false),
+    ] {
+        for more in [None, Some("--json")] {
+            let output = place.run(&arguments.iter().copied().chain(more).collect::<Vec<_>>());
+            let said = inert(&format!("{arguments:?} {more:?}"), &output);
+            assert!(!shown || said.contains("gnp"), "{arguments:?} {more:?}: {said}");
+            if more.is_some() && !output.stdout.is_empty() {
+                assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{arguments:?}: {said}");
+            }
+        }
+    }
+    // JSON loses nothing by it.
+    let page: serde_json::Value = serde_json::from_slice(&place.run(&["events", "list", "--json"]).stdout).unwrap();
+    let users: Vec<_> = page["events"].as_array().unwrap().iter().map(|e| &e["fields"]["user.name"]).collect();
+    assert!(users.contains(&&quoted), "{users:?}");
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+
+    // Files that somebody else wrote, names of files among them.
+    let rule = "logsource: {product: watchfloor}\ndetection:\n  a: {x|re: '('}\n  condition: a\n";
+    place.write("evil\u{1b}[31m\u{202e}gnp.yml", &format!("title: \"E\\e[31mvil\"\n{rule}"));
     place.write(
-        "evil.yml",
-        "title: \"E\\e[31mvil\"\nlogsource: {product: watchfloor}\ndetection:\n  a: {x|re: '('}\n  condition: a\n",
+        "fine\u{1b}[31m\u{202e}gnp.yml",
+        "title: \"E\\e[31mvil\"\nlogsource: {product: watchfloor}\ndetection:\n  a: {x: 1}\n  condition: a\nlevel: high\n",
     );
-    let output = place.run(&["rules", "check", "evil.yml"]);
-    assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
+    let mut lines: Vec<String> = (0..6)
+        .map(|i| format!(r#"{{"event":"login_failed","ip":{quoted},"timestamp":"2026-01-10T14:30:0{i}Z"}}"#))
+        .collect();
+    lines.push(format!("garbage {HOSTILE}"));
+    place.write("events.ndjson", &lines.join("\n"));
+    for arguments in [
+        &["rules", "check", "."][..],
+        &["rules", "check", ".", "--json"],
+        &["rules", "test", "--events", "events.ndjson", "--map", "auth-event"],
+    ] {
+        let said = inert(&format!("{arguments:?}"), &place.run(arguments));
+        assert!(said.contains("gnp"), "{arguments:?}: {said}");
+    }
 }
 
 /// The officer's desk from a shell: every command of it, through an engine that runs.

@@ -51,8 +51,7 @@ async fn t14_an_id_sent_first_by_an_attacker_does_not_suppress_the_real_event() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t13_a_certificate_nobody_vouches_for_is_refused() {
-    // A server that speaks no TLS at all, and one address with nothing behind it: no downgrade, a clear reason.
+async fn t13_to_a_server_that_speaks_no_tls_nothing_is_said() {
     let server = ScriptServer::of(&[]).await;
     let home = TestConsole::new(&format!(
         "[feed.own]\nurl = \"wss://{}/\"\nmap = \"ecs\"\nbackoff = {{ base = \"1s\", cap = \"1s\" }}\n",

@@ -10,6 +10,7 @@
 mod cli;
 mod control;
 mod direction;
+mod disk;
 mod evidence;
 mod feeds;
 mod hostile;
@@ -19,5 +20,6 @@ mod mail;
 mod notify;
 mod officer;
 mod privacy;
+mod secrets;
 mod sshd;
 mod watch;

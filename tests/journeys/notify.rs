@@ -446,7 +446,7 @@ async fn no_secret_of_a_channel_is_on_the_disk_or_in_an_answer() {
     );
     let kept = format!("{}", console.ask(Request::AuditExport).await.unwrap());
     console.stop().await;
-    for secret in [
+    let secrets = [
         "/services/T0/B0/secret",
         "/api/webhooks/1/secret",
         "telegram-token",
@@ -454,10 +454,11 @@ async fn no_secret_of_a_channel_is_on_the_disk_or_in_an_answer() {
         "R0000000000000000000000000000000",
         "signing-key\"",
         "xapp-token",
-    ] {
+    ];
+    for secret in secrets {
         assert!(!shown.contains(secret) && !kept.contains(secret), "t8: {secret}");
     }
-    drop(home);
+    crate::disk::nowhere(&home.dir(), &crate::disk::key_of(&home), &secrets);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,16 @@
 //! The rights of data subjects, carried out on a real console: found, handed out, corrected, restricted, erased, held,
 //! and kept no longer than it must be.
 
-use std::path::Path;
 use std::time::Duration;
 
-use aes::cipher::{BlockDecryptMut as _, KeyIvInit as _};
 use serde_json::{Value, json};
 use wf_api::{Action, ErrorCode, PrivacyAction, ReportWanted, Request};
 use wf_console::code_at;
 use wf_model::Timestamp;
 use wf_platform::Keychain as _;
 use wf_testkit::{Providers, RunningConsole, ScriptServer, TestConsole, until};
+
+use crate::disk::{self, pages};
 
 const SECRET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 const PEOPLE: &str = "[privacy]\norganisation = \"Shop GmbH\"\ncontact = \"dpo@shop.example\"\ncountry = \"DE\"\n[person.bob]\nname = \"Bob Roe\"\napprover = \"keychain:bob\"\n";
@@ -119,15 +119,7 @@ impl Desk {
     }
 
     fn key(&self) -> Vec<u8> {
-        use wf_platform::Keychain as _;
-        let text = self
-            .home
-            .keychain
-            .get(&format!("database-key:{}", self.home.paths.keychain_account()))
-            .unwrap()
-            .expect("the database has a key");
-        let text = secrecy::ExposeSecret::expose_secret(&text).to_owned();
-        (0..32).map(|i| u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).unwrap()).collect()
+        disk::key_of(&self.home)
     }
 
     /// Every stored event, as the console reads it back from the decompressed blocks.
@@ -146,34 +138,6 @@ impl Desk {
             }
         }
     }
-}
-
-/// The pages of an SQLCipher file, decrypted, those that are free included; of a write-ahead log, every frame in it.
-fn pages(path: &Path, key: &[u8]) -> Vec<Vec<u8>> {
-    const PAGE: usize = 4096;
-    const RESERVE: usize = 80;
-    let bytes = std::fs::read(path).unwrap_or_default();
-    let is_log = path.to_string_lossy().ends_with("-wal");
-    let frames: Vec<&[u8]> = if is_log {
-        bytes.get(32..).unwrap_or_default().chunks(PAGE + 24).filter_map(|f| f.get(24..)).collect()
-    } else {
-        bytes.chunks(PAGE).collect()
-    };
-    frames
-        .into_iter()
-        .enumerate()
-        .filter(|(_, page)| page.len() == PAGE && page.iter().any(|b| *b != 0))
-        .map(|(n, page)| {
-            // The first page begins with the salt. In a log any frame may be the first page; its 16 bytes are then
-            // garbage, which harms nothing.
-            let from = if n == 0 && !is_log { 16 } else { 0 };
-            let iv = &page[PAGE - RESERVE..PAGE - RESERVE + 16];
-            let mut body = page[from..PAGE - RESERVE].to_vec();
-            let cipher = cbc::Decryptor::<aes::Aes256>::new_from_slices(key, iv).unwrap();
-            cipher.decrypt_padded_mut::<cbc::cipher::block_padding::NoPadding>(&mut body).unwrap();
-            body
-        })
-        .collect()
 }
 
 /// Whether an identifier stands in bytes, with nothing of its kind before or behind it.

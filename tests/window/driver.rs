@@ -7,7 +7,7 @@ use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
-use wf_testkit::until;
+use wf_testkit::{ScriptServer, until};
 use wf_tests::program;
 
 /// Starts and unlocks a keyring inside the window's session.
@@ -18,6 +18,24 @@ pub const KEYRING: &str =
 pub const SERVER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
 const STUCK: std::time::Duration = std::time::Duration::from_secs(30);
+
+pub fn failure(n: u32, ip: &str) -> String {
+    format!(
+        r#"{{"id":"{ip}-{n}","event":"login_failed","username":"s.lindqvist","ip":"{ip}","reason":"bad password"}}"#
+    )
+}
+
+/// A server with two attacks in it, and the config that subscribes to it.
+pub async fn attacked() -> (ScriptServer, String) {
+    let mut frames: Vec<String> = (0..12).map(|n| failure(n, "203.0.113.45")).collect();
+    frames.extend((0..6).map(|n| failure(n, "198.51.100.9")));
+    frames
+        .push(r#"{"id":"p","event":"privilege_escalation_attempt","username":"t.meyer","ip":"10.2.6.52"}"#.to_owned());
+    let server = ScriptServer::of(&frames.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let config =
+        format!("[feed.shop-auth]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url());
+    (server, config)
+}
 
 /// The directories of one officer.
 pub struct Home {
@@ -163,6 +181,16 @@ impl Window {
             Ok(answer) => answer.unwrap(),
             Err(_) => self.stuck(script),
         }
+    }
+
+    /// How many windows there are that a driver can drive.
+    pub async fn windows(&self) -> usize {
+        self.client.windows().await.unwrap().len()
+    }
+
+    /// What the program has said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     pub async fn text(&self, selector: &str) -> String {

@@ -12,30 +12,13 @@ mod driver;
 mod privacy;
 #[cfg(target_os = "linux")]
 mod secrets;
+mod security;
 
-use driver::{Home, KEYRING, Window};
+use driver::{Home, KEYRING, Window, attacked, failure};
 use fantoccini::key::Key;
 use wf_testkit::{Providers, ScriptServer};
 use wf_tests::ctl;
 use wf_tests::sshd::Sshd;
-
-fn failure(n: u32, ip: &str) -> String {
-    format!(
-        r#"{{"id":"{ip}-{n}","event":"login_failed","username":"s.lindqvist","ip":"{ip}","reason":"bad password"}}"#
-    )
-}
-
-/// A server with two attacks in it, and the config that subscribes to it.
-async fn attacked() -> (ScriptServer, String) {
-    let mut frames: Vec<String> = (0..12).map(|n| failure(n, "203.0.113.45")).collect();
-    frames.extend((0..6).map(|n| failure(n, "198.51.100.9")));
-    frames
-        .push(r#"{"id":"p","event":"privilege_escalation_attempt","username":"t.meyer","ip":"10.2.6.52"}"#.to_owned());
-    let server = ScriptServer::of(&frames.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let config =
-        format!("[feed.shop-auth]\nurl = \"{}\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n", server.url());
-    (server, config)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_run_offers_the_demo_and_within_seconds_there_are_incidents() {
@@ -154,71 +137,6 @@ async fn the_live_feed_pauses_filters_and_searches_what_is_stored() {
     window.close().await;
 }
 
-/// What event text may try. Each would leave the canary behind.
-fn attacks(canary: &str) -> Vec<String> {
-    let js = "window.__canary=1";
-    vec![
-        format!("<script>{js}</script>"),
-        format!("<img src=x onerror={js}>"),
-        format!("<svg onload={js}>"),
-        format!("\"><iframe srcdoc=\"<script>parent.{js}</script>\">"),
-        format!("<img src=\"{canary}\">"),
-        format!("<link rel=stylesheet href=\"{canary}\">"),
-        format!("<style>@import url({canary});*{{background:url({canary})}}</style>"),
-        format!("<a href=\"javascript:{js}\" autofocus onfocus={js}>x</a>"),
-        "{{constructor.constructor('window.__canary=1')()}}".to_owned(),
-        "${window.__canary=1}".to_owned(),
-        "<meta http-equiv=refresh content=\"0;url=about:blank\">".to_owned(),
-        "\u{202e}gnp.exe \u{200b}\u{1b}[31m</title><script>alert(1)</script>".to_owned(),
-    ]
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn t1_hostile_event_text_stays_text_in_every_view() {
-    let server = ScriptServer::of(&[]).await;
-    let canary = format!("http://{}/canary", server.address);
-    let home = Home::with_server_key(&format!(
-        "[feed.evil]\nurl = \"{}\"\nmap = [\"auth-event\", \"security-event\", \"audit-line\"]\n",
-        server.url()
-    ));
-    let window = Window::open(&home, "").await;
-    window.see("1 feed live").await;
-    let texts = attacks(&canary);
-    for text in &texts {
-        // In every place that is shown: the user, the address, the action, the raw text, an incident's title, the
-        // quarantine.
-        let quoted = serde_json::Value::from(text.as_str());
-        server.push(&format!(r#"{{"event":"account_locked","username":{quoted},"ip":{quoted},"reason":{quoted}}}"#));
-        server.push(&format!(r#"{{"type":"SQL Injection","ip":{quoted},"url":{quoted},"field":{quoted}}}"#));
-        server.push(&format!(r#"{{"event":{quoted},"username":{quoted}}}"#));
-        server.push(&format!("unreadable {text}"));
-    }
-    let clean = "return window.__canary === undefined && document.querySelectorAll('iframe, script:not([type=module]), img, link[rel=stylesheet][href^=http], meta[http-equiv]').length === 0 && location.protocol === 'tauri:'";
-    window
-        .until("the events are shown", "return document.querySelectorAll('[data-testid=live] .strong').length >= 10")
-        .await;
-    window.until("clean: watch", clean).await;
-    window.press("j").await;
-    window.until("an event is open", "return document.querySelector('[data-testid=raw]') !== null").await;
-    window.until("clean: event", clean).await;
-    window.press("2").await;
-    window.until("incidents", "return document.querySelectorAll('[data-incident]').length >= 12").await;
-    for _ in 0..texts.len() {
-        window.press("j").await;
-        window.until("clean: incident", clean).await;
-    }
-    window.press("3").await;
-    window
-        .run("[...document.querySelectorAll('[role=tab]')].find((t) => t.textContent.startsWith('Quarantine')).click()")
-        .await;
-    window.see("unreadable").await;
-    window.until("clean: quarantine", clean).await;
-    window.until("t4: what reorders text is shown as an escape", "return document.body.textContent.includes('\\\\u{202e}gnp.exe') && !document.body.textContent.includes('\\u202e')").await;
-    window.picture("hostile").await;
-    assert!(server.requests().iter().all(|r| !r.contains("canary")), "the page asked for the canary");
-    window.close().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_keychain_is_a_screen_and_unlocking_it_goes_on() {
     let home = Home::new("");
@@ -271,34 +189,6 @@ async fn without_a_keychain_there_is_a_screen_that_names_the_way_out() {
     let home = Home::new("");
     let window = Window::open(&home, "export DBUS_SESSION_BUS_ADDRESS_FOR_APP=none; unset DBUS_SESSION_BUS_ADDRESS; export DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent;").await;
     window.see("There is no keychain").await;
-    window.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn t2_the_page_can_call_its_commands_with_garbage_and_nothing_else() {
-    let (_server, config) = attacked().await;
-    let home = Home::with_server_key(&config);
-    let window = Window::open(&home, "").await;
-    window.see("1 feed live").await;
-    // Commands of the core and of plugins are not granted; ours refuse arguments that make no sense.
-    let script = r#"
-        const done = arguments[arguments.length - 1];
-        const call = (cmd, args) => window.__TAURI_INTERNALS__.invoke(cmd, args).then(() => 'ok', (e) => 'no');
-        (async () => {
-            const out = {};
-            for (const cmd of ['plugin:window|create', 'plugin:webview|create_webview_window', 'plugin:shell|execute', 'plugin:fs|read_file', 'plugin:notification|notify', 'plugin:dialog|open', 'plugin:app|version', 'plugin:event|emit', 'plugin:path|resolve_directory', 'no_such_command'])
-                out[cmd] = await call(cmd, {});
-            for (const [cmd, args] of [['act', {}], ['act', { ids: null }], ['act', { ids: ['1'], action: { do: 'drop' } }], ['act', { ids: [{ a: 1 }], action: { do: 'unmerge' } }], ['act', { ids: ['../../etc'], action: { do: 'unmerge' } }], ['act', { ids: ['1'], action: { do: 'resolve', verdict: 'x', note: null } }], ['act', { ids: ['1'], action: { do: 'snooze', minutes: 0, note: null } }], ['act', { ids: ['1'], action: { do: 'snooze', minutes: 4e9, note: null } }], ['act', { ids: ['1'], action: { do: 'merge', into: '1' } }], ['add_silence', { matcher: {}, reason: 'x', length: '1h' }], ['add_silence', { matcher: { x: 1 }, reason: 'x', length: '1h' }], ['end_silence', { id: 'none' }], ['test_channel', { name: 'none' }], ['drill', {}], ['add_override', { schedule: 'x', person: 'y', from: 0, to: 1 }], ['metrics', { since: 'yesterday' }], ['event', { seq: -1 }], ['event', { seq: 1e300 }], ['pull_live', { after: 0, limit: 1, query: '"' }], ['add_feed', { name: '../x', url: 'wss://x', mapping: 'ecs' }], ['add_feed', { name: 'x', url: 'file:///etc/passwd', mapping: 'ecs' }], ['rates', { minutes: -1, buckets: 0 }], ['incident', { id: "1' OR 1=1" }], ['recover', { key: '' }], ['act', { ids: ['1'], action: { do: 'note', text: '' } }]])
-                out[cmd + JSON.stringify(args)] = await call(cmd, args);
-            done(out);
-        })();
-    "#;
-    let answers = window.run_async(script).await;
-    for (call, answer) in answers.as_object().unwrap() {
-        assert_eq!(answer, "no", "{call}");
-    }
-    assert!(window.js("return window.__TAURI__ === undefined").await.as_bool().unwrap());
-    window.see("1 feed live").await;
     window.close().await;
 }
 

@@ -286,3 +286,7 @@ mod tests {
         rustls::crypto::aws_lc_rs::default_provider().install_default().is_ok()
     }
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod servers;

@@ -199,9 +199,13 @@ fn fail(e: &ApiError) -> ExitCode {
     })
 }
 
+/// The one way to standard output. Whatever stands in a line, nothing in it speaks to the terminal (threat T4); JSON
+/// comes from [`render::json`], which leaves nothing to do here.
 #[expect(clippy::print_stdout, reason = "results of a command-line tool go there")]
 fn print(text: &str) {
-    println!("{text}");
+    for line in text.split('\n') {
+        println!("{}", wf_console::visible(line));
+    }
 }
 
 async fn restore(paths: &Paths, file: &Path, as_json: bool) -> Result<ExitCode, ApiError> {
@@ -210,7 +214,7 @@ async fn restore(paths: &Paths, file: &Path, as_json: bool) -> Result<ExitCode, 
         other => ApiError::failed(other),
     })?;
     print(&match (as_json, &before) {
-        (true, _) => json!({ "restored": file, "before": before }).to_string(),
+        (true, _) => render::json(&json!({ "restored": file, "before": before })),
         (false, Some(before)) => {
             format!("restored from {}; what was there lies in {}", file.display(), before.display())
         }
@@ -243,7 +247,7 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
                 .map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
             let n = export["leaves"].as_array().map_or(0, Vec::len);
             print(&if a.json {
-                json!({ "file": file, "leaves": n }).to_string()
+                render::json(&json!({ "file": file, "leaves": n }))
             } else {
                 format!("{n} entries written to {}", file.display())
             });
@@ -254,7 +258,7 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
                 .map(|p| std::fs::read_to_string(&p).map_err(|e| ApiError::invalid(format!("{}: {e}", p.display()))))
                 .transpose()?;
             let verdict = ask(&paths, Request::AuditVerify { anchor }).await?;
-            print(&if a.json { verdict.to_string() } else { render::verdict(&verdict) });
+            print(&if a.json { render::json(&verdict) } else { render::verdict(&verdict) });
             return Ok(if verdict["good"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Feeds(Feeds::List) => (Request::FeedsList, render::feeds),
@@ -263,7 +267,7 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
         }),
         Command::Feeds(Feeds::Test { name }) => {
             let probe = ask(&paths, Request::FeedsTest { name }).await?;
-            print(&if a.json { probe.to_string() } else { render::probe(&probe) });
+            print(&if a.json { render::json(&probe) } else { render::probe(&probe) });
             return Ok(if probe["connected"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Events(Events::List { query, since, limit, after }) => {
@@ -283,7 +287,7 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
         Command::Health => (Request::Health, render::health),
     };
     let answer = ask(&paths, request.clone()).await?;
-    print(&if a.json { answer.to_string() } else { render(&answer) });
+    print(&if a.json { render::json(&answer) } else { render(&answer) });
     Ok(if desk::all_well(&request, &answer) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -328,11 +332,11 @@ fn rules_check(paths: &[PathBuf], as_json: bool) -> ExitCode {
             .iter()
             .map(|(file, problems)| json!({ "file": file, "ok": problems.is_empty(), "problems": problems.iter().map(|p| json!({ "line": p.line, "reason": p.reason })).collect::<Vec<_>>() }))
             .collect();
-        print(&json!({ "files": list }).to_string());
+        print(&render::json(&json!({ "files": list })));
     } else {
         for (file, problems) in &files {
             if problems.is_empty() {
-                print(&format!("{file}: ok"));
+                print(&format!("{}: ok", wf_console::visible(file)));
             }
             for p in problems {
                 print(&wf_console::visible(&p.to_string()));
@@ -348,7 +352,9 @@ fn rules_test(paths: &Paths, rules: &[PathBuf], events: &std::path::Path, map: &
     let rules = offline::rules_for_test(rules)?;
     let text = std::fs::read(events).map_err(|e| ApiError::invalid(format!("{}: {e}", events.display())))?;
     let lines = text.split(|b| *b == b'\n').map(|l| String::from_utf8_lossy(l).into_owned());
-    let bad = offline::rules_test(rules, mappings, lines, |f| print(&serde_json::to_string(&f).unwrap_or_default()))?;
+    let bad = offline::rules_test(rules, mappings, lines, |f| {
+        print(&serde_json::to_value(&f).map(|v| render::json(&v)).unwrap_or_default());
+    })?;
     for problem in bad.iter().take(20) {
         fail(&ApiError::failed(format!("{}: {problem}", events.display())));
     }
@@ -364,7 +370,7 @@ fn config_check(paths: &Paths, as_json: bool) -> Result<ExitCode, ApiError> {
     match result {
         Err(e) => {
             if as_json {
-                print(&json!({ "ok": false, "file": paths.config, "reason": e.reason }).to_string());
+                print(&render::json(&json!({ "ok": false, "file": paths.config, "reason": e.reason })));
                 return Ok(ExitCode::FAILURE);
             }
             Err(ApiError::failed(e))
@@ -386,8 +392,9 @@ fn config_check(paths: &Paths, as_json: bool) -> Result<ExitCode, ApiError> {
                 .collect();
             let feeds: Vec<_> = config.feed.keys().collect();
             print(&if as_json {
-                json!({ "ok": true, "file": paths.config, "exists": exists, "feeds": feeds, "warnings": missing })
-                    .to_string()
+                render::json(
+                    &json!({ "ok": true, "file": paths.config, "exists": exists, "feeds": feeds, "warnings": missing }),
+                )
             } else {
                 let mut text = if exists {
                     format!("{}: ok, {} feeds", paths.config.display(), feeds.len())

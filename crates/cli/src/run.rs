@@ -39,7 +39,7 @@ pub async fn run(paths: Paths, duration: Option<Duration>) -> Result<ExitCode, A
         () = &mut until => true,
     };
     if !ended {
-        crate::print(&json!({ "event": "ready", "ready": true }).to_string());
+        crate::print(&crate::render::json(&json!({ "event": "ready", "ready": true })));
         tokio::select! {
             () = &mut end => {}
             () = &mut until => {}

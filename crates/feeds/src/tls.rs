@@ -176,3 +176,7 @@ mod tests {
         assert!(words(TlsError::AlertReceived(AlertDescription::CertificateRequired)).contains("mtls"));
     }
 }
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod certificates;

@@ -6,12 +6,14 @@
     reason = "a test that cannot go on shall stop, and say where"
 )]
 
+pub mod canary;
 pub mod console;
 pub mod providers;
 pub mod script;
 
 use std::time::Duration;
 
+pub use canary::Canary;
 pub use console::{RunningConsole, TestConsole};
 pub use providers::{Fault, Providers};
 pub use script::ScriptServer;

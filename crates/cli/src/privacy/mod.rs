@@ -159,7 +159,7 @@ impl Privacy {
         };
         let answer = ask(request).await?;
         let answer = if part.is_empty() { answer } else { answer[part].clone() };
-        crate::print(&if as_json { answer.to_string() } else { shown(&answer) });
+        crate::print(&if as_json { render::json(&answer) } else { shown(&answer) });
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -184,7 +184,7 @@ async fn export(
         .map_err(|e| ApiError::failed(format!("{}: {e}", file.display())))?;
     let n = text.lines().count().saturating_sub(1);
     crate::print(&if as_json {
-        json!({ "file": file, "lines": n }).to_string()
+        render::json(&json!({ "file": file, "lines": n }))
     } else {
         format!("{n} lines written to {}", file.display())
     });

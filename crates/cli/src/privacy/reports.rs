@@ -75,7 +75,7 @@ impl Report {
         wf_platform::files::write_bytes(&span.out, &bytes)
             .map_err(|e| ApiError::failed(format!("{}: {e}", span.out.display())))?;
         crate::print(&if as_json {
-            json!({ "file": span.out, "bytes": bytes.len(), "report": made }).to_string()
+            render::json(&json!({ "file": span.out, "bytes": bytes.len(), "report": made }))
         } else {
             format!(
                 "{} written to {}\naudit log of {} entries, root {}",
@@ -107,7 +107,7 @@ impl Evidence {
         let key = key.as_deref().map(read).transpose()?;
         let verdict = wf_console::verify_pack(&file, key.as_deref())?;
         let value = serde_json::to_value(&verdict).map_err(ApiError::failed)?;
-        crate::print(&if as_json { value.to_string() } else { render::pack(&value) });
+        crate::print(&if as_json { render::json(&value) } else { render::pack(&value) });
         Ok(if value["good"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
