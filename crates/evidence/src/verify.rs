@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::Signature;
+use wf_model::text::sentence;
 use wf_model::{Leaf, SignedCheckpoint};
 
 use crate::log::{ORIGIN, PublicKey, checkpoint_text, leaf_data, payload_hash};
@@ -57,11 +58,11 @@ impl Verdicts {
 pub fn verify(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Verdicts {
     let integrity = match integrity(keys, leaves, checkpoints) {
         Ok(intact) => intact,
-        Err(reason) => Integrity::Broken { reason },
+        Err(reason) => Integrity::Broken { reason: sentence(&reason) },
     };
     let completeness = match completeness(keys, leaves, checkpoints, anchor) {
         Ok(complete) => complete,
-        Err(reason) => Completeness::Incomplete { reason },
+        Err(reason) => Completeness::Incomplete { reason: sentence(&reason) },
     };
     Verdicts { integrity, completeness }
 }
@@ -167,7 +168,7 @@ pub fn open_note(keys: &[PublicKey], note: &str) -> Result<(u64, Hash), String> 
     let mut lines = text.lines();
     let (origin, size, root) = (lines.next(), lines.next(), lines.next());
     if origin != Some(ORIGIN) {
-        return Err(format!("the checkpoint is of another log ({})", origin.unwrap_or_default()));
+        return Err(format!("the checkpoint is of another log ({})", sentence(origin.unwrap_or_default())));
     }
     let size: u64 = size.and_then(|s| s.parse().ok()).ok_or("a checkpoint has no size")?;
     let root: Hash =
