@@ -118,6 +118,10 @@ fn check_leaf(leaf: &Leaf) -> Result<bool, String> {
         return Err(format!("leaf {at} was changed"));
     }
     match (&leaf.salt, &leaf.payload) {
+        // The hash does not say where the salt ends: a longer one could swallow the beginning of the payload.
+        (Some(salt), Some(_)) if salt.len() != 32 => {
+            Err(format!("leaf {at}: the salt has another length than 32 bytes"))
+        }
         (Some(salt), Some(payload)) => {
             if payload_hash(salt, payload) != leaf.payload_hash {
                 return Err(format!("leaf {at}: the payload was changed"));
@@ -288,6 +292,16 @@ mod tests {
             }
         }
         assert!(flips > 1000);
+    }
+
+    #[test]
+    fn t16_a_salt_that_swallows_the_beginning_of_its_payload_is_found() {
+        let (key, mut leaves, checkpoints) = log_of(2);
+        let payload = leaves[1].payload.take().unwrap();
+        let (swallowed, rest) = payload.split_at(payload.find(',').unwrap());
+        leaves[1].salt.as_mut().unwrap().extend(swallowed.bytes());
+        leaves[1].payload = Some(rest.to_owned());
+        assert!(!verify(std::slice::from_ref(&key), &leaves, &checkpoints, None).good());
     }
 
     #[test]
