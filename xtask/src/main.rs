@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything one does with this repository. No dependencies, so that it builds on a machine with
 //! nothing but Rust.
 
+mod fuzz;
 mod setup;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ const HELP: &str = "cargo xtask COMMAND
   reference  write docs/configuration.md anew
   bench      the figures of docs/performance.md; `bench --help` says which, and `bench window [MINUTES]` is the window's
   window     only the tests of the real window; WATCHFLOOR_SCREENSHOTS=1 renews docs/screenshots
+  fuzz       hostile input for a while: `fuzz [TARGET|all] [MINUTES] [SEED]`; what breaks goes to fuzz/corpus
   setup      only install what is missing";
 
 type Outcome = Result<(), String>;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Some("reference") => reference(),
         Some("bench") => bench(&arguments[1..]),
         Some("window") => window(&arguments[1..]),
+        Some("fuzz") => fuzz::run(&arguments[1..]),
         _ => {
             println!("{HELP}");
             return ExitCode::from(2);
