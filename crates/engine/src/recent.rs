@@ -12,6 +12,8 @@ use wf_store::events::{Query, StoredEvent};
 
 /// Events kept; older ones come from the store.
 const KEPT: usize = 5000;
+/// What they may take together, in bytes: one event may be as large as a frame.
+const BYTES: usize = 64 << 20;
 
 /// Counts up whenever what it names may look different. The window compares and pulls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,8 +37,38 @@ pub struct RecentEvents {
 
 #[derive(Default)]
 struct Ring {
-    batches: VecDeque<Arc<Vec<Event>>>,
+    batches: VecDeque<Batch>,
     n: usize,
+    bytes: usize,
+}
+
+#[derive(Clone)]
+struct Batch {
+    events: Arc<Vec<Event>>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn of(events: Arc<Vec<Event>>) -> Self {
+        Self { bytes: events.iter().map(Event::weight).sum(), events }
+    }
+}
+
+impl Ring {
+    fn push(&mut self, batch: Batch) {
+        self.n += batch.events.len();
+        self.bytes += batch.bytes;
+        self.batches.push_back(batch);
+        // The newest batch stays, however large it is: it is what the window waits for.
+        while self.batches.len() > 1
+            && (self.n > KEPT + self.batches.front().map_or(0, |b| b.events.len()) || self.bytes > BYTES)
+        {
+            if let Some(old) = self.batches.pop_front() {
+                self.n -= old.events.len();
+                self.bytes -= old.bytes;
+            }
+        }
+    }
 }
 
 impl Default for RecentEvents {
@@ -75,32 +107,28 @@ impl RecentEvents {
         let Some(first) = batch.first() else { return };
         self.events.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.lag.store(now.since(first.received_at).as_millis() as u64, Ordering::Relaxed);
-        let mut ring = self.ring.lock();
-        ring.n += batch.len();
-        ring.batches.push_back(batch);
-        while ring.n > KEPT + ring.batches.front().map_or(0, |b| b.len()) {
-            if let Some(old) = ring.batches.pop_front() {
-                ring.n -= old.len();
-            }
-        }
+        let batch = Batch::of(batch);
+        self.ring.lock().push(batch);
     }
 
     /// Takes out what `about` says yes to.
     pub fn forget(&self, about: impl Fn(&StoredEvent) -> bool) {
         let mut ring = self.ring.lock();
         for batch in &mut ring.batches {
-            if batch.iter().any(|e| about(&StoredEvent::from(e))) {
-                *batch = Arc::new(batch.iter().filter(|e| !about(&StoredEvent::from(*e))).cloned().collect());
+            if batch.events.iter().any(|e| about(&StoredEvent::from(e))) {
+                let left = batch.events.iter().filter(|e| !about(&StoredEvent::from(*e)));
+                *batch = Batch::of(Arc::new(left.cloned().collect()));
             }
         }
-        ring.n = ring.batches.iter().map(|b| b.len()).sum();
+        ring.n = ring.batches.iter().map(|b| b.events.len()).sum();
+        ring.bytes = ring.batches.iter().map(|b| b.bytes).sum();
         drop(ring);
         self.touched(|t| t.events += 1);
     }
 
     /// At most `limit` of the newest events after `after` that match, newest first.
     pub fn pull(&self, after: u64, limit: usize, query: &Query) -> Pulled {
-        let batches: Vec<_> = self.ring.lock().batches.iter().cloned().collect();
+        let batches: Vec<_> = self.ring.lock().batches.iter().map(|b| b.events.clone()).collect();
         let mut pulled =
             Pulled { newest: batches.last().and_then(|b| b.last()).map_or(0, |e| e.seq.0), ..Pulled::default() };
         for event in batches.iter().rev().flat_map(|b| b.iter().rev()).take(KEPT).take_while(|e| e.seq.0 > after) {
@@ -120,5 +148,35 @@ impl RecentEvents {
             }
         }
         pulled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wf_model::{FeedName, Fields, Seq};
+
+    use super::*;
+
+    #[test]
+    fn t11_what_is_kept_for_the_window_is_bounded_in_bytes_too() {
+        let recent = RecentEvents::default();
+        let raw = "x".repeat(4 << 20);
+        for seq in 1..=100 {
+            let event = Event {
+                seq: Seq(seq),
+                feed: FeedName::new("f"),
+                id: None,
+                occurred_at: Timestamp::EPOCH,
+                received_at: Timestamp::EPOCH,
+                skewed: false,
+                conflict: false,
+                fields: Fields::default(),
+                raw: raw.as_str().into(),
+            };
+            recent.push(Timestamp::EPOCH, Arc::new(vec![event]));
+        }
+        let ring = recent.ring.lock();
+        assert!(ring.bytes <= BYTES && ring.n == ring.batches.len() && ring.n >= 15, "{} of {}", ring.n, ring.bytes);
+        assert_eq!(ring.batches.back().unwrap().events[0].seq, Seq(100), "the newest is kept");
     }
 }
