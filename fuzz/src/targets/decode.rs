@@ -1,7 +1,7 @@
 //! From frames to events: cutting, mapping, deduplication, quarantine, and the line an event is stored as.
 //!
-//! The first byte, a digit, chooses how the feed is configured, RS ends a frame. Each built-in mapping reads it alone, then all
-//! of them in turn.
+//! The first byte, a digit, chooses how the feed is configured; RS ends a frame. Each built-in mapping reads it alone,
+//! then all of them in turn.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
