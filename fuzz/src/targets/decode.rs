@@ -46,7 +46,7 @@ pub const TARGET: Target = Target {
         "ssh2: RSA SHA256:",
     ],
     more,
-    runs: 1200,
+    runs: 800,
 };
 
 /// How hostile, or merely odd, a feed may be configured.
