@@ -98,8 +98,11 @@ def check_log(export):
     hashes = []
     for i, leaf in enumerate(export["leaves"]):
         payload_hash = b64(leaf["payload_hash"])
-        if leaf["payload"] is not None and sha(b64(leaf["salt"]), leaf["payload"].encode()) != payload_hash:
-            sys.exit(f"leaf {i}: the payload was changed")
+        if leaf["payload"] is not None:
+            salt = b64(leaf["salt"])
+            # A longer salt could swallow the beginning of the payload: the hash does not say where it ends.
+            if len(salt) != 32 or sha(salt, leaf["payload"].encode()) != payload_hash:
+                sys.exit(f"leaf {i}: the payload was changed")
         if leaf["index"] != i or json.loads(leaf["header"])["index"] != i:
             sys.exit(f"leaf {i} is out of place")
         hashes.append(sha(b"\x00", leaf["header"].encode(), b"\n", payload_hash))

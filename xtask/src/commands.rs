@@ -15,6 +15,8 @@ pub enum Wanted {
     Bench(Bench),
     /// Of the tests of the window, those that this filter of nextest lets through.
     Window(Option<String>),
+    /// Target, minutes, seed; read by the fuzzer itself.
+    Fuzz(Vec<String>),
     Setup,
 }
 
@@ -34,7 +36,7 @@ struct Command {
     help: &'static str,
 }
 
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 10] = [
     Command {
         name: "run",
         line: "set everything up, build, and open the window on the demo feed",
@@ -105,6 +107,17 @@ Builds the window and runs its tests, one at a time, with a display, a session b
 WATCHFLOOR_SCREENSHOTS=1 renews docs/screenshots.",
     },
     Command {
+        name: "fuzz",
+        line: "hostile input for a while; what breaks a promise goes to fuzz/corpus",
+        help: "cargo xtask fuzz [TARGET|all] [MINUTES] [SEED]
+
+Builds fuzz/ with optimisation and every check of a debug build, and reads mutated input for so long: 10 minutes
+over all targets unless told. What breaks a promise is written to fuzz/corpus/TARGET/crash-HASH, and from then on
+every `cargo xtask test` reads it. The seed is printed; with it a run is the same again.
+
+  TARGET   decode, config, rules, store, query, evidence, privacy, channels, recovery, request",
+    },
+    Command {
         name: "setup",
         line: "only install what is missing",
         help: "cargo xtask setup
@@ -136,6 +149,9 @@ pub fn parse(arguments: &[String]) -> Result<Wanted, Misuse> {
     match (command.name, rest) {
         ("window", []) => Ok(Wanted::Window(None)),
         ("window", [filter]) if !filter.starts_with('-') => Ok(Wanted::Window(Some((*filter).to_owned()))),
+        ("fuzz", which) if which.len() <= 3 && which.iter().all(|a| !a.starts_with('-')) => {
+            Ok(Wanted::Fuzz(which.iter().map(|a| (*a).to_owned()).collect()))
+        }
         (_, [unknown, ..]) => misuse(&format!("'{unknown}' is not known here"), help()),
         ("run", []) => Ok(Wanted::Run),
         ("test", []) => Ok(Wanted::Test),
@@ -198,6 +214,7 @@ mod tests {
             ("queries", Wanted::Queries),
             ("reference", Wanted::Reference),
             ("window", Wanted::Window(None)),
+            ("fuzz", Wanted::Fuzz(Vec::new())),
             ("setup", Wanted::Setup),
         ];
         for (name, wanted) in names {
@@ -213,7 +230,7 @@ mod tests {
         for line in ["", "tests", "--version", "help me"] {
             assert_eq!(asked(line).unwrap_err().usage, overview(), "{line}");
         }
-        for line in ["run fast", "test --release", "lint ui", "window --all", "window a b", "setup now"] {
+        for line in ["run fast", "test --release", "lint ui", "window --all", "window a b", "setup now", "fuzz --all"] {
             let wrong = asked(line).unwrap_err();
             assert!(wrong.usage.starts_with(&format!("cargo xtask {}", &line[..3])), "{line}: {wrong:?}");
         }

@@ -10,6 +10,7 @@
 mod bench;
 mod commands;
 mod demo;
+mod fuzz;
 mod generated;
 mod lint;
 mod page;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Wanted::Reference => generated::reference(),
         Wanted::Bench(bench) => bench::run(&bench),
         Wanted::Window(filter) => window::window(filter.as_deref()),
+        Wanted::Fuzz(which) => fuzz::run(&which),
         Wanted::Setup => setup::everything(),
     };
     match outcome {

@@ -78,7 +78,7 @@ fn short(text: &str, most: usize) -> String {
     out
 }
 
-fn outcome(answer: &http::Answer) -> Outcome {
+pub(crate) fn outcome(answer: &http::Answer) -> Outcome {
     let json = answer.json();
     match answer.status {
         200 => Outcome::Delivered { id: json["id"].as_str().map(str::to_owned) },

@@ -70,6 +70,43 @@ fn code(text: &str) -> Option<String> {
     (text.len() == 6 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())).then_some(text)
 }
 
+/// The answer in an update of Telegram's, and where reading goes on after it.
+pub(crate) fn of_update(update: &Value, offset: i64) -> (i64, Option<Answer>) {
+    let offset = offset.max(update["update_id"].as_i64().unwrap_or(-1).saturating_add(1));
+    let query = &update["callback_query"];
+    let found = query["data"].as_str().and_then(|d| d.strip_prefix("ack:")).and_then(code);
+    let answer = found.zip(query["from"]["id"].as_i64()).map(|(code, account)| Answer {
+        code,
+        account: account.to_string(),
+        cursor: Some(offset.to_string()),
+    });
+    (offset, answer)
+}
+
+/// The answers in an envelope of Slack's.
+pub(crate) fn of_envelope(envelope: &Value) -> Vec<Answer> {
+    let payload = &envelope["payload"];
+    let Some(account) = payload["user"]["id"].as_str() else { return Vec::new() };
+    let actions = payload["actions"].as_array().into_iter().flatten().filter(|a| a["action_id"] == "acknowledge");
+    actions
+        .filter_map(|a| a["value"].as_str().and_then(code))
+        .map(|code| Answer { code, account: account.to_owned(), cursor: None })
+        .collect()
+}
+
+/// The answer in a message of Twilio's, unless it is among those `seen` before.
+pub(crate) fn of_message(m: &Value, seen: &mut Vec<String>) -> Option<Answer> {
+    let (sid, from, body) = (m["sid"].as_str()?, m["from"].as_str()?, m["body"].as_str()?);
+    if m["direction"] != "inbound" || seen.iter().any(|s| s == sid) {
+        return None;
+    }
+    seen.push(sid.to_owned());
+    // More than a page can never come back.
+    seen.drain(..seen.len().saturating_sub(100));
+    let code = body.split_whitespace().find_map(code)?;
+    Some(Answer { code, account: from.to_owned(), cursor: Some(seen.join(",")) })
+}
+
 /// Long polling; an update is confirmed by asking for the one after it.
 async fn telegram(
     channel: &Channel,
@@ -92,18 +129,14 @@ async fn telegram(
             return Err(Outcome::retry(answer.sentence()));
         }
         for update in json["result"].as_array().into_iter().flatten() {
-            offset = offset.max(update["update_id"].as_i64().unwrap_or(-1) + 1);
-            let query = &update["callback_query"];
-            let found = query["data"].as_str().and_then(|d| d.strip_prefix("ack:")).and_then(code);
-            if let (Some(code), Some(account)) = (found, query["from"]["id"].as_i64())
-                && out
-                    .send(Answer { code, account: account.to_string(), cursor: Some(offset.to_string()) })
-                    .await
-                    .is_err()
+            let (next, answer) = of_update(update, offset);
+            offset = next;
+            if let Some(answer) = answer
+                && out.send(answer).await.is_err()
             {
                 return Ok(());
             }
-            if let Some(id) = query["id"].as_str() {
+            if let Some(id) = update["callback_query"]["id"].as_str() {
                 let done = json!({ "callback_query_id": id, "text": "Watchfloor has it" }).to_string();
                 // The button stops spinning; if this fails, it stops by itself.
                 let _told = http::ask(
@@ -153,12 +186,8 @@ async fn slack(channel: &Channel, c: &Slack, out: &mpsc::Sender<Answer>) -> Resu
         if envelope["type"] == "disconnect" {
             return Ok(());
         }
-        let payload = &envelope["payload"];
-        for action in payload["actions"].as_array().into_iter().flatten().filter(|a| a["action_id"] == "acknowledge") {
-            if let (Some(code), Some(account)) =
-                (action["value"].as_str().and_then(code), payload["user"]["id"].as_str())
-                && out.send(Answer { code, account: account.to_owned(), cursor: None }).await.is_err()
-            {
+        for answer in of_envelope(&envelope) {
+            if out.send(answer).await.is_err() {
                 return Ok(());
             }
         }
@@ -188,18 +217,8 @@ async fn sms(channel: &Channel, c: &Sms, cursor: Option<String>, out: &mpsc::Sen
         let json = answer.json();
         // Newest first, as listed: the oldest is taken first.
         for m in json["messages"].as_array().into_iter().flatten().rev() {
-            let (Some(sid), Some(from), Some(body)) = (m["sid"].as_str(), m["from"].as_str(), m["body"].as_str())
-            else {
-                continue;
-            };
-            if m["direction"] != "inbound" || seen.iter().any(|s| s == sid) {
-                continue;
-            }
-            seen.push(sid.to_owned());
-            // More than a page can never come back.
-            seen.drain(..seen.len().saturating_sub(100));
-            if let Some(code) = body.split_whitespace().find_map(code)
-                && out.send(Answer { code, account: from.to_owned(), cursor: Some(seen.join(",")) }).await.is_err()
+            if let Some(answer) = of_message(m, &mut seen)
+                && out.send(answer).await.is_err()
             {
                 return Ok(());
             }

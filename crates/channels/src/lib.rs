@@ -18,6 +18,8 @@ pub mod config;
 pub mod connector;
 mod discord;
 mod email;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod inbound;
 mod pagerduty;

@@ -65,7 +65,7 @@ fn message(n: &Notification, routing_key: &str) -> Value {
     event
 }
 
-fn outcome(answer: &http::Answer) -> Outcome {
+pub(crate) fn outcome(answer: &http::Answer) -> Outcome {
     match answer.status {
         202 => Outcome::Delivered { id: answer.json()["dedup_key"].as_str().map(str::to_owned) },
         // Not taken in, says the documentation: it can be sent again without a doubt.

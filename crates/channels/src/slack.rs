@@ -50,7 +50,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn outcome(answer: &http::Answer) -> Outcome {
+pub(crate) fn outcome(answer: &http::Answer) -> Outcome {
     match (answer.status, answer.body.trim()) {
         (200, "ok") => Outcome::Delivered { id: None },
         // Slack may have posted it before it said no.

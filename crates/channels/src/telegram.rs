@@ -47,7 +47,7 @@ fn message(n: &Notification, chat: &str, button: bool) -> Value {
     m
 }
 
-fn outcome(answer: &http::Answer) -> Outcome {
+pub(crate) fn outcome(answer: &http::Answer) -> Outcome {
     let json = answer.json();
     if answer.status == 200 && json["ok"] == true {
         return Outcome::Delivered { id: json["result"]["message_id"].as_i64().map(|n| n.to_string()) };

@@ -31,7 +31,11 @@ impl Config {
 
     /// Reads the text. Relative paths in it are relative to the file's directory.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let error = |reason: String| ConfigError { path: path.display().to_string(), reason };
+        // What is wrong may repeat a key or a value of the file.
+        let error = |reason: String| ConfigError {
+            path: path.display().to_string(),
+            reason: wf_model::text::sentence(&reason),
+        };
         let mut config: Self = toml::from_str(text).map_err(|e| {
             // The reader would show the line as it stands; it may hold a secret that does not belong there.
             let line = e.span().map(|s| text[..s.start.min(text.len())].matches('\n').count() + 1);

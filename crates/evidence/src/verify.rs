@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::Signature;
+use wf_model::text::sentence;
 use wf_model::{Leaf, SignedCheckpoint};
 
 use crate::log::{ORIGIN, PublicKey, checkpoint_text, leaf_data, payload_hash};
@@ -57,11 +58,11 @@ impl Verdicts {
 pub fn verify(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Verdicts {
     let integrity = match integrity(keys, leaves, checkpoints) {
         Ok(intact) => intact,
-        Err(reason) => Integrity::Broken { reason },
+        Err(reason) => Integrity::Broken { reason: sentence(&reason) },
     };
     let completeness = match completeness(keys, leaves, checkpoints, anchor) {
         Ok(complete) => complete,
-        Err(reason) => Completeness::Incomplete { reason },
+        Err(reason) => Completeness::Incomplete { reason: sentence(&reason) },
     };
     Verdicts { integrity, completeness }
 }
@@ -117,6 +118,10 @@ fn check_leaf(leaf: &Leaf) -> Result<bool, String> {
         return Err(format!("leaf {at} was changed"));
     }
     match (&leaf.salt, &leaf.payload) {
+        // The hash does not say where the salt ends: a longer one could swallow the beginning of the payload.
+        (Some(salt), Some(_)) if salt.len() != 32 => {
+            Err(format!("leaf {at}: the salt has another length than 32 bytes"))
+        }
         (Some(salt), Some(payload)) => {
             if payload_hash(salt, payload) != leaf.payload_hash {
                 return Err(format!("leaf {at}: the payload was changed"));
@@ -167,7 +172,7 @@ pub fn open_note(keys: &[PublicKey], note: &str) -> Result<(u64, Hash), String> 
     let mut lines = text.lines();
     let (origin, size, root) = (lines.next(), lines.next(), lines.next());
     if origin != Some(ORIGIN) {
-        return Err(format!("the checkpoint is of another log ({})", origin.unwrap_or_default()));
+        return Err(format!("the checkpoint is of another log ({})", sentence(origin.unwrap_or_default())));
     }
     let size: u64 = size.and_then(|s| s.parse().ok()).ok_or("a checkpoint has no size")?;
     let root: Hash =
@@ -287,6 +292,16 @@ mod tests {
             }
         }
         assert!(flips > 1000);
+    }
+
+    #[test]
+    fn t16_a_salt_that_swallows_the_beginning_of_its_payload_is_found() {
+        let (key, mut leaves, checkpoints) = log_of(2);
+        let payload = leaves[1].payload.take().unwrap();
+        let (swallowed, rest) = payload.split_at(payload.find(',').unwrap());
+        leaves[1].salt.as_mut().unwrap().extend(swallowed.bytes());
+        leaves[1].payload = Some(rest.to_owned());
+        assert!(!verify(std::slice::from_ref(&key), &leaves, &checkpoints, None).good());
     }
 
     #[test]

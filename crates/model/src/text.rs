@@ -30,6 +30,22 @@ fn is_deceptive(c: char) -> bool {
             | 0xE0000..=0xE0FFF)
 }
 
+/// Longest a message about what is wrong may be, in characters.
+const SENTENCE: usize = 900;
+
+/// A message about what is wrong as one line, visible and not too long. It may repeat what somebody else wrote: an
+/// unknown key, a value, the words of a library about a file.
+pub fn sentence(text: &str) -> String {
+    let line = if text.contains(['\n', '\r']) {
+        Cow::Owned(text.split(['\n', '\r']).map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" "))
+    } else {
+        Cow::Borrowed(text)
+    };
+    let seen = visible(&line);
+    let end = seen.char_indices().nth(SENTENCE).map(|(end, _)| end);
+    end.map_or_else(|| seen.to_string(), |end| format!("{}…", &seen[..end]))
+}
+
 /// What makes a spreadsheet take a cell for a formula, when it stands first (OWASP, "CSV injection"); the full-width
 /// forms too.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
@@ -56,6 +72,18 @@ mod tests {
         assert_eq!(visible("a\u{200b}b\nc"), "a\\u{200b}b\\u{a}c");
         assert_eq!(visible("\u{9b}31m"), "\\u{9b}31m");
         assert_eq!(visible("tag\u{e0041}"), "tag\\u{e0041}");
+    }
+
+    #[test]
+    fn t4_a_message_about_what_is_wrong_is_one_line_that_hides_nothing_and_has_an_end() {
+        assert_eq!(
+            sentence("regex parse error:\n    (\n    ^\nerror: unclosed"),
+            "regex parse error: ( ^ error: unclosed"
+        );
+        assert_eq!(sentence("unknown field `\u{1b}[2J\u{202e}`"), "unknown field `\\u{1b}[2J\\u{202e}`");
+        let long = sentence(&"ü".repeat(100_000));
+        assert!(long.ends_with('…') && long.chars().count() == SENTENCE + 1);
+        assert_eq!(sentence("plain"), "plain");
     }
 
     #[test]

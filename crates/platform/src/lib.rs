@@ -26,3 +26,13 @@ pub fn recovery_key_of(hex: &str) -> Option<String> {
     let key = wf_store::DatabaseKey::from_hex(hex).ok()?;
     Some(recovery_key(&key).expose_secret().to_owned())
 }
+
+/// Where the fuzzer (`fuzz/`) comes in.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn read_recovery_key(text: &str) -> Result<wf_store::DatabaseKey, crate::KeyError> {
+        crate::recovery_key::read_recovery_key(text)
+    }
+}

@@ -1,7 +1,7 @@
 //! Lists that come from, and go to, a spreadsheet: strict about columns, and never a formula.
 
 use chrono::NaiveDate;
-use wf_model::text::{cell, from_cell};
+use wf_model::text::{cell, from_cell, sentence};
 
 use crate::Refused;
 
@@ -13,15 +13,16 @@ pub fn read<T>(
 ) -> Result<Vec<T>, Refused> {
     let mut reader =
         csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    let header = reader.headers().map_err(|e| Refused(format!("the first line: {e}")))?.clone();
+    let header = reader.headers().map_err(|e| Refused(sentence(&format!("the first line: {e}"))))?.clone();
     if header.iter().ne(columns.iter().copied()) {
         return Refused::because(format!("the first line must be: {}", columns.join(",")));
     }
     let mut out = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|e| Refused(e.to_string()))?;
+        let record = record.map_err(|e| Refused(sentence(&e.to_string())))?;
         let line = record.position().map_or(0, csv::Position::line);
-        out.push(row(&Row { record: &record, columns }).map_err(|e| Refused(format!("line {line}: {e}")))?);
+        let wrong = |e: Refused| Refused(sentence(&format!("line {line}: {e}")));
+        out.push(row(&Row { record: &record, columns }).map_err(wrong)?);
         if out.len() > 200_000 {
             return Refused::because("more than 200,000 lines: split the file");
         }

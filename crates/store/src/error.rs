@@ -53,7 +53,8 @@ impl From<sqlx::Error> for StoreError {
 
 impl StoreError {
     pub(crate) fn damaged(what: &'static str, reason: impl ToString) -> Self {
-        Self::Damaged { what, reason: reason.to_string() }
+        // The reason may repeat a piece of what was read.
+        Self::Damaged { what, reason: wf_model::text::sentence(&reason.to_string()) }
     }
 
     /// Why this one row cannot be read, where others may be: the caller steps over it and says so.

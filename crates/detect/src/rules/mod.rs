@@ -298,6 +298,12 @@ impl Place {
     }
 
     fn problem(&self, reason: impl Into<String>) -> RuleProblem {
-        RuleProblem { file: self.file.clone(), line: self.line, reason: reason.into() }
+        let reason: String = reason.into();
+        self.problem_at(self.line, &reason)
+    }
+
+    /// The reason may repeat what stands in the file.
+    fn problem_at(&self, line: usize, reason: &str) -> RuleProblem {
+        RuleProblem { file: self.file.clone(), line, reason: wf_model::text::sentence(reason) }
     }
 }

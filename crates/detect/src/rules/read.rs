@@ -136,9 +136,7 @@ fn problem_at(place: &Place, message: &str) -> RuleProblem {
     let inner = message
         .split_once("at line ")
         .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok());
-    RuleProblem {
-        file: place.file.clone(),
-        line: place.line + inner.unwrap_or(1).saturating_sub(1),
-        reason: message.trim_start_matches("YAML parse error: ").to_owned(),
-    }
+    // The number may be one that the file itself wrote into the message.
+    let line = place.line.saturating_add(inner.unwrap_or(1).saturating_sub(1));
+    place.problem_at(line, message.trim_start_matches("YAML parse error: "))
 }

@@ -9,6 +9,8 @@
 
 mod block;
 mod damage;
+#[doc(hidden)]
+pub mod fuzzing;
 mod line;
 mod query;
 mod recent;

@@ -10,6 +10,7 @@
 //! Case does not count, nor do invisible characters. A leading `-` turns a term round.
 
 use wf_model::Timestamp;
+use wf_model::text::sentence;
 
 use super::line::StoredEvent;
 use super::tokens::{Required, field_hash, word_hash};
@@ -267,7 +268,7 @@ fn open_field(name: &str, value: &str) -> Result<Kind, QueryError> {
 
 fn field(name: &str, value: &str) -> Result<Kind, QueryError> {
     if value.is_empty() {
-        return Err(QueryError::EmptyValue(name.to_owned()));
+        return Err(QueryError::EmptyValue(sentence(name)));
     }
     Ok(Kind::Field { name: name.to_owned(), value: value.to_lowercase() })
 }
