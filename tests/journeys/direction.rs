@@ -51,6 +51,7 @@ fn every_crate_knows_only_what_stands_below_it() {
     for name in ["wf-cli", "watchfloor"] {
         assert!(of(name).is_subset(&shell), "{name} knows {:?}", of(name));
     }
-    let known: BTreeSet<&str> = below.into_iter().chain(["wf-testkit", "wf-bench", "wf-fuzz", "wf-tests", "xtask"]).collect();
+    let known: BTreeSet<&str> =
+        below.into_iter().chain(["wf-testkit", "wf-bench", "wf-fuzz", "wf-tests", "xtask"]).collect();
     assert!(direct.keys().all(|n| known.contains(n.as_str())), "a new crate has a floor: {:?}", direct.keys());
 }

@@ -29,9 +29,7 @@ impl Breaches {
         let mut all: Vec<BreachView> =
             self.records.all_records::<Breach>(BREACHES, None, 2000).await?.into_iter().map(BreachView::from).collect();
         // What runs comes first, by its end.
-        all.sort_by_key(|b| {
-            (!b.runs, if b.runs { b.due.unwrap_or_default() } else { 0 }, !b.open, std::cmp::Reverse(b.breach.number))
-        });
+        all.sort_by_key(|b| (!b.runs, b.due.filter(|_| b.runs), !b.open, std::cmp::Reverse(b.breach.number)));
         Ok(all)
     }
 

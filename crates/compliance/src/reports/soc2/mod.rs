@@ -63,9 +63,11 @@ impl Reports {
     ) -> Result<(Document, Files), ApiError> {
         let (config, now, store) =
             (self.records.context.config(), self.records.context.now(), self.records.context.store());
-        let mut d = self
-            .records
-            .document("SOC 2 evidence", &format!("Security monitoring and response, {}", period.said()), Some(period));
+        let mut d = self.records.document(
+            "SOC 2 evidence",
+            &format!("Security monitoring and response, {}", period.said()),
+            Some(period),
+        );
         let mut files = Vec::new();
 
         self.records.work.says("Collecting incidents", 0, 0);
