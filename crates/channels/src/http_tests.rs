@@ -103,6 +103,8 @@ async fn self_signed() -> (SocketAddr, mpsc::Receiver<&'static str>) {
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_refused_and_nothing_is_said() {
+    // As the console does at its start.
+    let _first = rustls::crypto::aws_lc_rs::default_provider().install_default().is_ok();
     let (address, mut saw) = self_signed().await;
     for host in [HERE, "localhost"] {
         let url = target(&format!("https://{host}:{}/hook", address.port()), &[host.to_owned()]).unwrap();

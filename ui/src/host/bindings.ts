@@ -89,7 +89,7 @@ export type ActionView_Deserialize = {
 	/**  What it would be done to. */
 	entity: string,
 	undo: boolean,
-	/**  Taken back by itself after this. */
+	/**  Taken back by itself after so many milliseconds. */
 	lasts?: number | null,
 };
 
@@ -99,7 +99,7 @@ export type ActionView_Serialize = {
 	/**  What it would be done to. */
 	entity: string,
 	undo: boolean,
-	/**  Taken back by itself after this. */
+	/**  Taken back by itself after so many milliseconds. */
 	lasts: number | null,
 };
 
@@ -216,7 +216,7 @@ export type BreachView = BreachView_Serialize | BreachView_Deserialize;
 /**  A breach with its clock. */
 export type BreachView_Deserialize = {
 	/**  72 hours after awareness. */
-	due?: number | null,
+	due?: Millis | null,
 	/**  The clock runs. */
 	runs: boolean,
 	open: boolean,
@@ -227,7 +227,7 @@ export type BreachView_Deserialize = {
 /**  A breach with its clock. */
 export type BreachView_Serialize = {
 	/**  72 hours after awareness. */
-	due: number | null,
+	due: Millis | null,
 	/**  The clock runs. */
 	runs: boolean,
 	open: boolean,
@@ -291,8 +291,8 @@ export type ChannelView_Deserialize = {
 	title: string,
 	/**  Severities that use it. */
 	severities: string[],
-	worked_at?: number | null,
-	failed_at?: number | null,
+	worked_at?: Millis | null,
+	failed_at?: Millis | null,
 	broken?: string | null,
 	/**  Whoever gets a message can acknowledge through it. */
 	answers: boolean,
@@ -308,8 +308,8 @@ export type ChannelView_Serialize = {
 	title: string,
 	/**  Severities that use it. */
 	severities: string[],
-	worked_at: number | null,
-	failed_at: number | null,
+	worked_at: Millis | null,
+	failed_at: Millis | null,
 	broken: string | null,
 	/**  Whoever gets a message can acknowledge through it. */
 	answers: boolean,
@@ -322,8 +322,8 @@ export type CheckView = CheckView_Serialize | CheckView_Deserialize;
 export type CheckView_Deserialize = {
 	text: string,
 	done_by?: string | null,
-	done_at?: number | null,
-	lasts_until?: number | null,
+	done_at?: Millis | null,
+	lasts_until?: Millis | null,
 	/**  What carrying it out would do, where it can be carried out. */
 	action?: ActionView_Deserialize | null,
 };
@@ -331,8 +331,8 @@ export type CheckView_Deserialize = {
 export type CheckView_Serialize = {
 	text: string,
 	done_by: string | null,
-	done_at: number | null,
-	lasts_until: number | null,
+	done_at: Millis | null,
+	lasts_until: Millis | null,
 	/**  What carrying it out would do, where it can be carried out. */
 	action: ActionView_Serialize | null,
 };
@@ -550,8 +550,8 @@ export type EventView = EventView_Serialize | EventView_Deserialize;
 /**  An event as a row. */
 export type EventView_Deserialize = {
 	seq: number,
-	at: number,
-	received_at: number,
+	at: Millis,
+	received_at: Millis,
 	feed: string,
 	action: string,
 	who: string,
@@ -568,8 +568,8 @@ export type EventView_Deserialize = {
 /**  An event as a row. */
 export type EventView_Serialize = {
 	seq: number,
-	at: number,
-	received_at: number,
+	at: Millis,
+	received_at: Millis,
 	feed: string,
 	action: string,
 	who: string,
@@ -615,14 +615,14 @@ export type FeedView_Deserialize = {
 	name: string,
 	/**  `connecting`, `live`, `waiting`, `stopped`, `disabled`, `removed`. */
 	state: string,
-	since: number,
+	since: Millis,
 	detail: string,
 	url: string,
 	mapping: string,
 	/**  `replay` or `best-effort`. */
 	delivery: string,
 	counts: Conservation,
-	last_event?: number | null,
+	last_event?: Millis | null,
 	cursor?: string | null,
 	epoch?: string | null,
 	connections: number,
@@ -633,14 +633,14 @@ export type FeedView_Serialize = {
 	name: string,
 	/**  `connecting`, `live`, `waiting`, `stopped`, `disabled`, `removed`. */
 	state: string,
-	since: number,
+	since: Millis,
 	detail: string,
 	url: string,
 	mapping: string,
 	/**  `replay` or `best-effort`. */
 	delivery: string,
 	counts: Conservation,
-	last_event: number | null,
+	last_event: Millis | null,
 	cursor: string | null,
 	epoch: string | null,
 	connections: number,
@@ -671,9 +671,9 @@ export type FoldedView = FoldedView_Serialize | FoldedView_Deserialize;
 /**  What one batch of matches added to an incident. */
 export type FoldedView_Deserialize = {
 	version: number,
-	at: number,
-	first_seen: number,
-	last_seen: number,
+	at: Millis,
+	first_seen: Millis,
+	last_seen: Millis,
 	count: number,
 	entity?: string | null,
 };
@@ -681,9 +681,9 @@ export type FoldedView_Deserialize = {
 /**  What one batch of matches added to an incident. */
 export type FoldedView_Serialize = {
 	version: number,
-	at: number,
-	first_seen: number,
-	last_seen: number,
+	at: Millis,
+	first_seen: Millis,
+	last_seen: Millis,
 	count: number,
 	entity: string | null,
 };
@@ -692,16 +692,16 @@ export type GapView = GapView_Serialize | GapView_Deserialize;
 
 export type GapView_Deserialize = {
 	feed: string,
-	from: number,
-	to: number,
+	from: Millis,
+	to: Millis,
 	reason: string,
 	estimated?: number | null,
 };
 
 export type GapView_Serialize = {
 	feed: string,
-	from: number,
-	to: number,
+	from: Millis,
+	to: Millis,
 	reason: string,
 	estimated: number | null,
 };
@@ -863,21 +863,21 @@ export type IncidentView_Deserialize = {
 	entity_field?: string | null,
 	state: string,
 	count: number,
-	first_seen: number,
-	last_seen: number,
-	detected_at: number,
+	first_seen: Millis,
+	last_seen: Millis,
+	detected_at: Millis,
 	feeds: string[],
 	acknowledged_by?: string | null,
-	acknowledged_at?: number | null,
+	acknowledged_at?: Millis | null,
 	resolved_by?: string | null,
-	resolved_at?: number | null,
+	resolved_at?: Millis | null,
 	verdict?: string | null,
 	recurrence_of?: number | null,
 	owner?: string | null,
-	acknowledged_until?: number | null,
+	acknowledged_until?: Millis | null,
 	/**  Whoever acknowledged was asked whether they still stand by it. */
-	reminded_at?: number | null,
-	snoozed_until?: number | null,
+	reminded_at?: Millis | null,
+	snoozed_until?: Millis | null,
 	/**  What happens next unless somebody acts. */
 	next?: NextStep | null,
 	/**  The ladder's stage, for escalating by hand. */
@@ -904,21 +904,21 @@ export type IncidentView_Serialize = {
 	entity_field: string | null,
 	state: string,
 	count: number,
-	first_seen: number,
-	last_seen: number,
-	detected_at: number,
+	first_seen: Millis,
+	last_seen: Millis,
+	detected_at: Millis,
 	feeds: string[],
 	acknowledged_by: string | null,
-	acknowledged_at: number | null,
+	acknowledged_at: Millis | null,
 	resolved_by: string | null,
-	resolved_at: number | null,
+	resolved_at: Millis | null,
 	verdict: string | null,
 	recurrence_of: number | null,
 	owner: string | null,
-	acknowledged_until: number | null,
+	acknowledged_until: Millis | null,
 	/**  Whoever acknowledged was asked whether they still stand by it. */
-	reminded_at: number | null,
-	snoozed_until: number | null,
+	reminded_at: Millis | null,
+	snoozed_until: Millis | null,
 	/**  What happens next unless somebody acts. */
 	next: NextStep | null,
 	/**  The ladder's stage, for escalating by hand. */
@@ -961,6 +961,7 @@ export type LadderStep = {
 	text: string,
 	/**  It has run. */
 	done: boolean,
+	/**  Milliseconds. */
 	wait: number,
 };
 
@@ -1078,7 +1079,7 @@ export type MetricsRow_Serialize = {
 export type MetricsView = MetricsView_Serialize | MetricsView_Deserialize;
 
 export type MetricsView_Deserialize = {
-	since: number,
+	since: Millis,
 	/**  All severities together, then each. */
 	rows: MetricsRow_Deserialize[],
 	/**  Name and formula. */
@@ -1086,19 +1087,22 @@ export type MetricsView_Deserialize = {
 };
 
 export type MetricsView_Serialize = {
-	since: number,
+	since: Millis,
 	/**  All severities together, then each. */
 	rows: MetricsRow_Serialize[],
 	/**  Name and formula. */
 	formulas: ([string, string])[],
 };
 
+/**  A moment: milliseconds since the epoch for the page, RFC 3339 for tools ([`crate::for_tools`]). */
+export type Millis = number;
+
 /**  What escalation will do, and when. */
 export type NextStep = {
 	/**  Of this incident. */
 	id: string,
 	number: number,
-	at: number,
+	at: Millis,
 	/**  `CTO by SMS, Slack` */
 	text: string,
 };
@@ -1110,7 +1114,7 @@ export type OnCallView = OnCallView_Serialize | OnCallView_Deserialize;
 export type OnCallView_Deserialize = {
 	schedule: string,
 	time_zone: string,
-	at: number,
+	at: Millis,
 	person?: string | null,
 	shifts: ShiftView_Deserialize[],
 };
@@ -1119,7 +1123,7 @@ export type OnCallView_Deserialize = {
 export type OnCallView_Serialize = {
 	schedule: string,
 	time_zone: string,
-	at: number,
+	at: Millis,
 	person: string | null,
 	shifts: ShiftView_Serialize[],
 };
@@ -1146,7 +1150,7 @@ export type OverRetention = {
 export type OverUser = {
 	user: string,
 	events: number,
-	oldest: number,
+	oldest: Millis,
 };
 
 /**  The status bar, the rail's badges, and the head of the Watch room. */
@@ -1328,7 +1332,7 @@ export type PrivacyBadge_Deserialize = {
 	late: number,
 	/**  The breach whose 72 hours end first. */
 	breach?: number | null,
-	breach_due?: number | null,
+	breach_due?: Millis | null,
 };
 
 /**  What of privacy cannot wait. */
@@ -1338,7 +1342,7 @@ export type PrivacyBadge_Serialize = {
 	late: number,
 	/**  The breach whose 72 hours end first. */
 	breach: number | null,
-	breach_due: number | null,
+	breach_due: Millis | null,
 };
 
 /**  Everything the privacy room shows. */
@@ -1427,7 +1431,7 @@ export type QuarantineView = QuarantineView_Serialize | QuarantineView_Deseriali
 
 export type QuarantineView_Deserialize = {
 	feed: string,
-	at: number,
+	at: Millis,
 	error: string,
 	/**  The beginning, made visible. */
 	text: string,
@@ -1438,7 +1442,7 @@ export type QuarantineView_Deserialize = {
 
 export type QuarantineView_Serialize = {
 	feed: string,
-	at: number,
+	at: Millis,
 	error: string,
 	/**  The beginning, made visible. */
 	text: string,
@@ -1448,7 +1452,7 @@ export type QuarantineView_Serialize = {
 };
 
 export type RateView = {
-	from: number,
+	from: Millis,
 	total: number,
 	/**  P1 first. */
 	matched: number[],
@@ -1460,8 +1464,8 @@ export type ReadinessSpan_Deserialize = {
 	severity: string,
 	/**  `None`: the ladder as a whole. */
 	person?: string | null,
-	from: number,
-	to: number,
+	from: Millis,
+	to: Millis,
 	/**  `reachable`, `partly`, `not`. */
 	reachable: string,
 	reason: string,
@@ -1471,8 +1475,8 @@ export type ReadinessSpan_Serialize = {
 	severity: string,
 	/**  `None`: the ladder as a whole. */
 	person: string | null,
-	from: number,
-	to: number,
+	from: Millis,
+	to: Millis,
 	/**  `reachable`, `partly`, `not`. */
 	reachable: string,
 	reason: string,
@@ -1515,11 +1519,11 @@ export type ReceiptView_Deserialize = {
 	address: string,
 	step?: number | null,
 	state: string,
-	created_at: number,
-	due_at: number,
+	created_at: Millis,
+	due_at: Millis,
 	attempts: number,
-	attempted_at?: number | null,
-	delivered_at?: number | null,
+	attempted_at?: Millis | null,
+	delivered_at?: Millis | null,
 	provider_id?: string | null,
 	error?: string | null,
 	possible_duplicate: boolean,
@@ -1534,11 +1538,11 @@ export type ReceiptView_Serialize = {
 	address: string,
 	step: number | null,
 	state: string,
-	created_at: number,
-	due_at: number,
+	created_at: Millis,
+	due_at: Millis,
 	attempts: number,
-	attempted_at: number | null,
-	delivered_at: number | null,
+	attempted_at: Millis | null,
+	delivered_at: Millis | null,
 	provider_id: string | null,
 	error: string | null,
 	possible_duplicate: boolean,
@@ -1747,7 +1751,7 @@ export type RuleView_Deserialize = {
 	id: string,
 	title: string,
 	matches: number,
-	last_match?: number | null,
+	last_match?: Millis | null,
 	groups: number,
 	late: number,
 	incomplete: number,
@@ -1758,7 +1762,7 @@ export type RuleView_Serialize = {
 	id: string,
 	title: string,
 	matches: number,
-	last_match: number | null,
+	last_match: Millis | null,
 	groups: number,
 	late: number,
 	incomplete: number,
@@ -1796,14 +1800,14 @@ export type SampleView = SampleView_Serialize | SampleView_Deserialize;
 
 export type SampleView_Deserialize = {
 	place: string,
-	at?: number | null,
+	at?: Millis | null,
 	text: string,
 	kept?: string | null,
 };
 
 export type SampleView_Serialize = {
 	place: string,
-	at: number | null,
+	at: Millis | null,
 	text: string,
 	kept: string | null,
 };
@@ -1814,11 +1818,18 @@ export type SearchProgress = {
 	hits: number,
 };
 
+/**  What a feed may speak, with the mappings that read it. */
+export type ShapeView = {
+	/**  As `add_feed` takes them: names with commas between. */
+	mapping: string,
+	title: string,
+};
+
 export type ShiftView = ShiftView_Serialize | ShiftView_Deserialize;
 
 export type ShiftView_Deserialize = {
-	from: number,
-	to: number,
+	from: Millis,
+	to: Millis,
 	/**  `None`: nobody. */
 	person?: string | null,
 	/**  As the rota's own clock says it: `Mon 03-30 08:00`. */
@@ -1826,19 +1837,12 @@ export type ShiftView_Deserialize = {
 };
 
 export type ShiftView_Serialize = {
-	from: number,
-	to: number,
+	from: Millis,
+	to: Millis,
 	/**  `None`: nobody. */
 	person: string | null,
 	/**  As the rota's own clock says it: `Mon 03-30 08:00`. */
 	begins: string,
-};
-
-/**  What a feed may speak, with the mappings that read it. */
-export type ShapeView = {
-	/**  As `add_feed` takes them: names with commas between. */
-	mapping: string,
-	title: string,
 };
 
 export type SilenceView = SilenceView_Serialize | SilenceView_Deserialize;
@@ -1848,8 +1852,8 @@ export type SilenceView_Deserialize = {
 	matcher: MatcherView_Deserialize,
 	author: string,
 	reason: string,
-	from: number,
-	until: number,
+	from: Millis,
+	until: Millis,
 	active: boolean,
 	ended_by?: string | null,
 	/**  Live incidents that it keeps quiet now. */
@@ -1861,8 +1865,8 @@ export type SilenceView_Serialize = {
 	matcher: MatcherView_Serialize,
 	author: string,
 	reason: string,
-	from: number,
-	until: number,
+	from: Millis,
+	until: Millis,
 	active: boolean,
 	ended_by: string | null,
 	/**  Live incidents that it keeps quiet now. */
@@ -2034,7 +2038,7 @@ export type TickView = {
 export type TimelineView = TimelineView_Serialize | TimelineView_Deserialize;
 
 export type TimelineView_Deserialize = {
-	at: number,
+	at: Millis,
 	/**  `None`: the engine. */
 	operator?: string | null,
 	/**  The channel they answered through. */
@@ -2044,7 +2048,7 @@ export type TimelineView_Deserialize = {
 };
 
 export type TimelineView_Serialize = {
-	at: number,
+	at: Millis,
 	/**  `None`: the engine. */
 	operator: string | null,
 	/**  The channel they answered through. */
