@@ -272,7 +272,7 @@ async fn dispatch(a: Arguments) -> Result<ExitCode, ApiError> {
         }
         Command::Events(Events::List { query, since, limit, after }) => {
             let events = list_events(&paths, query, since, limit, after).await?;
-            print(&if a.json { events.to_string() } else { render::events(&events) });
+            print(&if a.json { render::json(&events) } else { render::events(&events) });
             return Ok(ExitCode::SUCCESS);
         }
         Command::Events(Events::Count) => (Request::EventsCount, |v| v["events"].to_string()),
