@@ -62,7 +62,7 @@ impl Backups {
         .await
         .map_err(ApiError::failed)?
         .map_err(|e| ApiError::failed(format!("{}: {e}", settings.to.display())))?;
-        if held.last().is_some_and(|(at, _)| is_recent(*at, now, settings.every)) {
+        if !is_due(&held, now, settings.every) {
             return Ok(());
         }
         self.copy(&settings.to.join(name_of(now)), Actor::Engine).await?;
@@ -75,9 +75,10 @@ impl Backups {
     }
 }
 
-/// A clock that was set back makes none while the newest is not older than it says.
-fn is_recent(made_at: Timestamp, now: Timestamp, every: Duration) -> bool {
-    made_at <= now && now.since(made_at) < every
+/// Whether none of them was made lately. One that a clock made which was ahead neither puts the next one off nor has
+/// one made each minute.
+fn is_due(held: &[(Timestamp, PathBuf)], now: Timestamp, every: Duration) -> bool {
+    !held.iter().any(|(at, _)| *at <= now && now.since(*at) < every)
 }
 
 fn name_of(at: Timestamp) -> String {
@@ -108,9 +109,12 @@ mod tests {
     #[test]
     fn a_backup_is_due_by_its_age_and_a_clock_that_jumped_back_does_not_put_it_off() {
         let (day, now) = (Duration::from_secs(86_400), Timestamp::from_millis(10 * 86_400_000));
-        assert!(is_recent(now - Duration::from_secs(3600), now, day));
-        assert!(!is_recent(now - day, now, day));
-        assert!(!is_recent(now + day, now, day), "written by a clock that was ahead");
+        let made = |at: &[Timestamp]| at.iter().map(|at| (*at, PathBuf::new())).collect::<Vec<_>>();
+        let hour = Duration::from_secs(3600);
+        assert!(is_due(&[], now, day) && is_due(&made(&[now - day]), now, day));
+        assert!(!is_due(&made(&[now - hour]), now, day));
+        assert!(is_due(&made(&[now - day, now + day]), now, day), "written by a clock that was ahead");
+        assert!(!is_due(&made(&[now - hour, now + day]), now, day), "and yet not one each minute");
     }
 
     #[test]

@@ -64,7 +64,8 @@ impl Compliance {
         let approvals = Arc::new(Approvals { records: records.clone(), used: Default::default() });
         let requests = Arc::new(Requests { records: records.clone(), subjects: subjects.clone() });
         let breaches = Arc::new(Breaches { records: records.clone() });
-        let retention = Arc::new(Retention { records: records.clone(), approvals: approvals.clone() });
+        let retention =
+            Arc::new(Retention { records: records.clone(), approvals: approvals.clone(), clock: Default::default() });
         let audit = Arc::new(Audit { records: records.clone() });
         Self {
             privacy: Privacy {

@@ -300,35 +300,36 @@ impl Pipeline {
     /// Has detection look at a batch. Should it fail on the whole of it, the batch is stored all the same, and that
     /// nothing looked at it is said.
     async fn detect(&mut self, now: Timestamp, events: Vec<Event>, through: Option<Seq>) -> Result<Detected, String> {
-        let mut detector = match self.detector.take() {
+        let detector = match self.detector.take() {
             Some(detector) => detector,
-            None => self.remember_anew().await?,
+            None => match self.remember_anew().await {
+                Ok(detector) => detector,
+                Err(why) => {
+                    self.say_unseen(events.len(), &why);
+                    return Ok(Detected::unseen(events));
+                }
+            },
         };
         let (detector, detected) = tokio::task::spawn_blocking(move || {
-            let looked = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                let matches = detector.on_batch(now, &events);
-                let state = through.and_then(|through| memory::pack(&detector.snapshot(through)));
-                (matches, state)
-            }));
-            match looked {
-                Ok((matches, state)) => (Some(detector), Detected { events, matches, state }),
-                // What it remembers may be half of something.
-                Err(_) => (None, Detected { events, matches: Vec::new(), state: None }),
-            }
+            guarded(detector, events, |detector, events| {
+                let matches = detector.on_batch(now, events);
+                (matches, through.and_then(|through| memory::pack(&detector.snapshot(through))))
+            })
         })
         .await
         .map_err(|e| format!("detection: {e}"))?;
         if detector.is_none() {
-            let n = detected.events.len();
-            tracing::error!(events = n, "detection failed on a batch; it is stored without having been looked at");
-            *self.sinks.unseen.lock() = Some(format!(
-                "detection failed on {n} events from number {}: they are stored, and no rule has seen them",
-                self.next.0
-            ));
-            self.sinks.recent.touched(|t| t.health += 1);
+            self.say_unseen(detected.events.len(), "a rule or the memory of detection failed");
         }
         self.detector = detector;
         Ok(detected)
+    }
+
+    fn say_unseen(&self, n: usize, why: &str) {
+        tracing::error!(events = n, why, "a batch is stored without detection having looked at it");
+        *self.sinks.unseen.lock() =
+            Some(format!("no rule has seen {n} events from number {}, which are stored: {why}", self.next.0));
+        self.sinks.recent.touched(|t| t.health += 1);
     }
 
     /// A detector that remembers what was stored.
@@ -378,6 +379,25 @@ struct Detected {
     matches: Vec<Match>,
     /// What detection remembers, packed, if that was asked for.
     state: Option<Vec<u8>>,
+}
+
+impl Detected {
+    fn unseen(events: Vec<Event>) -> Self {
+        Self { events, matches: Vec::new(), state: None }
+    }
+}
+
+/// Has `look` look at events. Should it panic, the events are given back, and the detector is not: what it remembers may
+/// be half of something.
+fn guarded(
+    mut detector: Detector,
+    events: Vec<Event>,
+    look: impl FnOnce(&mut Detector, &[Event]) -> (Vec<Match>, Option<Vec<u8>>),
+) -> (Option<Detector>, Detected) {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| look(&mut detector, &events))) {
+        Ok((matches, state)) => (Some(detector), Detected { events, matches, state }),
+        Err(_) => (None, Detected::unseen(events)),
+    }
 }
 
 /// One entry a feed: the last position, the sum of the counts.
@@ -441,57 +461,5 @@ fn rates(events: &[Event]) -> Vec<RateDelta> {
 }
 
 #[cfg(test)]
-mod tests {
-    use wf_detect::Limits;
-    use wf_feeds::ingest::{Ingest, Pressure, Seed};
-    use wf_platform::SystemClock;
-
-    use super::*;
-    use crate::testing::Room;
-
-    /// What a feed hands over of these frames.
-    fn delivery(frames: &[&str]) -> Delivery {
-        let config: wf_feeds::FeedConfig = toml::from_str("url = \"wss://x\"\nmap = \"auth-event\"").unwrap();
-        let mapping = wf_feeds::Mapping::built_in("auth-event").unwrap();
-        let mut ingest = Ingest::new(FeedName::new("f"), Arc::new(config), Arc::from([mapping]), Seed::default());
-        for frame in frames {
-            ingest.on_frame(Timestamp::now(), bytes::Bytes::from((*frame).to_owned()), Pressure::None);
-        }
-        ingest.take().unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_failure_that_takes_detection_along_loses_no_event_and_detection_remembers_what_was_stored() {
-        let room = Room::new("").await;
-        let recent = room.context.recent.clone();
-        let (notices, _told) = mpsc::channel(16);
-        let sinks = Arc::new(PipelineSinks {
-            recent,
-            committed: Mutex::default(),
-            tallies: Mutex::default(),
-            blocked: Mutex::default(),
-            unseen: Mutex::default(),
-            notices,
-            shutting_down: AtomicBool::new(false),
-        });
-        let (_out, deliveries) = mpsc::channel(4);
-        let (_ask, commands) = mpsc::channel(4);
-        let make: MakeDetector = Arc::new(|| Detector::new(RuleSet::load(&RuleSet::built_in()).0, Limits::default()));
-        let clock = Arc::new(SystemClock);
-        let inputs = PipelineInputs { deliveries, commands };
-        let mut pipeline =
-            Pipeline::new(room.context.ledger.clone(), sinks, inputs, (make(), make.clone()), (Seq(1), clock));
-        let failure = |n: u32| format!(r#"{{"event":"login_failed","ip":"203.0.113.9","username":"u{n}"}}"#);
-        let first: Vec<String> = (0..3).map(failure).collect();
-        pipeline.commit(vec![delivery(&first.iter().map(String::as_str).collect::<Vec<_>>())], false).await.unwrap();
-        // A panic took it.
-        pipeline.detector = None;
-        let rest: Vec<String> = (3..6).map(failure).collect();
-        pipeline.commit(vec![delivery(&rest.iter().map(String::as_str).collect::<Vec<_>>())], false).await.unwrap();
-        assert_eq!(room.context.store().count_events().await.unwrap(), 6);
-        let attack =
-            room.context.ledger.look(|book| book.live().map(|i| (i.kind.clone(), i.count)).collect::<Vec<_>>());
-        assert_eq!(attack, [("BRUTE_FORCE_ATTACK".to_owned(), 6)], "the three before the failure count");
-        room.context.ledger.close().await;
-    }
-}
+#[path = "pipeline_tests.rs"]
+mod tests;

@@ -74,7 +74,8 @@ impl Watcher {
                         self.take_up_rules().await?;
                     }
                 }
-                Ok(Some(text)) if refused.as_ref() != Some(text) => {
+                // Twice the same: a file that is being written is not taken up half-way.
+                Ok(Some(text)) if refused.as_ref() != Some(text) && seen.config == found.config => {
                     refused = if self.take_up(text).await? { None } else { Some(text.clone()) };
                 }
                 Ok(None) if in_force.is_some() => {

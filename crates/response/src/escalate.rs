@@ -14,6 +14,8 @@ use crate::{Changes, Plan, Refusal};
 
 /// A step that runs this much after it was due says so.
 const LATE: Duration = Duration::from_secs(60);
+/// Nobody sleeps longer on an incident than this.
+pub(crate) const LONGEST_SNOOZE: Duration = Duration::from_secs(7 * 86_400);
 /// A step that is this much overdue is an alarm of its own.
 pub const OVERDUE: Duration = Duration::from_secs(120);
 
@@ -286,6 +288,14 @@ pub fn watch<'a>(now: Timestamp, plan: &Plan, live: impl Iterator<Item = &'a Inc
             draft.incident.handling.acknowledged_until = Some(now + until.since(at));
             let text = "The clock was set back; the acknowledgement lasts as long as it was meant to, from now on";
             draft.entry(&Actor::Engine, EntryKind::Note, text.into());
+            all.join(draft.finish());
+            continue;
+        }
+        if h.snoozed_until.is_some_and(|until| until > now + LONGEST_SNOOZE + LATE) {
+            // Nobody can have asked for that: it was asked of a clock that was ahead.
+            let mut draft = Draft::of(now, i);
+            draft.incident.handling.snoozed_until = Some(now);
+            draft.entry(&Actor::Engine, EntryKind::Note, "The clock was set back; the snooze is over".into());
             all.join(draft.finish());
             continue;
         }

@@ -7,9 +7,6 @@ use crate::draft::Draft;
 use crate::refusal::NOTE_LIMIT;
 use crate::{Changes, Plan, Refusal, escalate, notify, schedule};
 
-/// Nobody sleeps longer on it than this.
-const LONGEST_SNOOZE: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
-
 /// Somebody takes it: nobody else is asked any more, the count goes on silently, and whoever looks sees who works on
 /// it. It holds for the time the severity gives, or `hold`; then they are asked again.
 pub fn acknowledge(
@@ -177,7 +174,7 @@ pub fn snooze(
     if until <= now {
         return Err(Refusal::NotInFuture);
     }
-    if until > now + LONGEST_SNOOZE {
+    if until > now + escalate::LONGEST_SNOOZE {
         return Err(Refusal::TooLong);
     }
     let mut d = Draft::of(now, incident);

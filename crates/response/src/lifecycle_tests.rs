@@ -126,6 +126,19 @@ fn an_acknowledgement_by_a_clock_that_was_ahead_lasts_no_longer_than_it_was_mean
 }
 
 #[test]
+fn a_snooze_by_a_clock_that_was_a_year_ahead_does_not_last_a_year() {
+    let mut c = Console::new(plan());
+    let year = 366 * 24 * 60;
+    let number = c.open(year, Severity::P1);
+    let incident = c.incidents[&number].clone();
+    let until = at(year + 11);
+    c.take(lifecycle::snooze(at(year + 1), &who(), &incident, until, None, c.registry.plan().zone()).unwrap());
+    let changes = crate::escalate::watch(at(2), c.registry.plan(), c.registry.live());
+    c.take(changes);
+    assert_eq!(c.incidents[&number].handling.snoozed_until, Some(at(2)));
+}
+
+#[test]
 fn an_acknowledged_incident_that_becomes_graver_is_told_to_all_and_asked_about_sooner() {
     let mut c = Console::new(plan());
     let number = c.open(0, Severity::P3);

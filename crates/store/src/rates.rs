@@ -46,7 +46,10 @@ const AHEAD: i64 = 24 * 60;
 impl Store {
     /// Deletes the minutes before `before`, and those that no clock has come to yet; gives how many.
     pub async fn prune_rates(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        let (first, last) = (before.millis() / 60_000, now.millis() / 60_000 + AHEAD);
+        // A clock that was set back is behind what was received.
+        let heard =
+            sqlx::query_scalar!("SELECT max(heard_at) FROM feed").fetch_one(&self.readers).await?.unwrap_or_default();
+        let (first, last) = (before.millis() / 60_000, now.millis().max(heard) / 60_000 + AHEAD);
         let mut deleted = 0;
         loop {
             let mut writer = self.writer.lock().await;

@@ -37,6 +37,31 @@ pub(crate) struct Counted {
 pub struct Retention {
     pub(crate) records: Arc<Records>,
     pub(crate) approvals: Arc<Approvals>,
+    pub(crate) clock: parking_lot::Mutex<WatchedClock>,
+}
+
+/// What the clock said a moment ago, and since when it is not believed.
+#[derive(Default)]
+pub(crate) struct WatchedClock {
+    last: Option<(Timestamp, Instant)>,
+    leapt: Option<Instant>,
+}
+
+/// A clock that differs by more than this from the time that passed has leapt.
+const LEAP: Duration = Duration::from_secs(3600);
+/// How long it is not believed then.
+const DOUBTED: Duration = Duration::from_secs(3600);
+
+impl WatchedClock {
+    fn trusts(&mut self, now: Timestamp, at: Instant) -> bool {
+        if let Some((then, began)) = self.last.replace((now, at)) {
+            let expected = then + at.duration_since(began);
+            if now > expected + LEAP || now + LEAP < expected {
+                self.leapt = Some(at);
+            }
+        }
+        self.leapt.is_none_or(|leapt| at.duration_since(leapt) > DOUBTED)
+    }
 }
 
 impl Retention {
@@ -241,6 +266,12 @@ impl Retention {
         Ok(wf_privacy::retention::run_due(&config.retention, today, time, last))
     }
 
+    /// Asked every minute. A clock that leapt (or a machine that slept) is not believed for an hour, in which it may be
+    /// put right: what is deleted by a wrong clock is gone for good.
+    pub(crate) fn trusts_the_clock(&self, now: Timestamp, at: Instant) -> bool {
+        self.clock.lock().trusts(now, at)
+    }
+
     /// The run that nobody asked for. It does not believe a clock that would have most of what is stored be too old:
     /// that is then for a person to decide.
     pub(crate) async fn run_by_itself(&self, now: Timestamp) -> Result<(), ApiError> {
@@ -281,5 +312,26 @@ impl Retention {
             }
         };
         for_tools(&self.run(&at.by, approved).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_leapt_in_either_direction_is_not_believed_for_an_hour() {
+        let (now, began) = (Timestamp::from_millis(1_800_000_000_000), Instant::now());
+        let minute = Duration::from_secs(60);
+        for leap in [Duration::from_secs(400 * 86_400), Duration::from_secs(2 * 3600)] {
+            for (after, what) in [(now + minute + leap, "ahead"), (now + minute - leap, "back")] {
+                let mut clock = WatchedClock::default();
+                assert!(clock.trusts(now, began) && clock.trusts(now + minute, began + minute));
+                assert!(!clock.trusts(after, began + minute * 2), "{what}");
+                let later = |minutes: u32| (after + minute * minutes, began + minute * (2 + minutes));
+                assert!((1..=60).all(|m| !clock.trusts(later(m).0, later(m).1)), "{what}");
+                assert!(clock.trusts(later(61).0, later(61).1), "{what}: it went on steadily");
+            }
+        }
     }
 }

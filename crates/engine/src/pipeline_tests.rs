@@ -1,0 +1,88 @@
+use wf_detect::Limits;
+use wf_feeds::ingest::{Ingest, Pressure, Seed};
+use wf_platform::SystemClock;
+
+use super::*;
+use crate::testing::Room;
+
+/// What a feed hands over of these frames.
+fn delivery(frames: &[&str]) -> Delivery {
+    let config: wf_feeds::FeedConfig = toml::from_str("url = \"wss://x\"\nmap = \"auth-event\"").unwrap();
+    let mapping = wf_feeds::Mapping::built_in("auth-event").unwrap();
+    let mut ingest = Ingest::new(FeedName::new("f"), Arc::new(config), Arc::from([mapping]), Seed::default());
+    for frame in frames {
+        ingest.on_frame(Timestamp::now(), bytes::Bytes::from((*frame).to_owned()), Pressure::None);
+    }
+    ingest.take().unwrap()
+}
+
+#[tokio::test]
+async fn a_failure_that_takes_detection_along_loses_no_event_and_detection_remembers_what_was_stored() {
+    let room = Room::new("").await;
+    let recent = room.context.recent.clone();
+    let (notices, _told) = mpsc::channel(16);
+    let sinks = Arc::new(PipelineSinks {
+        recent,
+        committed: Mutex::default(),
+        tallies: Mutex::default(),
+        blocked: Mutex::default(),
+        unseen: Mutex::default(),
+        notices,
+        shutting_down: AtomicBool::new(false),
+    });
+    let (_out, deliveries) = mpsc::channel(4);
+    let (_ask, commands) = mpsc::channel(4);
+    let make: MakeDetector = Arc::new(|| Detector::new(RuleSet::load(&RuleSet::built_in()).0, Limits::default()));
+    let clock = Arc::new(SystemClock);
+    let inputs = PipelineInputs { deliveries, commands };
+    let mut pipeline =
+        Pipeline::new(room.context.ledger.clone(), sinks, inputs, (make(), make.clone()), (Seq(1), clock));
+    let failure = |n: u32| format!(r#"{{"event":"login_failed","ip":"203.0.113.9","username":"u{n}"}}"#);
+    let first: Vec<String> = (0..3).map(failure).collect();
+    pipeline.commit(vec![delivery(&first.iter().map(String::as_str).collect::<Vec<_>>())], false).await.unwrap();
+    // A panic took it.
+    pipeline.detector = None;
+    let rest: Vec<String> = (3..6).map(failure).collect();
+    pipeline.commit(vec![delivery(&rest.iter().map(String::as_str).collect::<Vec<_>>())], false).await.unwrap();
+    assert_eq!(room.context.store().count_events().await.unwrap(), 6);
+    let attack = room.context.ledger.look(|book| book.live().map(|i| (i.kind.clone(), i.count)).collect::<Vec<_>>());
+    assert_eq!(attack, [("BRUTE_FORCE_ATTACK".to_owned(), 6)], "the three before the failure count");
+    room.context.ledger.close().await;
+}
+
+fn detector() -> Detector {
+    Detector::new(RuleSet::load(&RuleSet::built_in()).0, Limits::default())
+}
+
+#[test]
+fn a_panic_on_a_whole_batch_gives_its_events_back_and_takes_the_detector() {
+    let events = vec![crate::testing::event(1, "a"), crate::testing::event(2, "b")];
+    let (left, detected) = guarded(detector(), events, |_, _| panic!("half of something"));
+    assert!(left.is_none() && detected.matches.is_empty() && detected.state.is_none());
+    assert_eq!(detected.events.iter().map(|e| e.seq.0).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn events_that_were_tagged_with_a_number_that_went_to_something_else_are_tagged_anew() {
+    let mut events = vec![crate::testing::event(1, "a"), crate::testing::event(2, "b")];
+    let found = Match {
+        rule: "r".into(),
+        title: "R".into(),
+        kind: "K".into(),
+        severity: Severity::P2,
+        entity: None,
+        at: Timestamp::EPOCH,
+        first_at: Timestamp::EPOCH,
+        count: 1,
+        value: 1,
+        contribution: wf_model::Contribution::Fired,
+        message: wf_model::Message(Vec::new()),
+        actions: Vec::new(),
+        events: vec![Seq(2)],
+        feeds: Vec::new(),
+    };
+    tag(&mut events, Seq(1), std::slice::from_ref(&found), &[7]);
+    tag_anew(&mut events, Seq(1), &[found], &[8]);
+    assert_eq!(events[1].fields.get("watchfloor.incident"), Some(&Value::Int(8)));
+    assert!(events[0].fields.get("watchfloor.incident").is_none());
+}
