@@ -31,7 +31,7 @@ pub use approvals::{Approvals, code_at};
 pub use audit::{Audit, proves_itself};
 pub use backups::Backups;
 pub use breaches::Breaches;
-pub use chores::Chores;
+pub use chores::chores;
 pub use privacy::Privacy;
 pub use records::Records;
 pub use reports::Reports;

@@ -8,7 +8,6 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
-use wf_compliance::Chores;
 use wf_config::Config;
 use wf_detect::{Detector, Limits, RuleSet};
 use wf_engine::feeds::{FeedManager, GRACE};
@@ -167,8 +166,9 @@ impl Instance {
         pipeline.replayed = replayed;
         spawn_pipeline(supervisor, &feeds, pipeline);
         spawn_control(supervisor, &feeds, &console, listener, paths);
-        spawn_tasks(supervisor, &feeds, (context, &console), commands, running);
+        // Before the timers look: to them a feed that is not there was taken out of the config.
         feeds.apply(&config).await.map_err(StartError::Demo)?;
+        spawn_tasks(supervisor, &feeds, (context, &console), commands, running);
         Ok((console, sinks, feeds))
     }
 
@@ -236,8 +236,8 @@ fn start_of(context: &Context, first_run: bool) -> AuditAction {
     }
 }
 
-/// One pipeline for the engine's life: its memory is the batch it holds. When it fails, the supervisor begins again with
-/// the same one.
+/// One pipeline for the engine's life: when it fails, the supervisor begins again with the same one. The batch that was
+/// in its hands then is neither committed nor acknowledged: it comes again from the server, or its feed says it is lost.
 fn spawn_pipeline(supervisor: &Arc<Supervisor>, feeds: &FeedManager, pipeline: Pipeline) {
     let pipeline = Arc::new(tokio::sync::Mutex::new(pipeline));
     let stop = supervisor.stopping();
@@ -295,16 +295,11 @@ fn spawn_tasks(
     });
     let (hearing, stop) = (context.clone(), supervisor.stopping());
     supervisor.spawn("replies", never.clone(), move || replies::run(hearing.clone(), stop.clone()));
-    let chores = Chores {
-        breaches: console.compliance.breaches.clone(),
-        retention: console.compliance.retention.clone(),
-        backups: console.compliance.backups.clone(),
-    };
     let timers = Arc::new(Timers {
         context: context.clone(),
         commands: commands.clone(),
         feeds: feeds.clone(),
-        chores: vec![Arc::new(chores)],
+        chores: wf_compliance::chores(&console.compliance),
     });
     let stop = supervisor.stopping();
     supervisor.spawn("timers", never.clone(), move || {

@@ -37,6 +37,8 @@ pub trait FeedControl: Send + Sync {
 /// The subscriptions that run.
 pub struct FeedManager {
     running: Mutex<BTreeMap<FeedName, RunningFeed>>,
+    /// What was told to stop and may not have ended.
+    ending: Mutex<BTreeMap<FeedName, Vec<Stop>>>,
     seeds: Arc<Seeds>,
     deliveries: mpsc::Sender<Delivery>,
     sinks: Arc<PipelineSinks>,
@@ -75,8 +77,8 @@ impl FeedControl for FeedManager {
             let feed = running.get(name).ok_or_else(|| format!("there is no feed '{name}'"))?;
             (feed.config.clone(), feed.mappings.clone())
         };
-        let before = self.stop(name);
-        self.start(name.clone(), config, mappings, before);
+        self.stop(name);
+        self.start(name.clone(), config, mappings);
         Ok(())
     }
 }
@@ -91,6 +93,7 @@ impl FeedManager {
     ) -> Self {
         Self {
             running: Mutex::default(),
+            ending: Mutex::default(),
             seeds: Arc::new(Seeds::new(store)),
             deliveries,
             sinks,
@@ -131,11 +134,12 @@ impl FeedManager {
             };
             running.iter().filter(|(n, f)| changed(n, f)).map(|(n, _)| n.clone()).collect()
         };
-        let mut before: BTreeMap<_, _> = gone.into_iter().map(|name| (name.clone(), self.stop(&name))).collect();
+        for name in gone {
+            self.stop(&name);
+        }
         for (name, (feed, mappings)) in wanted {
             if !self.running.lock().contains_key(&name) {
-                let before = before.remove(&name).flatten();
-                self.start(name, Arc::new(feed.clone()), mappings, before);
+                self.start(name, Arc::new(feed.clone()), mappings);
             }
         }
         let mut demo = self.demo.lock().await;
@@ -155,13 +159,12 @@ impl FeedManager {
             DemoServer::start(([127, 0, 0, 1], 0).into(), DemoOptions { scenario, ..DemoOptions::default() }).await?;
         let feed = demo_config(&server.url()).map_err(std::io::Error::other)?;
         let mappings = config.mappings_of(&feed).map_err(std::io::Error::other)?;
-        self.start(FeedName::new(DEMO), Arc::new(feed), mappings, None);
+        self.start(FeedName::new(DEMO), Arc::new(feed), mappings);
         Ok(server)
     }
 
-    /// `before`: the task that had this name. The new one begins where that ended, once everything it received is
-    /// stored.
-    fn start(&self, name: FeedName, config: Arc<FeedConfig>, mappings: Arc<[Mapping]>, before: Option<Stop>) {
+    /// The task begins where those that had this name before ended, once everything they received is stored.
+    fn start(&self, name: FeedName, config: Arc<FeedConfig>, mappings: Arc<[Mapping]>) {
         let state = if config.enabled { FeedState::Connecting } else { FeedState::Disabled };
         let status = watch::Sender::new(FeedStatus::new(state));
         let (stop, stopped) = watch::channel(false);
@@ -182,7 +185,7 @@ impl FeedManager {
         let tally = self.sinks.tallies.lock().entry(name.clone()).or_default().clone();
         self.follow(&status);
         let until = stopped.clone();
-        let before = Arc::new(before);
+        let before = Arc::new(self.ending.lock().get(&name).cloned().unwrap_or_default());
         self.supervisor.spawn(&format!("feed {name}"), until, move || {
             let (name, config, mappings) = (name.clone(), config.clone(), mappings.clone());
             let (seeds, secrets, out, tally) = (seeds.clone(), secrets.clone(), out.clone(), tally.clone());
@@ -191,7 +194,7 @@ impl FeedManager {
             async move {
                 tokio::select! {
                     () = told(&mut stop) => return Ok(()),
-                    () = settled(before.as_ref().as_ref(), &tally) => {}
+                    () = settled(&before, &tally) => {}
                 }
                 let seed = seeds.of(&name, &config, tally).await.map_err(|e| e.to_string())?;
                 let grace = GRACE;
@@ -211,22 +214,25 @@ impl FeedManager {
         });
     }
 
-    fn stop(&self, name: &FeedName) -> Option<Stop> {
-        let stop = self.running.lock().remove(name).map(|feed| feed.stop);
-        if let Some(stop) = &stop {
-            stop.send_replace(true);
+    fn stop(&self, name: &FeedName) {
+        if let Some(feed) = self.running.lock().remove(name) {
+            feed.stop.send_replace(true);
+            let mut ending = self.ending.lock();
+            let those = ending.entry(name.clone()).or_default();
+            those.retain(|s| !s.is_closed());
+            those.push(feed.stop);
         }
         self.supervisor.forget(&format!("feed {name}"));
-        stop
     }
 
     /// Ends every feed and waits until each has handed over what it holds, at most so long. The pipeline must go on
     /// meanwhile.
     pub async fn stop_all(&self, at_most: Duration) {
-        let stops: Vec<Stop> = self.running.lock().values().map(|f| f.stop.clone()).collect();
+        let mut stops: Vec<Stop> = self.running.lock().values().map(|f| f.stop.clone()).collect();
         for stop in &stops {
             stop.send_replace(true);
         }
+        stops.extend(self.ending.lock().values().flatten().cloned());
         let ended = async {
             for stop in &stops {
                 stop.closed().await;
@@ -239,8 +245,8 @@ impl FeedManager {
 }
 
 /// Everything that was received under this name is stored, and nobody receives under it any more.
-async fn settled(before: Option<&Stop>, tally: &Tally) {
-    if let Some(stop) = before {
+async fn settled(before: &[Stop], tally: &Tally) {
+    for stop in before {
         stop.closed().await;
     }
     while tally.numbers().in_flight > 0 {

@@ -87,8 +87,9 @@ impl Ledger {
         let committed = Arc::new(Committed { book: RwLock::new(book), log: RwLock::new(log) });
         let owed = Arc::new(Notify::new());
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
-        let mut writer =
-            Writer { store: store.clone(), committed: committed.clone(), owed: owed.clone(), clock, closed: false };
+        // Searches may have every other reader in use.
+        let own = store.with_own_reader();
+        let mut writer = Writer { store: own, committed: committed.clone(), owed: owed.clone(), clock, closed: false };
         tokio::spawn(async move {
             while let Some(job) = queue.recv().await {
                 // What a caller's code does wrong ends that change alone.
@@ -281,9 +282,11 @@ impl Ledger {
 
     /// Carries out what was sent before, closes the store, and ends the task: nothing is written after it.
     pub async fn close(&self) {
+        let store = self.store.clone();
         let closed = self.ask(|w| {
             Box::pin(async move {
-                w.store.close().await;
+                w.store.close_readers().await;
+                store.close().await;
                 w.closed = true;
             })
         });

@@ -174,7 +174,7 @@ impl Pipeline {
         while let Ok(first) = self.deliveries.try_recv() {
             self.on_deliveries(first).await?;
         }
-        self.commit(Vec::new(), true).await
+        self.commit(Vec::new(), true).await.map(|_| ())
     }
 
     async fn on_command(&mut self, command: PipelineCommand) -> Result<(), String> {
@@ -198,12 +198,17 @@ impl Pipeline {
                 }
             }
             PipelineCommand::Forget(about, done) => {
+                // What it would remember of the disk is what shall be forgotten.
+                if self.detector.is_none() {
+                    self.detector = Some(self.remember_anew().await?);
+                }
                 if let Some(d) = &mut self.detector {
                     d.forget(&*about);
                 }
-                self.commit(Vec::new(), true).await?;
-                // Whoever asked may have given up waiting.
-                let _heard = done.send(()).is_ok();
+                if self.commit(Vec::new(), true).await? {
+                    // Whoever asked may have given up waiting.
+                    let _heard = done.send(()).is_ok();
+                }
             }
             PipelineCommand::Health(answer) => {
                 // Whoever asked may have gone; that is their affair.
@@ -231,7 +236,8 @@ impl Pipeline {
     }
 
     /// Commits a batch, however long it takes: what cannot be written now is written later, and meanwhile feeds wait.
-    async fn commit(&mut self, mut batch: Vec<Delivery>, snapshot: bool) -> Result<(), String> {
+    /// Gives whether what detection remembers was written with it.
+    async fn commit(&mut self, mut batch: Vec<Delivery>, snapshot: bool) -> Result<bool, String> {
         let mut events: Vec<Event> = Vec::with_capacity(batch.iter().map(|d| d.events.len()).sum());
         for delivery in &mut batch {
             events.append(&mut delivery.events);
@@ -241,7 +247,7 @@ impl Pipeline {
         }
         let now = self.clock.now();
         let through = Seq(self.next.0 + events.len() as u64 - 1);
-        let Detected { mut events, matches, state } = self.detect(now, events, snapshot.then_some(through)).await?;
+        let Detected { mut events, mut matches, state } = self.detect(now, events, snapshot.then_some(through)).await?;
         let first = self.next;
         let progress = progress(&batch);
         let mut commit = Commit {
@@ -253,7 +259,15 @@ impl Pipeline {
             ..Commit::default()
         };
         // Which incident an event belongs to is known once folding gave the numbers.
-        let assigned = self.ledger.look(|book| book.fold(now, &matches)).assigned;
+        let fold = || self.ledger.look(|book| book.fold(now, &matches)).assigned;
+        let assigned = match std::panic::catch_unwind(AssertUnwindSafe(fold)) {
+            Ok(assigned) => assigned,
+            Err(_) => {
+                self.say_unseen(events.len(), "what detection found in them could not be made into incidents");
+                matches.clear();
+                Vec::new()
+            }
+        };
         tag(&mut events, first, &matches, &assigned);
         let (matches, assigned) = (Arc::new(matches), Arc::new(assigned));
         commit.rates = rates(&events);
@@ -294,7 +308,7 @@ impl Pipeline {
             self.snapshot_at = tokio::time::Instant::now() + SNAPSHOT;
         }
         self.tell(batch, commit.events, changes).await;
-        Ok(())
+        Ok(commit.detector.is_some())
     }
 
     /// Has detection look at a batch. Should it fail on the whole of it, the batch is stored all the same, and that

@@ -16,13 +16,11 @@ fn delivery(frames: &[&str]) -> Delivery {
     ingest.take().unwrap()
 }
 
-#[tokio::test]
-async fn a_failure_that_takes_detection_along_loses_no_event_and_detection_remembers_what_was_stored() {
-    let room = Room::new("").await;
-    let recent = room.context.recent.clone();
+/// A pipeline that does what it is told, on the store of a room.
+fn pipeline(room: &Room) -> Pipeline {
     let (notices, _told) = mpsc::channel(16);
     let sinks = Arc::new(PipelineSinks {
-        recent,
+        recent: room.context.recent.clone(),
         committed: Mutex::default(),
         tallies: Mutex::default(),
         blocked: Mutex::default(),
@@ -30,23 +28,45 @@ async fn a_failure_that_takes_detection_along_loses_no_event_and_detection_remem
         notices,
         shutting_down: AtomicBool::new(false),
     });
-    let (_out, deliveries) = mpsc::channel(4);
-    let (_ask, commands) = mpsc::channel(4);
-    let make: MakeDetector = Arc::new(|| Detector::new(RuleSet::load(&RuleSet::built_in()).0, Limits::default()));
-    let clock = Arc::new(SystemClock);
-    let inputs = PipelineInputs { deliveries, commands };
-    let mut pipeline =
-        Pipeline::new(room.context.ledger.clone(), sinks, inputs, (make(), make.clone()), (Seq(1), clock));
-    let failure = |n: u32| format!(r#"{{"event":"login_failed","ip":"203.0.113.9","username":"u{n}"}}"#);
-    let first: Vec<String> = (0..3).map(failure).collect();
-    pipeline.commit(vec![delivery(&first.iter().map(String::as_str).collect::<Vec<_>>())], false).await.unwrap();
+    let (inputs, make): (_, MakeDetector) =
+        (PipelineInputs { deliveries: mpsc::channel(4).1, commands: mpsc::channel(4).1 }, Arc::new(detector));
+    Pipeline::new(room.context.ledger.clone(), sinks, inputs, (make(), make), (Seq(1), Arc::new(SystemClock)))
+}
+
+/// Failed logins from one address, each of another user.
+fn failures(users: std::ops::Range<u32>) -> Vec<Delivery> {
+    let frames: Vec<String> =
+        users.map(|n| format!(r#"{{"event":"login_failed","ip":"203.0.113.9","username":"u{n}"}}"#)).collect();
+    vec![delivery(&frames.iter().map(String::as_str).collect::<Vec<_>>())]
+}
+
+#[tokio::test]
+async fn a_failure_that_takes_detection_along_loses_no_event_and_detection_remembers_what_was_stored() {
+    let room = Room::new("").await;
+    let mut pipeline = pipeline(&room);
+    pipeline.commit(failures(0..3), false).await.unwrap();
     // A panic took it.
     pipeline.detector = None;
-    let rest: Vec<String> = (3..6).map(failure).collect();
-    pipeline.commit(vec![delivery(&rest.iter().map(String::as_str).collect::<Vec<_>>())], false).await.unwrap();
+    pipeline.commit(failures(3..6), false).await.unwrap();
     assert_eq!(room.context.store().count_events().await.unwrap(), 6);
     let attack = room.context.ledger.look(|book| book.live().map(|i| (i.kind.clone(), i.count)).collect::<Vec<_>>());
     assert_eq!(attack, [("BRUTE_FORCE_ATTACK".to_owned(), 6)], "the three before the failure count");
+    room.context.ledger.close().await;
+}
+
+#[tokio::test]
+async fn what_an_erasure_names_is_forgotten_even_while_there_is_no_detector() {
+    let room = Room::new("").await;
+    let mut pipeline = pipeline(&room);
+    pipeline.commit(failures(0..3), true).await.unwrap();
+    pipeline.detector = None;
+    let (done, forgot) = oneshot::channel();
+    pipeline.on_command(PipelineCommand::Forget(Arc::new(|text| text == "203.0.113.9"), done)).await.unwrap();
+    forgot.await.unwrap();
+    // As after a restart: from the disk.
+    pipeline.detector = None;
+    pipeline.commit(failures(3..6), false).await.unwrap();
+    assert_eq!(room.context.ledger.look(|book| book.live().count()), 0, "three are not five");
     room.context.ledger.close().await;
 }
 

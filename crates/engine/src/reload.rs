@@ -28,20 +28,21 @@ pub struct Watcher {
     pub commands: mpsc::Sender<PipelineCommand>,
 }
 
-/// What was found on the disk.
-struct Found {
-    /// `Ok(None)`: there is no such file.
-    config: Result<Option<String>, String>,
+/// The files that a config refers to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Files {
     rules: Stamps,
     mappings: Stamps,
 }
 
-fn look(config_path: &Path, config: &Config) -> Found {
-    let text = match std::fs::read_to_string(config_path) {
-        Ok(text) => Ok(Some(text)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(format!("{}: {e}", config_path.display())),
-    };
+/// What was found on the disk.
+struct Found {
+    /// `Ok(None)`: there is no such file.
+    config: Result<Option<String>, String>,
+    files: Files,
+}
+
+fn files_of(config: &Config) -> Files {
     let stamps = |paths: &mut dyn Iterator<Item = PathBuf>| -> Stamps {
         paths
             .filter_map(|path| {
@@ -50,35 +51,57 @@ fn look(config_path: &Path, config: &Config) -> Found {
             })
             .collect()
     };
-    let mut rule_files = config.rules.paths.iter().flat_map(|p| rules::files(p).unwrap_or_default());
-    Found { config: text, rules: stamps(&mut rule_files), mappings: stamps(&mut config.mappings.paths.iter().cloned()) }
+    let mut rules = config.rules.paths.iter().flat_map(|p| rules::files(p).unwrap_or_default());
+    Files { rules: stamps(&mut rules), mappings: stamps(&mut config.mappings.paths.iter().cloned()) }
+}
+
+fn look(config_path: &Path, config: &Config) -> Found {
+    let text = match std::fs::read_to_string(config_path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(format!("{}: {e}", config_path.display())),
+    };
+    Found { config: text, files: files_of(config) }
 }
 
 impl Watcher {
     /// Runs until told to stop.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), String> {
         let mut seen = self.look().await?;
+        // The text that all of the console goes by: not that of a config that is in force by half.
+        let mut taken_up = self.context.config().text.clone();
         // What was refused is not tried again until it changes.
         let mut refused: Option<String> = None;
         loop {
             let found = self.look().await?;
-            let in_force = self.context.config().text.clone();
             match &found.config {
-                Ok(Some(text)) if in_force.as_deref() == Some(text) => {
+                Ok(Some(text)) if taken_up.as_deref() == Some(text.as_str()) => {
                     if refused.take().is_some() {
                         self.problem(Vec::new());
                     }
-                    if found.mappings != seen.mappings {
-                        self.take_up(text).await?;
-                    } else if found.rules != seen.rules {
-                        self.take_up_rules().await?;
+                    let files = found.files;
+                    let done = if files.mappings != seen.files.mappings {
+                        self.take_up(text).await.map(|_| files)
+                    } else if files.rules != seen.files.rules {
+                        self.take_up_rules().await.map(|()| files)
+                    } else {
+                        Ok(files)
+                    };
+                    // What changes while the config cannot be read, or is not taken up, is taken up later.
+                    match done {
+                        Ok(files) => seen.files = files,
+                        Err(e) => self.half(&e),
                     }
                 }
                 // Twice the same: a file that is being written is not taken up half-way.
                 Ok(Some(text)) if refused.as_ref() != Some(text) && seen.config == found.config => {
-                    refused = if self.take_up(text).await? { None } else { Some(text.clone()) };
+                    match self.take_up(text).await {
+                        Ok(Some(files)) => (refused, taken_up, seen.files) = (None, Some(text.as_str().into()), files),
+                        Ok(None) => refused = Some(text.clone()),
+                        Err(e) => self.half(&e),
+                    }
                 }
-                Ok(None) if in_force.is_some() => {
+                Ok(None) if taken_up.is_some() => {
                     refused.get_or_insert_default();
                     self.problem(vec![format!(
                         "the config file {} is gone; what it said stays in force until it is back",
@@ -91,12 +114,17 @@ impl Watcher {
                 }
                 Ok(_) => {}
             }
-            seen = found;
+            seen.config = found.config;
             tokio::select! {
                 () = crate::supervisor::told(&mut stop) => return Ok(()),
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
+    }
+
+    fn half(&self, why: &str) {
+        tracing::error!(why, "what changed could not be taken up");
+        self.problem(vec![format!("what changed is in force only in part, and is tried again: {why}")]);
     }
 
     async fn look(&self) -> Result<Found, String> {
@@ -109,29 +137,34 @@ impl Watcher {
         self.context.recent.touched(|t| t.health += 1);
     }
 
-    /// Puts another config in force. `false`: it is wrong, and the old one stays.
-    async fn take_up(&self, text: &str) -> Result<bool, String> {
+    /// Puts another config in force. Gives the files it refers to as they were before they were read again; `None`: it
+    /// is wrong, and the old one stays.
+    async fn take_up(&self, text: &str) -> Result<Option<Files>, String> {
         let context = &*self.context;
         let (text, path) = (text.to_owned(), context.config_path.clone());
-        let parsed =
-            tokio::task::spawn_blocking(move || Config::parse(&text, &path)).await.map_err(|e| e.to_string())?;
-        let config = match parsed {
-            Ok(config) => Arc::new(config),
+        let parsed = tokio::task::spawn_blocking(move || {
+            let config = Config::parse(&text, &path)?;
+            let files = files_of(&config);
+            Ok::<_, wf_config::ConfigError>((config, files))
+        });
+        let (config, files) = match parsed.await.map_err(|e| e.to_string())? {
+            Ok((config, files)) => (Arc::new(config), files),
             Err(e) => {
                 self.problem(vec![format!("the config was not taken, the old one is in force: {e}")]);
-                return Ok(false);
+                return Ok(None);
             }
         };
         let old = context.config();
         context.state.set_config(config.clone());
         context.replan().await.map_err(|e| e.to_string())?;
+        // Feeds need nobody to be free; the pipeline may be waiting for the disk.
+        let unplayed = self.feeds.apply(&config).await.err().map(|e| format!("the demo feed: {e}"));
         let resuming = PipelineCommand::Resuming(resuming(&config));
         self.commands.send(resuming).await.map_err(|e| e.to_string())?;
-        let unplayed = self.feeds.apply(&config).await.err().map(|e| format!("the demo feed: {e}"));
         self.record("config.change", what_changed(&old, &config)).await;
         self.take_up_rules().await?;
         self.problem(unplayed.into_iter().collect());
-        Ok(true)
+        Ok(Some(files))
     }
 
     async fn take_up_rules(&self) -> Result<(), String> {

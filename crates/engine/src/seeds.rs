@@ -50,6 +50,11 @@ impl Seeds {
     /// What was committed of a feed before.
     pub async fn of(&self, name: &FeedName, config: &FeedConfig, tally: Tally) -> Result<Seed, StoreError> {
         let Some(held) = self.store.feeds().await?.into_iter().find(|f| f.name == *name) else {
+            // Nothing to take from the first walk. What it will have stored by its next start is not in it either.
+            self.first.lock().retain(|(n, ..)| n != name);
+            if let Some(found) = self.found.get() {
+                found.lock().remove(name);
+            }
             return Ok(Seed { tally, ..Seed::default() });
         };
         let recent = if config.dedup.id.is_some() { self.recent(name, config).await? } else { Vec::new() };
@@ -83,5 +88,49 @@ impl Seeds {
             tracing::error!("{damage}: what stands there may be taken for new when it comes again");
         }
         Ok(Mutex::new(found.by_feed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wf_model::{Event, FeedCounts};
+    use wf_store::{Commit, FeedProgress};
+
+    use super::*;
+    use crate::testing::{Room, event};
+
+    #[tokio::test]
+    async fn a_feed_that_was_new_when_the_console_started_knows_its_events_when_it_is_started_again() {
+        let feed = |name: &str| {
+            format!("[feed.{name}]\nurl = \"wss://x\"\nmap = \"auth-event\"\ndedup = {{ id = \"/id\" }}\n")
+        };
+        let room = Room::new(&(feed("old") + &feed("new"))).await;
+        let store = room.context.store();
+        let stored = |seq: u64, name: &str| {
+            let event = Event { feed: FeedName::new(name), id: Some(format!("id-{seq}").into()), ..event(seq, "x") };
+            let progress = FeedProgress {
+                feed: event.feed.clone(),
+                position: None,
+                counts: FeedCounts::default(),
+                heard_at: event.received_at,
+            };
+            Commit { events: Arc::new(vec![event]), feeds: vec![progress], ..Commit::default() }
+        };
+        store.commit(&stored(1, "old")).await.unwrap();
+        let seeds = Seeds::new(store.clone());
+        let config = room.context.config();
+        seeds.starting_with(&config);
+        let ids = async |name: &str| {
+            let (feed, tally) = (FeedName::new(name), Tally::default());
+            let seed = seeds.of(&feed, &config.feed[name], tally).await.unwrap();
+            seed.recent.into_iter().map(|(id, ..)| id).collect::<Vec<_>>()
+        };
+        assert_eq!((ids("old").await, ids("new").await), (vec!["id-1".to_owned()], vec![]));
+        store.commit(&stored(2, "new")).await.unwrap();
+        assert_eq!(ids("new").await, ["id-2"], "what it stored meanwhile is not taken for new again");
+        assert_eq!(ids("old").await, ["id-1"]);
+        room.context.ledger.close().await;
     }
 }

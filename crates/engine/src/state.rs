@@ -1,4 +1,4 @@
-//! What is in force: config, plan, what could not be taken. Everybody may look; only the engine changes it.
+//! What is in force: config, plan, what could not be taken or done. Everybody may look; only the engine changes it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use wf_config::Config;
 use wf_response::Plan;
 
-/// Sentences about what could not be taken, by what they are about: `config`, `rules`.
+/// Sentences about what could not be taken or done, by what they are about: `config`, `rules`, `digest`.
 pub type Problems = BTreeMap<&'static str, Vec<String>>;
 
 /// What is in force, each as a value that can be watched.
@@ -59,10 +59,12 @@ impl State {
         self.plan.send_replace(plan);
     }
 
-    pub fn set_problems(&self, about: &'static str, problems: Vec<String>) {
-        self.problems.send_modify(|all| {
-            all.insert(about, problems);
-        });
+    /// `true`: that is news.
+    pub fn set_problems(&self, about: &'static str, problems: Vec<String>) -> bool {
+        self.problems.send_if_modified(|all| {
+            let before = all.insert(about, problems).unwrap_or_default();
+            before != all[about]
+        })
     }
 
     pub fn set_authors(&self, authors: HashMap<String, String>) {

@@ -23,6 +23,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Work of another room that recurs.
 pub trait Chore: Send + Sync {
+    /// What it is called where it is said that it failed.
+    fn name(&self) -> &'static str;
     /// Called at once after a start, and then every minute. What takes long is begun here and not waited for.
     fn minute(&self, now: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
 }
@@ -74,10 +76,10 @@ impl Timers {
             }
             let now = context.now();
             // Every second: a step that is due is not late by more than that.
-            escalation::time_passes(context, now).await.map_err(|e| e.to_string())?;
+            self.did("escalation", escalation::time_passes(context, now).await);
             // And at once after a start: what was missed is not missed for another minute.
             if minute.passed(now) {
-                self.minute_passes(now).await.map_err(|e| e.to_string())?;
+                self.minute_passes(now).await;
             }
             last_events = self.measure_rate(last_events);
             if slowly.passed(now) {
@@ -85,24 +87,34 @@ impl Timers {
                 if self.offer(PipelineCommand::Tick) {
                     return Ok(());
                 }
-                watch.look(context, &*self.feeds).await.map_err(|e| e.to_string())?;
+                self.did("watch over the feeds", watch.look(context, &*self.feeds).await);
             }
-            if hour.passed(now)
-                && let Err(e) = context.ledger.checkpoint(now).await
-            {
-                // The next action signs anyway; a full disk is shown elsewhere.
-                tracing::warn!(error = %e, "hourly checkpoint");
+            if hour.passed(now) {
+                self.did("hourly checkpoint", context.ledger.checkpoint(now).await);
             }
         }
     }
 
-    async fn minute_passes(&self, now: Timestamp) -> Result<(), StoreError> {
-        escalation::minute_passes(&self.context, now).await?;
-        drill::scheduled_drill(&self.context, now).await?;
+    async fn minute_passes(&self, now: Timestamp) {
+        let context = &*self.context;
+        self.did("watch over the ladders", escalation::look_after(context, now).await);
+        self.did("end of a storm", escalation::calm_down(context, now).await);
+        self.did("scheduled drill", drill::scheduled_drill(context, now).await);
         for chore in &self.chores {
-            chore.minute(now).await?;
+            self.did(chore.name(), chore.minute(now).await);
         }
-        digest::due(&self.context, now).await
+        self.did("digest", digest::due(context, now).await);
+    }
+
+    /// One piece of work that fails holds none of the others up, and is shown until it succeeds again.
+    fn did(&self, what: &'static str, outcome: Result<(), StoreError>) {
+        let problem = outcome.err().map(|e| format!("{what}: {e}"));
+        if let Some(problem) = &problem {
+            tracing::error!("{problem}");
+        }
+        if self.context.state.set_problems(what, problem.into_iter().collect()) {
+            self.context.recent.touched(|t| t.health += 1);
+        }
     }
 
     /// `true`: the pipeline has ended.
@@ -119,5 +131,72 @@ impl Timers {
             recent.touched(|t| t.health += 1);
         }
         events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::AtomicBool;
+
+    use wf_feeds::{FeedConfig, FeedStatus};
+    use wf_model::FeedName;
+
+    use super::*;
+    use crate::testing::Room;
+
+    struct NoFeeds;
+
+    impl FeedControl for NoFeeds {
+        fn statuses(&self) -> BTreeMap<FeedName, (FeedStatus, Arc<FeedConfig>)> {
+            BTreeMap::new()
+        }
+
+        fn restart(&self, name: &FeedName) -> Result<(), String> {
+            Err(format!("there is no feed '{name}'"))
+        }
+    }
+
+    struct Broken;
+
+    impl Chore for Broken {
+        fn name(&self) -> &'static str {
+            "broken chore"
+        }
+
+        fn minute(&self, _: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+            Box::pin(std::future::ready(Err(StoreError::Busy)))
+        }
+    }
+
+    struct Next(Arc<AtomicBool>);
+
+    impl Chore for Next {
+        fn name(&self) -> &'static str {
+            "next chore"
+        }
+
+        fn minute(&self, _: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+            self.0.store(true, Ordering::Relaxed);
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_fails_every_minute_holds_nothing_else_up_and_is_shown() {
+        let room = Room::new("").await;
+        let (commands, _taken) = mpsc::channel(4);
+        let done = Arc::new(AtomicBool::new(false));
+        let timers = Timers {
+            context: room.context.clone(),
+            commands,
+            feeds: Arc::new(NoFeeds),
+            chores: vec![Arc::new(Broken), Arc::new(Next(done.clone()))],
+        };
+        timers.minute_passes(room.context.now()).await;
+        assert!(done.load(Ordering::Relaxed));
+        let problems = room.context.state.problems();
+        assert!(problems.len() == 1 && problems[0].starts_with("broken chore: "), "{problems:?}");
+        room.context.ledger.close().await;
     }
 }

@@ -76,7 +76,8 @@ impl Store {
 /// at its audit log. Gives where the database that was there lies now. The caller holds the lock of the data directory.
 ///
 /// # Errors
-/// The backup cannot be opened with this key, is damaged, or was written by a newer version: nothing was changed.
+/// The backup cannot be opened with this key, is damaged, was written by a newer version, or is a database that was not
+/// closed: nothing was changed.
 pub async fn restore(
     from: &Path,
     key: &DatabaseKey,
@@ -84,6 +85,11 @@ pub async fn restore(
     check: impl FnOnce(&CopiedAudit) -> Result<(), StoreError> + Send,
 ) -> Result<Option<PathBuf>, StoreError> {
     refuse_plain(from)?;
+    if std::fs::metadata(with_suffix(from, "-wal")).is_ok_and(|m| m.len() > 0) {
+        let why = "a part of it lies in the -wal file beside it: open and close it as a database first, or take a \
+                   file that a backup made";
+        return Err(StoreError::damaged("backup", why));
+    }
     let ready = with_suffix(to, RESTORED);
     let (source, copy) = (from.to_owned(), ready.clone());
     remove(&ready)?;

@@ -151,13 +151,29 @@ impl Store {
         })
     }
 
+    /// The same database with a connection of its own for reading, so that its owner waits for no other reader. Its
+    /// readers are closed by themselves; the writer is the same.
+    pub fn with_own_reader(&self) -> Self {
+        let options = (*self.readers.connect_options()).clone();
+        let readers = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(30))
+            .connect_lazy_with(options);
+        Self { readers, ..self.clone() }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Closes the readers of this handle.
+    pub async fn close_readers(&self) {
+        self.readers.close().await;
+    }
+
     /// Closes readers and writer; the write-ahead log is merged.
     pub async fn close(&self) {
-        self.readers.close().await;
+        self.close_readers().await;
         let mut writer = self.writer.lock().await;
         let merged = match writer.connection().await {
             Ok(connection) => sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map(|_| ()),

@@ -121,6 +121,23 @@ async fn a_backup_is_put_back_and_the_database_that_was_there_is_kept() {
 }
 
 #[tokio::test]
+async fn a_database_that_was_not_closed_is_not_put_back_without_its_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, killed) = (dir.path().join("db"), dir.path().join("killed.db"));
+    let store = with_events(&path, 20).await;
+    std::fs::copy(&path, &killed).unwrap();
+    std::fs::copy(dir.path().join("db-wal"), dir.path().join("killed.db-wal")).unwrap();
+    store.close().await;
+    let refused = restore(&killed, &key(), &path, |_| Ok(())).await.unwrap_err();
+    assert!(refused.to_string().contains("-wal"), "{refused}");
+    Store::open(&killed, &key()).await.unwrap().close().await;
+    restore(&killed, &key(), &path, |_| Ok(())).await.unwrap();
+    let store = Store::open(&path, &key()).await.unwrap();
+    assert_eq!(store.count_events().await.unwrap(), 20);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_restore_that_was_interrupted_is_ended_by_the_next_start() {
     // After the backup was checked, after the log was moved, after the database was.
     for moved in [vec![], vec!["-wal"], vec!["-wal", ""]] {
