@@ -117,7 +117,8 @@ fn run(mut again: Command, secrets: &SecretEnvironment) -> std::io::Result<ExitC
     Ok(if running.wait()?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

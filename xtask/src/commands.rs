@@ -67,8 +67,9 @@ anybody else, and counted as well.",
 svelte-check and eslint over the page, rustfmt, clippy (warnings are errors), and cargo-deny: which crate may
 depend on which, licences, sources, advisories.
 
-The advisories are fetched from the network. Where they cannot be had it says `advisories: NOT CHECKED` and goes
-on. `npm audit` needs the registry and is not run.",
+Advisories are looked up in the copy of their database on this machine; WATCHFLOOR_ADVISORIES=fetch gets a new
+one first. Where there is none it says `advisories: NOT CHECKED` and goes on. `npm audit` needs the registry and
+is not run.",
     },
     Command {
         name: "bindings",

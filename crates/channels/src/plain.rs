@@ -50,7 +50,7 @@ fn in_document(value: &Value) -> Option<&str> {
 
 /// Whether a value says something that is not put there for each message.
 fn is_own(value: &str) -> bool {
-    !value.is_empty() && !(value.contains('{') && value.contains('}'))
+    !(value.is_empty() || value.contains('{') && value.contains('}'))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use wf_model::Timestamp;
 use wf_privacy::request::{Done, ExportFile, Outcome, Request};
 
 use crate::records::*;
+use crate::redaction::*;
 use crate::requests::Requests;
 use crate::subject::*;
 

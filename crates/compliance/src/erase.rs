@@ -16,6 +16,7 @@ use wf_store::events::{Decide, Fate, Progress, StoredEvent};
 use wf_store::sweep::{PLACES, Rewrite, Swept};
 use wf_store::{Commit, StoreError};
 
+use crate::redaction::*;
 use crate::subject::*;
 use crate::subjects::Subjects;
 

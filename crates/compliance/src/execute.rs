@@ -14,6 +14,7 @@ use wf_store::events::{Decide, Fate, StoredEvent};
 use wf_store::sweep::Rewrite;
 
 use crate::records::*;
+use crate::redaction::*;
 use crate::requests::Requests;
 use crate::subject::*;
 

@@ -10,7 +10,7 @@ use wf_store::events::StoredEvent;
 use wf_store::sweep::Swept;
 
 use crate::records::*;
-use crate::subject::*;
+use crate::redaction::*;
 
 /// The holds in force, and what follows from them for whole incidents.
 #[derive(Default)]

@@ -24,7 +24,7 @@ use wf_response::Changes;
 use wf_store::records::Record;
 use wf_store::{Commit, StoreError};
 
-use crate::reports::*;
+use crate::period::Period;
 use crate::work::Work;
 
 pub(crate) const REQUESTS: &str = "request";

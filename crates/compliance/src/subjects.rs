@@ -15,6 +15,7 @@ use wf_store::events::Progress;
 use wf_store::sweep::PLACES;
 
 use crate::records::*;
+use crate::redaction::*;
 use crate::subject::*;
 
 /// Looks through everything for somebody, and erases them from it.

@@ -20,8 +20,9 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::Url;
 
 use crate::config::{Auth, FeedConfig, HeaderText};
+use crate::connect_error::{ConnectError, failed};
 use crate::tls;
-use wf_model::{SecretError, SecretRef, SecretSource};
+use wf_model::{SecretRef, SecretSource};
 
 /// What a WebSocket runs over.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -34,31 +35,6 @@ pub const HARD_FRAME_LIMIT: usize = 64 << 20;
 
 /// A server may ask for patience, but not take a feed away for a day.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Trying again changes nothing: the officer must do something.
-    #[error("{0}")]
-    Refused(String),
-    /// Worth another try, not before `after` if the server said so.
-    #[error("{reason}")]
-    Failed { reason: String, after: Option<Duration> },
-}
-
-impl From<SecretError> for ConnectError {
-    fn from(e: SecretError) -> Self {
-        match e {
-            SecretError::Missing(why) => Self::Refused(why),
-            // A keychain that is locked with the screen opens again; the feed is not to wait for an officer.
-            SecretError::Unavailable(why) => failed(why),
-        }
-    }
-}
-
-pub(crate) fn failed(reason: impl Into<String>) -> ConnectError {
-    ConnectError::Failed { reason: reason.into(), after: None }
-}
 
 /// How it was connected, for the officer.
 #[derive(Clone, Debug, Default)]

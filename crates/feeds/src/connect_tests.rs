@@ -1,3 +1,5 @@
+use wf_model::SecretError;
+
 use super::*;
 
 #[test]

@@ -11,19 +11,10 @@ use tokio_tungstenite::tungstenite::Message;
 use wf_model::SecretSource;
 
 use crate::config::{Auth, Condition, FeedConfig, Limits};
-use crate::connect::{self, ConnectError, Socket};
+use crate::connect::{self, Socket};
 use crate::decode;
+use crate::end::{End, data, within};
 use crate::intake::Intake;
-use crate::session::{End, data, within};
-
-impl From<ConnectError> for End {
-    fn from(e: ConnectError) -> Self {
-        match e {
-            ConnectError::Refused(reason) => Self::Refused(reason),
-            ConnectError::Failed { reason, .. } => Self::broken(reason),
-        }
-    }
-}
 
 /// Logs in and subscribes. Every frame that comes meanwhile goes to `intake`, the expected answers too.
 pub async fn greet(

@@ -15,7 +15,9 @@
 
 pub mod config;
 pub mod connect;
+pub mod connect_error;
 mod decode;
+mod end;
 mod greeting;
 mod handover;
 pub mod ingest;

@@ -12,11 +12,11 @@ use wf_model::{FeedName, SecretSource};
 
 use crate::config::FeedConfig;
 use crate::connect::{self, HARD_FRAME_LIMIT, Socket};
+use crate::end::{End, data};
 use crate::greeting::greet;
 use crate::ingest::Seed;
 use crate::intake::Intake;
 use crate::mapping::Mapping;
-use crate::session::{End, data};
 
 /// Deliveries that are taken while the server is greeted.
 const GREETING: usize = 16;

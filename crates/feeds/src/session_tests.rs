@@ -1,4 +1,8 @@
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+
 use super::*;
+use crate::end::Broken;
+use crate::poison::Fault;
 use crate::subscribe::FeedState;
 use crate::twin::{Act, Server, Setting, config, run};
 

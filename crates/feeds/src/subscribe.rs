@@ -8,12 +8,14 @@ use tokio::time::{Instant, sleep};
 use wf_model::{FeedName, SecretSource, Timestamp};
 
 use crate::config::FeedConfig;
-use crate::connect::{self, ConnectError};
+use crate::connect;
+use crate::connect_error::ConnectError;
+use crate::end::{Broken, End};
 use crate::ingest::{Delivery, Seed};
 use crate::intake::Intake;
 use crate::mapping::Mapping;
 use crate::poison::{Poison, Remedy};
-use crate::session::{Broken, End, Session, stopped};
+use crate::session::{Session, stopped};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedState {

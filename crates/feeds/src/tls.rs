@@ -9,7 +9,7 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError, PeerIncompat
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Auth, FeedConfig};
-use crate::connect::{ConnectError, failed};
+use crate::connect_error::{ConnectError, failed};
 
 const OLD_VERSION: &str =
     "the server speaks no TLS 1.2 or 1.3: older versions can be read on the way, so its operator must turn one on";

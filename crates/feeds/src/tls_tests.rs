@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use wf_model::SecretSource;
 
-use crate::connect::{ConnectError, Handshake, open};
+use crate::connect::{Handshake, open};
+use crate::connect_error::ConnectError;
 use crate::twin::{NoSecrets, config, patiently};
 
 const HOST: &str = "127.0.0.1";

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use wf_evidence::AuditKey;
 use wf_store::DatabaseKey;
 
+use crate::bytes::{hex, random, unhex};
 use crate::environment;
 use crate::keychain::{Keychain, KeychainError};
 use crate::paths::Paths;
-use crate::recovery_key::read_recovery_key;
+use crate::recovery_key::{NotARecoveryKey, read_recovery_key};
 
 const DATABASE: &str = "database-key";
 const AUDIT: &str = "audit-signing-key";
@@ -73,8 +74,8 @@ pub enum KeyError {
     NoVariable(String),
     #[error("the environment variable {0} does not hold 64 hex digits")]
     BadVariable(String),
-    #[error("this is not a recovery key: {0}")]
-    BadRecoveryKey(&'static str),
+    #[error(transparent)]
+    BadRecoveryKey(#[from] NotARecoveryKey),
 }
 
 impl From<KeychainError> for KeyError {
@@ -87,14 +88,6 @@ impl From<KeychainError> for KeyError {
     }
 }
 
-pub(crate) fn random() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    // Without randomness there can be no key; an all-zero one would be worse than none.
-    #[expect(clippy::expect_used, reason = "an OS without randomness cannot keep anything secret")]
-    getrandom::fill(&mut bytes).expect("the operating system gives no randomness");
-    bytes
-}
-
 /// What reply codes are made from: nobody who sees codes learns anything about the key.
 pub fn code_key(database: &DatabaseKey) -> [u8; 32] {
     wf_evidence::tree::leaf_hash(format!("watchfloor reply codes\n{}", database.expose_hex()).as_bytes())
@@ -103,21 +96,6 @@ pub fn code_key(database: &DatabaseKey) -> [u8; 32] {
 /// 32 random bytes, for audit salts.
 pub fn salt() -> [u8; 32] {
     random()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut out = [0; 32];
-    for (i, slot) in out.iter_mut().enumerate() {
-        *slot = u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).ok()?;
-    }
-    Some(out)
 }
 
 /// The entry of the database key in the keychain, if that is where it is kept.

@@ -4,6 +4,7 @@
 //! with the same functions; a new one gets a module there. Every outward effect has a twin in memory for tests
 //! ([`MemoryKeychain`], [`TestClock`]).
 
+mod bytes;
 mod clock;
 pub mod environment;
 pub mod files;
@@ -18,7 +19,7 @@ pub use environment::SecretEnvironment;
 pub use keychain::{Keychain, KeychainError, MemoryKeychain, OsKeychain, Secrets};
 pub use keys::{KeyError, KeySource, Keys};
 pub use paths::{DataDirLock, Paths};
-pub use recovery_key::recovery_key;
+pub use recovery_key::{NotARecoveryKey, recovery_key};
 
 /// The recovery key that stands for a database key in hex; `None` when it is none.
 pub fn recovery_key_of(hex: &str) -> Option<String> {
@@ -32,7 +33,7 @@ pub fn recovery_key_of(hex: &str) -> Option<String> {
 pub mod fuzzing {
     /// # Errors
     /// What is wrong with the text.
-    pub fn read_recovery_key(text: &str) -> Result<wf_store::DatabaseKey, crate::KeyError> {
+    pub fn read_recovery_key(text: &str) -> Result<wf_store::DatabaseKey, crate::NotARecoveryKey> {
         crate::recovery_key::read_recovery_key(text)
     }
 }

@@ -3,10 +3,15 @@
 use secrecy::SecretString;
 use wf_store::DatabaseKey;
 
-use crate::keys::{KeyError, hex, unhex};
+use crate::bytes::{hex, unhex};
 
 /// Digits that are not mistaken for one another when copied from paper (Crockford's base 32).
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// Why a text is no recovery key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a recovery key: {0}")]
+pub struct NotARecoveryKey(&'static str);
 
 /// The database key as something to print: 14 groups of four, the last of which is a check.
 pub fn recovery_key(key: &DatabaseKey) -> SecretString {
@@ -18,7 +23,7 @@ pub fn recovery_key(key: &DatabaseKey) -> SecretString {
     groups.join("-").into()
 }
 
-pub(crate) fn read_recovery_key(text: &str) -> Result<DatabaseKey, KeyError> {
+pub(crate) fn read_recovery_key(text: &str) -> Result<DatabaseKey, NotARecoveryKey> {
     let mut digits = Vec::with_capacity(56);
     for c in text.chars().filter(|c| !c.is_whitespace() && *c != '-') {
         let c = match c.to_ascii_uppercase() {
@@ -29,11 +34,11 @@ pub(crate) fn read_recovery_key(text: &str) -> Result<DatabaseKey, KeyError> {
         let digit = DIGITS
             .iter()
             .position(|d| char::from(*d) == c)
-            .ok_or(KeyError::BadRecoveryKey("it holds a character that does not occur in one"))?;
+            .ok_or(NotARecoveryKey("it holds a character that does not occur in one"))?;
         digits.push(digit as u8);
     }
     if digits.len() != 56 {
-        return Err(KeyError::BadRecoveryKey("it has 14 groups of four"));
+        return Err(NotARecoveryKey("it has 14 groups of four"));
     }
     let mut bytes = [0u8; 32];
     for bit in 0..256 {
@@ -42,9 +47,9 @@ pub(crate) fn read_recovery_key(text: &str) -> Result<DatabaseKey, KeyError> {
         }
     }
     if to_digits(&bytes) != digits[..52] || check(&bytes)[..] != digits[52..] {
-        return Err(KeyError::BadRecoveryKey("a character was mistaken"));
+        return Err(NotARecoveryKey("a character was mistaken"));
     }
-    DatabaseKey::from_hex(&hex(&bytes)).map_err(|_| KeyError::BadRecoveryKey("a character was mistaken"))
+    DatabaseKey::from_hex(&hex(&bytes)).map_err(|_| NotARecoveryKey("a character was mistaken"))
 }
 
 fn to_digits(bytes: &[u8; 32]) -> Vec<u8> {
@@ -67,7 +72,7 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
-    use crate::keys::random;
+    use crate::bytes::random;
 
     #[test]
     fn a_recovery_key_survives_paper_and_mistakes_are_noticed() {

@@ -14,9 +14,9 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::Mutex;
 
-use crate::backup;
 use crate::error::StoreError;
 use crate::events::Tail;
+use crate::files::{copy_whole, exists, finish_restore, with_suffix};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -119,7 +119,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotEncrypted`], [`StoreError::WrongKey`], [`StoreError::Newer`]; never falls back to plain text.
     pub async fn open(path: &Path, key: &DatabaseKey) -> Result<Self, StoreError> {
-        backup::finish_restore(path)?;
+        finish_restore(path)?;
         refuse_plain(path)?;
         let mut connection = writer_options(path, key).connect().await.map_err(|e| opening(path, e))?;
         let cipher: Option<String> = sqlx::query_scalar("PRAGMA cipher_version")
@@ -312,9 +312,9 @@ async fn migrate_all(connection: &mut SqliteConnection, path: &Path) -> Result<(
     if !have.is_empty() && have.len() < known.len() {
         let copy = with_suffix(path, &format!(".before-{}", known[known.len() - 1]));
         // One that is there was made before the first attempt; what lies here now may be half-way.
-        if !backup::exists(&copy) {
+        if !exists(&copy) {
             sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
-            backup::copy_whole(path, &copy)?;
+            copy_whole(path, &copy)?;
         }
     }
     MIGRATIONS.run(connection).await?;
@@ -342,10 +342,4 @@ pub(crate) async fn migrations(
         Some(&version) => Err(StoreError::Newer { path: path.to_owned(), version }),
         None => Ok((have, known)),
     }
-}
-
-pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

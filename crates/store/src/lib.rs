@@ -18,6 +18,7 @@ mod connect;
 mod error;
 pub mod events;
 pub mod feeds;
+mod files;
 pub mod incidents;
 pub mod notifications;
 pub mod rates;
@@ -25,7 +26,8 @@ pub mod records;
 pub mod silences;
 pub mod sweep;
 
-pub use backup::{CopiedAudit, finish_restore, restore};
+pub use backup::{CopiedAudit, restore};
 pub use commit::{Commit, FeedProgress};
 pub use connect::{DatabaseKey, Store};
 pub use error::StoreError;
+pub use files::finish_restore;

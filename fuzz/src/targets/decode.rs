@@ -169,7 +169,7 @@ fn admitted(event: &Event, config: &FeedConfig) {
     assert!(names.iter().all(|n| n.len() <= 512), "a name of {:?} bytes", names.iter().map(|n| n.len()).max());
 }
 
-/// The shapes that took all memory once (S1, S2), and lines that were all refused (A5).
+/// Shapes that once took all memory, and lines that were once all refused.
 fn more() -> Vec<Vec<u8>> {
     let key = "k".repeat(340 << 10);
     let leaves: Vec<String> = (0..200).map(|n| format!("\"a{n}\":\"v\"")).collect();

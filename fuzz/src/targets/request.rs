@@ -2,7 +2,6 @@
 
 use wf_api::Request;
 
-use super::nothing;
 use crate::Target;
 
 pub const TARGET: Target = Target {

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use specta::Type;
-use wf_model::{Incident, Step, TimelineEntry, Timestamp};
+use wf_model::{Incident, TimelineEntry};
 use wf_response::Plan;
 
-use super::desk::{FoldedView, LadderStep, ReceiptView};
 use super::event::EventView;
+use super::handling::*;
 use super::{Millis, maybe, millis};
 
 /// An incident, as a row of the queue and the head of its page.
@@ -101,19 +101,6 @@ impl ActionView {
             undo: info.undo,
             lasts: info.lasts.map(|l| l.as_millis() as i64),
         })
-    }
-}
-
-/// Whom a step tells, in a few words.
-pub(super) fn step_text(step: &Step, plan: &Plan, at: Timestamp) -> String {
-    let reach = plan.reach(step, at);
-    let names: Vec<&str> = reach.people.iter().map(|p| plan.name(p)).collect();
-    let mut channels: Vec<&str> = reach.to.iter().map(|d| d.channel.as_str()).collect();
-    channels.dedup();
-    match (names.is_empty(), channels.is_empty()) {
-        (_, true) => "reaches nobody".to_owned(),
-        (true, false) => channels.join(", "),
-        (false, false) => format!("{} by {}", names.join(", "), channels.join(", ")),
     }
 }
 

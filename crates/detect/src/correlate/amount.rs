@@ -2,10 +2,7 @@
 
 use wf_model::Value;
 
-use crate::rules::Measure;
-
-/// Millionths in one.
-const MICROS: i128 = 1_000_000;
+use crate::rules::MICROS;
 
 /// No field that is worth adding up says more than this of one event (ten trillion); what does is cut to it, and
 /// counted. Its millionths still fit an [`Addend`], and no number of entries we hold overflows an `i128` of them.
@@ -41,14 +38,6 @@ fn real(n: f64) -> Option<Addend> {
         return Some(Addend { micros: MOST * 1_000_000, clamped: true });
     }
     Some(Addend { micros: (n * 1e6).round() as u64, clamped: false })
-}
-
-/// A threshold in the unit of its measure: `n`, or the least that is more than `n`.
-pub(crate) fn in_units(measure: &Measure, n: u64, more: bool) -> i128 {
-    match measure {
-        Measure::Events | Measure::Distinct(_) => i128::from(n) + i128::from(more),
-        Measure::Sum(_) => i128::from(n) * MICROS + i128::from(more),
-    }
 }
 
 /// The millionths of a whole number are left over: what was told, and what is still to tell.

@@ -33,7 +33,6 @@ use running::{Running, Seen};
 use table::{Key, Table};
 use watermark::Watermarks;
 
-pub(crate) use amount::in_units;
 pub(crate) use watermark::{Mark, SavedFeed};
 
 /// How much is remembered, and how late an event may be.

@@ -11,7 +11,6 @@ use wf_model::{FieldName, Severity};
 
 use super::values::{Budget, prepare};
 use super::{About, Block, Correlation, Detection, GroupField, Measure, Place};
-use crate::correlate::in_units;
 use crate::message::Template;
 
 fn severity(level: Option<Level>) -> Option<Severity> {
@@ -151,7 +150,7 @@ pub(super) fn correlation(
     let fingerprint = fingerprint(rule, over.iter().filter_map(|i| Some(&detections.get(*i)?.0.sigma)))?;
     Ok(Correlation {
         severity: severity(rule.level),
-        threshold: in_units(&measure, bound, more),
+        threshold: measure.in_units(bound, more),
         measure,
         over,
         group_by,

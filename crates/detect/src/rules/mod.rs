@@ -13,7 +13,6 @@ use rsigma_parser::SigmaRule;
 use serde::Deserialize;
 use wf_model::{Entity, Event, FieldName, Severity};
 
-use crate::correlate::in_units;
 use crate::message::Template;
 
 /// Where the files of the built-in pack say they are from.
@@ -100,6 +99,19 @@ pub(crate) enum Measure {
     Distinct(FieldName),
     /// `value_sum`: the field's values added up.
     Sum(FieldName),
+}
+
+/// Sums are counted in millionths: so many are one.
+pub(crate) const MICROS: i128 = 1_000_000;
+
+impl Measure {
+    /// A threshold in the unit of this measure: `n`, or the least that is more than `n`.
+    pub fn in_units(&self, n: u64, more: bool) -> i128 {
+        match self {
+            Self::Events | Self::Distinct(_) => i128::from(n) + i128::from(more),
+            Self::Sum(_) => i128::from(n) * MICROS + i128::from(more),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -242,7 +254,7 @@ impl RuleSet {
             };
             // A sum may lie between whole numbers.
             let least = match &c.measure {
-                Measure::Sum(_) if c.threshold < in_units(&c.measure, c.least, false) => {
+                Measure::Sum(_) if c.threshold < c.measure.in_units(c.least, false) => {
                     format!("more than {}", c.least - 1)
                 }
                 Measure::Sum(_) | Measure::Events | Measure::Distinct(_) => c.least.to_string(),

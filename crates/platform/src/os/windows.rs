@@ -86,7 +86,7 @@ pub struct ControlListener {
 
 impl ControlListener {
     pub fn bind(data_dir: &Path) -> std::io::Result<Self> {
-        let name = format!(r"\\.\pipe\watchfloor-{}", crate::keys::hex(&crate::keys::random()));
+        let name = format!(r"\\.\pipe\watchfloor-{}", crate::bytes::hex(&crate::bytes::random()));
         let next = ServerOptions::new().first_pipe_instance(true).reject_remote_clients(true).create(&name)?;
         let file = control_file(data_dir);
         write_private(&file, name.as_bytes())?;
