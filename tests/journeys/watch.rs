@@ -242,3 +242,79 @@ async fn a_clock_by_which_everything_is_too_old_deletes_nothing_and_is_reported(
     assert_eq!(console.stored().await, 3000);
     console.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_is_not_let_in_is_an_incident_that_says_so() {
+    let server = demo(Faults { refuse: Some((401, None)), ..Faults::default() }).await;
+    let home = TestConsole::new(&format!("{}down_after = \"1s\"\n", demo_feed("shop", &server.url())));
+    let console = home.start().await;
+    let incident = console.until_incident("nobody lets it in", |i| i.kind == "FEED_DOWN").await;
+    assert!(incident.title.contains("401"), "{}", incident.title);
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_is_edited_is_taken_up_and_no_event_is_lost() {
+    let mapping = |word: &str| {
+        format!(
+            "name = \"own\"\nwhen = [{{ pointer = \"/who\" }}]\n[[field]]\nfrom = [\"/who\"]\nto = \"user.{word}\"\ncast = \"text\"\n"
+        )
+    };
+    let server = ScriptServer::of(&[r#"{"id":"1","who":"ada"}"#]).await;
+    let home = TestConsole::new("");
+    let file = home.dir().join("own.toml");
+    std::fs::write(&file, mapping("name")).unwrap();
+    let config = format!(
+        "[mappings]\npaths = [\"own.toml\"]\n[feed.f]\nurl = \"{}\"\nmap = \"own\"\ndedup = {{ id = \"/id\" }}\n",
+        server.url()
+    );
+    std::fs::write(&home.paths.config, config).unwrap();
+    let console = home.start().await;
+    console.until_stored(1).await;
+    std::fs::write(&file, mapping("full_name")).unwrap();
+    // Read in another way it says something else: what comes again is kept once more, and marked.
+    console.until_stored(2).await;
+    server.push(r#"{"id":"2","who":"grace"}"#);
+    console.until_stored(3).await;
+    let found = console
+        .ask(Request::EventsList { query: "user.full_name:grace".into(), since: None, limit: 10, after: None })
+        .await;
+    assert!(found.unwrap().to_string().contains("grace"));
+    std::fs::write(&file, "this is no mapping").unwrap();
+    until_problem(&console, "own.toml").await;
+    server.push(r#"{"id":"3","who":"joan"}"#);
+    console.until_stored(4).await;
+    console.assert_sound().await;
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_fails_half_way_leaves_the_directory_free_and_the_next_one_whole() {
+    let home = TestConsole::new("");
+    let socket = home.paths.data_dir.join("control.sock");
+    std::fs::create_dir_all(socket.join("in the way")).unwrap();
+    let failed = home.try_start().await;
+    assert!(failed.is_err(), "what lies where the socket belongs is not removed");
+    std::fs::remove_dir_all(&socket).unwrap();
+    let console = home.start().await;
+    console.assert_sound().await;
+    console.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_edits_of_the_config_at_once_are_both_made() {
+    let home = TestConsole::new("");
+    let console = home.start().await;
+    let context = &console.console.context;
+    let add = |line: &'static str| {
+        context.edit_config(line.to_owned(), move |text, _| {
+            std::thread::yield_now();
+            Ok(format!("{text}\n{line}\n"))
+        })
+    };
+    let (one, other) = tokio::join!(add("# one"), add("# other"));
+    one.and(other).unwrap();
+    let text = std::fs::read_to_string(&home.paths.config).unwrap();
+    assert!(text.contains("# one") && text.contains("# other"), "{text}");
+    console.stop().await;
+}

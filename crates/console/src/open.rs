@@ -94,7 +94,7 @@ async fn open_all(paths: &Paths, outside: Outside) -> Result<Opened, StartError>
         code_key,
         notices,
         editing: tokio::sync::Mutex::default(),
-        planning: tokio::sync::Mutex::default(),
+        standings: tokio::sync::Mutex::default(),
     };
     Ok(Opened { context, keys, lock })
 }

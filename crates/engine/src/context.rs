@@ -34,8 +34,9 @@ pub struct Context {
     pub notices: Option<mpsc::Sender<Notice>>,
     /// One edit of the config file after the other.
     pub editing: tokio::sync::Mutex<()>,
-    /// One plan after the other: the last one made is the one in force.
-    pub planning: tokio::sync::Mutex<()>,
+    /// Held from reading what is known of the channels until what follows from it is in force or written: two messages
+    /// over one channel must not undo what the other saw.
+    pub standings: tokio::sync::Mutex<()>,
 }
 
 impl Context {
@@ -105,7 +106,7 @@ impl Context {
 
     /// Builds the plan anew: the config changed, or a channel was seen to work or not to.
     pub async fn replan(&self) -> Result<(), StoreError> {
-        let _one = self.planning.lock().await;
+        let _one = self.standings.lock().await;
         let standings = self.store().channels().await?;
         let plan = Arc::new(self.config().plan(self.code_key, &standings));
         self.state.set_plan(plan.clone());

@@ -101,6 +101,7 @@ async fn take(context: &Context, name: &str, config: &ChannelConfig, answer: Ans
         // Whoever guesses codes learns nothing; the log keeps that it was tried, not what was written.
         Err(why) => tracing::warn!(channel = name, why, "an answer was not taken"),
     }
+    let _one = context.standings.lock().await;
     let mut standing = standing(context, name).await?;
     if answer.cursor.is_some() && standing.cursor != answer.cursor {
         standing.cursor = answer.cursor;

@@ -97,3 +97,22 @@ fn a_refusal_breaks_the_channel_only_where_the_channel_is_meant_and_a_delivery_m
     assert_eq!((mended.broken, mended.worked_at, mended.failed_at), (None, Some(at(2)), Some(at(1))));
     assert_eq!(refused(false).another_way(), Some("no such account"));
 }
+
+#[tokio::test]
+async fn two_messages_over_one_channel_do_not_undo_what_the_other_saw_of_it() {
+    let room = crate::testing::Room::new("").await;
+    let context = &room.context;
+    let one = |key: &str| Notification { key: key.into(), incident: None, ..message(Purpose::Trigger) };
+    for n in 0..20 {
+        let refused = Outcome::Refused { reason: "no such account".into(), channel: true };
+        let (ended, went_on) = tokio::join!(
+            settle(context, one(&format!("a{n}")), refused),
+            settle(context, one(&format!("b{n}")), retry(None, false))
+        );
+        ended.and(went_on).unwrap();
+        let channels = context.store().channels().await.unwrap();
+        assert_eq!(channels[0].broken.as_deref(), Some("no such account"), "round {n}");
+        settle(context, one(&format!("c{n}")), Outcome::Delivered { id: None }).await.unwrap();
+    }
+    context.ledger.close().await;
+}

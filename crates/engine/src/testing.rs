@@ -69,7 +69,7 @@ impl Room {
             code_key: [7; 32],
             notices: Some(sender),
             editing: tokio::sync::Mutex::default(),
-            planning: tokio::sync::Mutex::default(),
+            standings: tokio::sync::Mutex::default(),
         };
         Self { context: Arc::new(context), _notices: notices, _dir: dir }
     }
