@@ -352,15 +352,7 @@ async fn what_waits_for_the_disk_is_in_flight_until_it_is_stored() {
     let console = home.start().await;
     console.until_feed("f", "live", |f| f.state == "live").await;
     // Whoever holds the ledger keeps everybody from writing, as a slow disk does.
-    let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
-    let ledger = console.console.context.ledger.clone();
-    let holding = tokio::spawn(async move {
-        let held = ledger.change(move |_| {
-            tokio::task::block_in_place(|| released.recv()).unwrap();
-            Ok(Default::default())
-        });
-        held.await.map(|_| ()).unwrap();
-    });
+    let held = console.hold_the_ledger();
     for n in 0..40 {
         server.push(&format!(r#"{{"id":"{}","event":"login","username":"u","ip":"10.0.0.1"}}"#, n / 2));
     }
@@ -371,8 +363,7 @@ async fn what_waits_for_the_disk_is_in_flight_until_it_is_stored() {
         "{:?}",
         waiting.counts
     );
-    release.send(()).unwrap();
-    holding.await.unwrap();
+    held.release().await;
     let settled = console.until_feed("f", "nothing is in flight", |f| f.counts.in_flight == 0).await;
     let c = settled.counts;
     assert!(c.received == 41 && c.stored == 20 && c.duplicates == 20 && c.quarantined == 1 && c.holds(), "{c:?}");

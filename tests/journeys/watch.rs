@@ -69,22 +69,13 @@ async fn a_feed_that_is_started_again_waits_for_what_it_received_and_stores_noth
     let console = home.start().await;
     // Once something is stored, what is known of the feed is read from the disk at each start.
     console.until_stored(20).await;
-    let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
-    let ledger = console.console.context.ledger.clone();
-    let holding = tokio::spawn(async move {
-        let held = ledger.change(move |_| {
-            tokio::task::block_in_place(|| released.recv()).unwrap();
-            Ok(Default::default())
-        });
-        held.await.map(|_| ()).unwrap();
-    });
+    let held = console.hold_the_ledger();
     for n in 20..40 {
         server.push(&format!(r#"{{"id":"e{n}","event":"login","username":"u","ip":"10.0.0.1"}}"#));
     }
     console.until_feed("f", "twenty are in flight", |f| f.counts.in_flight == 20).await;
     console.console.desk.feeds.restart("f").unwrap();
-    release.send(()).unwrap();
-    holding.await.unwrap();
+    held.release().await;
     // The server says the first twenty again to whoever connects; the others come again by hand.
     console
         .until_feed("f", "it is live again and heard them", |f| f.state == "live" && f.counts.duplicates == 20)
@@ -121,23 +112,14 @@ async fn an_edit_made_while_another_is_being_taken_up_is_taken_up_too() {
     let home = TestConsole::new(&feed("first"));
     let console = home.start().await;
     // The first edit is held up half-way, as by a slow disk.
-    let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
-    let ledger = console.console.context.ledger.clone();
-    let holding = tokio::spawn(async move {
-        let held = ledger.change(move |_| {
-            tokio::task::block_in_place(|| released.recv()).unwrap();
-            Ok(Default::default())
-        });
-        held.await.map(|_| ()).unwrap();
-    });
+    let held = console.hold_the_ledger();
     std::fs::write(&home.paths.config, feed("second")).unwrap();
     until("the first edit is under way", || async {
         console.console.context.config().feed.contains_key("second").then_some(())
     })
     .await;
     std::fs::write(&home.paths.config, feed("third")).unwrap();
-    release.send(()).unwrap();
-    holding.await.unwrap();
+    held.release().await;
     until("the second edit is in force", || async {
         console.console.context.config().feed.contains_key("third").then_some(())
     })

@@ -86,6 +86,19 @@ pub struct RunningConsole {
     instance: Instance,
 }
 
+/// A ledger in which nothing is written.
+pub struct Held {
+    release: std::sync::mpsc::SyncSender<()>,
+    holding: tokio::task::JoinHandle<()>,
+}
+
+impl Held {
+    pub async fn release(self) {
+        self.release.send(()).expect("the ledger is held");
+        self.holding.await.expect("the ledger is held");
+    }
+}
+
 impl RunningConsole {
     pub async fn stop(self) {
         self.instance.stop().await.expect("the console stops");
@@ -94,6 +107,20 @@ impl RunningConsole {
     /// As if the disk took nothing, for this reason.
     pub fn pretend_blocked(&self, why: Option<&str>) {
         *self.instance.sinks.blocked.lock() = why.map(str::to_owned);
+    }
+
+    /// Keeps everybody from writing, as a slow disk does. In a test of several threads only.
+    pub fn hold_the_ledger(&self) -> Held {
+        let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
+        let ledger = self.console.context.ledger.clone();
+        let holding = tokio::spawn(async move {
+            let held = ledger.change(move |_| {
+                tokio::task::block_in_place(|| released.recv()).expect("it is let go");
+                Ok(Default::default())
+            });
+            held.await.expect("nothing was changed");
+        });
+        Held { release, holding }
     }
 
     /// Within this process.
