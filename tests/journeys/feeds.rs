@@ -309,18 +309,23 @@ async fn an_expected_feed_that_falls_silent_is_an_incident() {
     console.stop().await;
 }
 
+fn mount(arguments: &[&str], dir: &std::path::Path) -> bool {
+    std::process::Command::new("mount").args(arguments).arg(dir).status().is_ok_and(|s| s.success())
+}
+
+/// A disk of 3 MB; `None` where there cannot be one.
+fn small_disk() -> Option<tempfile::TempDir> {
+    let dir = tempfile::tempdir().unwrap();
+    if mount(&["-t", "tmpfs", "-o", "size=3m", "tmpfs"], dir.path()) {
+        return Some(dir);
+    }
+    wf_tests::skipped("root, and the right to mount a small tmpfs");
+    None
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_holds_everything_up_and_loses_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
-        .arg(dir.path())
-        .status()
-        .is_ok_and(|s| s.success());
-    if !mounted {
-        wf_tests::skipped("root, and the right to mount a small tmpfs");
-        return;
-    }
+    let Some(dir) = small_disk() else { return };
     let options = hour();
     let server = serve(&options, Faults::default()).await;
     let home = TestConsole::at(dir.path(), &demo_feed("demo", &server.url()));
@@ -335,8 +340,27 @@ async fn a_full_disk_holds_everything_up_and_loses_nothing() {
     .await;
     assert!(health.contains("full"), "{health}");
     std::fs::remove_file(&filler).unwrap();
-    let grown = std::process::Command::new("mount").args(["-o", "remount,size=64m"]).arg(dir.path()).status().unwrap();
-    assert!(grown.success());
+    assert!(mount(&["-o", "remount,size=64m"], dir.path()));
+    check(&console, &options).await;
+    console.stop().await;
+    assert!(std::process::Command::new("umount").arg(dir.path()).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_became_read_only_is_said_at_the_start_and_nothing_on_it_is_lost() {
+    let Some(dir) = small_disk() else { return };
+    assert!(mount(&["-o", "remount,size=64m"], dir.path()));
+    let options = hour();
+    let server = serve(&options, Faults::default()).await;
+    let home = TestConsole::at(dir.path(), &demo_feed("demo", &server.url()));
+    let console = home.start().await;
+    console.until_stored(20).await;
+    console.stop().await;
+    assert!(mount(&["-o", "remount,ro"], dir.path()));
+    let refused = home.try_start().await.err().expect("nothing can be written").to_string();
+    assert!(refused.contains("ead-only") && refused.contains(dir.path().to_str().unwrap()), "{refused}");
+    assert!(mount(&["-o", "remount,rw"], dir.path()));
+    let console = home.start().await;
     check(&console, &options).await;
     console.stop().await;
     assert!(std::process::Command::new("umount").arg(dir.path()).status().unwrap().success());
