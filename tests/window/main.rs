@@ -89,6 +89,22 @@ async fn an_incident_is_acknowledged_and_resolved_by_keyboard_and_a_restart_keep
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_is_down_is_an_incident_whose_page_speaks_of_no_events() {
+    let home =
+        Home::with_server_key("[feed.shop]\nurl = \"ws://127.0.0.1:9/\"\nmap = \"auth-event\"\ndown_after = \"1s\"\n");
+    let window = Window::open(&home, "").await;
+    window.see("0 of 1 feeds live").await;
+    window.press("2").await;
+    window.see("Feed shop has been down").await;
+    window.click("[data-incident]").await;
+    window.see("no event stands behind it").await;
+    window.picture("feed-down").await;
+    let page = window.text("body").await;
+    assert!(!page.contains("not stored any more") && !page.contains("What it touches"), "{page}");
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_live_feed_pauses_filters_and_searches_what_is_stored() {
     let (server, config) = attacked().await;
     let home = Home::with_server_key(&config);
