@@ -22,7 +22,7 @@ pub struct Tick {
     pub health: u64,
 }
 
-/// What is live. Shared by pipeline, controller and window.
+/// What is live. Shared by the pipeline, the desks and the window.
 pub struct RecentEvents {
     ring: Mutex<Ring>,
     tick: watch::Sender<Tick>,
