@@ -136,7 +136,7 @@ impl Instance {
             shutting_down: AtomicBool::new(false),
         });
         let feeds = Arc::new(FeedManager::new(
-            store.clone(),
+            (store.clone(), context.clock.clone()),
             delivery_in,
             sinks.clone(),
             supervisor.clone(),

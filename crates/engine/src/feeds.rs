@@ -11,6 +11,7 @@ use wf_config::Config;
 use wf_demo::{DemoServer, Options as DemoOptions, Scenario};
 use wf_feeds::{Delivery, FeedConfig, FeedState, FeedStatus, Mapping, Subscription, Tally};
 use wf_model::{FeedName, SecretSource};
+use wf_platform::Clock;
 use wf_store::Store;
 
 use crate::pipeline::PipelineSinks;
@@ -85,7 +86,7 @@ impl FeedControl for FeedManager {
 
 impl FeedManager {
     pub fn new(
-        store: Store,
+        (store, clock): (Store, Arc<dyn Clock>),
         deliveries: mpsc::Sender<Delivery>,
         sinks: Arc<PipelineSinks>,
         supervisor: Arc<Supervisor>,
@@ -94,7 +95,7 @@ impl FeedManager {
         Self {
             running: Mutex::default(),
             ending: Mutex::default(),
-            seeds: Arc::new(Seeds::new(store)),
+            seeds: Arc::new(Seeds::new(store, clock)),
             deliveries,
             sinks,
             supervisor,

@@ -1,6 +1,7 @@
 //! What a feed must know of its past when it starts: how far it came, and which events it has seen.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -8,6 +9,7 @@ use wf_config::Config;
 use wf_feeds::ingest::{Seed, content_hash};
 use wf_feeds::{FeedConfig, Tally};
 use wf_model::{FeedName, Timestamp};
+use wf_platform::Clock;
 use wf_store::events::StoredEvent;
 use wf_store::{Store, StoreError};
 
@@ -18,6 +20,7 @@ type Known = (String, u64, Timestamp);
 /// the same whether it looks for one feed or for twenty.
 pub(crate) struct Seeds {
     store: Store,
+    clock: Arc<dyn Clock>,
     /// The feeds of the first config that recognise what comes again: since when, and how many.
     first: Mutex<Vec<(FeedName, std::time::Duration, usize)>>,
     /// What the first walk found; each feed takes its own once.
@@ -30,8 +33,8 @@ fn known(e: StoredEvent) -> Option<Known> {
 }
 
 impl Seeds {
-    pub fn new(store: Store) -> Self {
-        Self { store, first: Mutex::default(), found: OnceCell::new() }
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock, first: Mutex::default(), found: OnceCell::new() }
     }
 
     /// Says which feeds start together.
@@ -81,7 +84,7 @@ impl Seeds {
         &self,
         feeds: Vec<(FeedName, std::time::Duration, usize)>,
     ) -> Result<Mutex<HashMap<FeedName, Vec<Known>>>, StoreError> {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let feeds: Vec<_> = feeds.into_iter().map(|(name, window, most)| (name, now - window, most)).collect();
         let found = self.store.recent_ids_of(&feeds, known).await?;
         for damage in &found.damaged {
@@ -93,8 +96,6 @@ impl Seeds {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use wf_model::{Event, FeedCounts};
     use wf_store::{Commit, FeedProgress};
 
@@ -119,7 +120,7 @@ mod tests {
             Commit { events: Arc::new(vec![event]), feeds: vec![progress], ..Commit::default() }
         };
         store.commit(&stored(1, "old")).await.unwrap();
-        let seeds = Seeds::new(store.clone());
+        let seeds = Seeds::new(store.clone(), room.context.clock.clone());
         let config = room.context.config();
         seeds.starting_with(&config);
         let ids = async |name: &str| {

@@ -109,6 +109,7 @@ type Stranded = (Notification, Vec<Destination>);
 /// Commits what came of an attempt; a message that will not get through goes another way in the same commit.
 pub(crate) async fn settle(context: &Context, n: Notification, outcome: Outcome) -> Result<(), StoreError> {
     let (now, ledger) = (context.now(), &context.ledger);
+    let one = context.standings.lock().await;
     let before = ledger
         .store()
         .channels()
@@ -129,6 +130,7 @@ pub(crate) async fn settle(context: &Context, n: Notification, outcome: Outcome)
             (Commit { receipts, channels: vec![standing], ..Commit::default() }, changes)
         })
         .await?;
+    drop(one);
     context.tell(changes);
     if seen_to_work {
         context.replan().await?;
