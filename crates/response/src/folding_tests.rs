@@ -205,7 +205,7 @@ fn when_the_newest_is_resolved_an_older_live_one_takes_matches_as_after_a_restar
 }
 
 #[test]
-fn twenty_thousand_live_incidents_are_taken_up_and_changed_without_a_walk_over_the_others() {
+fn twenty_thousand_live_incidents_are_taken_up_again_and_each_takes_its_own_matches() {
     let open: Vec<Match> = (0..20_000).map(|n| m("a", Some(&n.to_string()), 0, 1)).collect();
     let mut registry = registry();
     registry.set_plan(std::sync::Arc::new(storm_above(u32::MAX)));
