@@ -102,6 +102,12 @@ async fn a_config_that_is_gone_for_a_moment_leaves_the_old_in_force_and_says_so(
     assert_eq!((feed.state.as_str(), feed.connections), ("live", 1), "nobody was unsubscribed");
     std::fs::rename(&aside, &home.paths.config).unwrap();
     until_well(&console).await;
+    std::fs::remove_file(&home.paths.config).unwrap();
+    until_problem(&console, "is gone").await;
+    // An empty one is a console without feeds, and is taken up like any other.
+    std::fs::write(&home.paths.config, "").unwrap();
+    until("no feed is left", || async { console.console.context.config().feed.is_empty().then_some(()) }).await;
+    until_well(&console).await;
     console.stop().await;
 }
 

@@ -72,11 +72,14 @@ impl Watcher {
         let mut taken_up = self.context.config().text.clone();
         // What was refused is not tried again until it changes.
         let mut refused: Option<String> = None;
+        // Something is said about the config that is over once its text is the one in force.
+        let mut said = false;
         loop {
             let found = self.look().await?;
             match &found.config {
                 Ok(Some(text)) if taken_up.as_deref() == Some(text.as_str()) => {
-                    if refused.take().is_some() {
+                    refused = None;
+                    if std::mem::take(&mut said) {
                         self.problem(Vec::new());
                     }
                     let files = found.files;
@@ -90,26 +93,36 @@ impl Watcher {
                     // What changes while the config cannot be read, or is not taken up, is taken up later.
                     match done {
                         Ok(files) => seen.files = files,
-                        Err(e) => self.half(&e),
+                        Err(e) => {
+                            said = true;
+                            self.half(&e);
+                        }
                     }
                 }
                 // Twice the same: a file that is being written is not taken up half-way.
                 Ok(Some(text)) if refused.as_ref() != Some(text) && seen.config == found.config => {
                     match self.take_up(text).await {
-                        Ok(Some(files)) => (refused, taken_up, seen.files) = (None, Some(text.as_str().into()), files),
-                        Ok(None) => refused = Some(text.clone()),
-                        Err(e) => self.half(&e),
+                        Ok(Some(files)) => {
+                            // What was said before is over: it said itself what is wrong with this one.
+                            (refused, said) = (None, false);
+                            (taken_up, seen.files) = (Some(text.as_str().into()), files);
+                        }
+                        Ok(None) => (refused, said) = (Some(text.clone()), true),
+                        Err(e) => {
+                            said = true;
+                            self.half(&e);
+                        }
                     }
                 }
                 Ok(None) if taken_up.is_some() => {
-                    refused.get_or_insert_default();
+                    said = true;
                     self.problem(vec![format!(
                         "the config file {} is gone; what it said stays in force until it is back",
                         self.context.config_path.display()
                     )]);
                 }
                 Err(e) => {
-                    refused.get_or_insert_default();
+                    said = true;
                     self.problem(vec![format!("the config cannot be read, the old one is in force: {e}")]);
                 }
                 Ok(_) => {}
