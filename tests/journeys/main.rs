@@ -7,6 +7,7 @@
     reason = "a test that cannot go on shall stop, and say where"
 )]
 
+mod audit;
 mod bombs;
 mod cli;
 mod control;

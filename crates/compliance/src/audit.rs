@@ -6,8 +6,9 @@ use serde_json::json;
 use wf_api::views::*;
 use wf_api::{ApiError, ErrorCode};
 use wf_evidence::log::PublicKey;
+use wf_evidence::signers::Signer;
 use wf_evidence::tree::Frontier;
-use wf_evidence::{Completeness, Export, Integrity};
+use wf_evidence::{Completeness, Export, Integrity, Signers};
 use wf_model::AuditAction;
 use wf_store::CopiedAudit;
 use wf_store::StoreError;
@@ -24,11 +25,15 @@ impl Audit {
     pub async fn verify(&self, anchor: Option<&str>) -> Result<AuditVerdict, ApiError> {
         let anchor = anchor.map(anchor_note).transpose()?;
         let store = self.records.context.store();
-        let keys: Vec<PublicKey> = store.audit_keys().await?.iter().filter_map(PublicKey::from_bytes).collect();
+        let first = store.first_audit_key().await?.as_ref().and_then(PublicKey::from_bytes);
+        let log = self.records.context.ledger.log();
         let (leaves, checkpoints) = (store.audit_leaves().await?, store.audit_checkpoints().await?);
+        let signers = Signers::new(first, leaves.iter().map(|l| (l.index, l.header.as_str())))
+            .with_own(log.public_key(), log.key_since());
+        let keys = signers.known().iter().map(signing_key).collect();
         let verdicts = tokio::task::spawn_blocking({
             let (leaves, checkpoints) = (leaves.clone(), checkpoints.clone());
-            move || wf_evidence::verify::verify(&keys, &leaves, &checkpoints, anchor.as_deref())
+            move || wf_evidence::verify::verify(&signers, &leaves, &checkpoints, anchor.as_deref())
         })
         .await
         .map_err(ApiError::failed)?;
@@ -47,6 +52,7 @@ impl Audit {
                 ),
                 Completeness::Incomplete { reason } => format!("INCOMPLETE: {reason}"),
             },
+            keys,
             leaves: leaves.len() as u64,
             checkpoints: checkpoints.len() as u64,
         })
@@ -76,7 +82,7 @@ impl Audit {
             .await
             .map_err(ApiError::failed)?;
         let holds = root_from_proof(leaf, at as u64, checkpoint.size, &path) == Some(checkpoint.root);
-        let hex = wf_evidence::report::pack::hex;
+        let hex = wf_evidence::tree::hex;
         Ok(ProofView {
             index: at as u64,
             size: checkpoint.size,
@@ -106,6 +112,17 @@ impl Audit {
         let mut leaves = self.records.context.store().audit_leaves().await?;
         leaves.truncate(checkpoint.size as usize);
         tokio::task::spawn_blocking(move || Export::new(&log, &leaves, &checkpoint)).await.map_err(ApiError::failed)
+    }
+}
+
+fn signing_key(signer: &Signer) -> SigningKeyView {
+    SigningKeyView {
+        fingerprint: signer.key.fingerprint(),
+        since: signer.since,
+        note: match signer.since {
+            0 => "from the beginning".to_owned(),
+            n => format!("from entry {n} on, without the word of the key before"),
+        },
     }
 }
 

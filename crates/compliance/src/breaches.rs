@@ -169,7 +169,7 @@ impl Breaches {
 
     /// Stands for an address in a key, which says nothing about whose it is.
     fn short_hash(&self, text: &str) -> String {
-        wf_evidence::report::pack::hex(
+        wf_evidence::tree::hex(
             &wf_evidence::tree::leaf_hash([&self.records.context.code_key[..], text.as_bytes()].concat().as_slice())
                 [..6],
         )

@@ -6,7 +6,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use wf_api::views::*;
 use wf_api::{ApiError, ErrorCode};
-use wf_evidence::report::pack::{any_line, hex};
+use wf_evidence::report::pack::any_line;
+use wf_evidence::tree::hex;
 use wf_privacy::request::{ExportFile, Request};
 use wf_privacy::subject::Finder;
 

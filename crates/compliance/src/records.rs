@@ -11,7 +11,6 @@ use serde_json::json;
 use wf_api::views::*;
 use wf_api::{ApiError, ErrorCode};
 use wf_engine::Context;
-use wf_evidence::report::pack::fingerprint;
 use wf_evidence::report::{Checkpoint, Document};
 use wf_model::{Actor, AuditAction, Timestamp};
 use wf_privacy::Refused;
@@ -148,7 +147,7 @@ impl Records {
                 let hash = wf_evidence::tree::leaf_hash(
                     [&self.context.code_key[..], b"\nwatchfloor subject\n", id.normal().as_bytes()].concat().as_slice(),
                 );
-                wf_evidence::report::pack::hex(&hash[..16])
+                wf_evidence::tree::hex(&hash[..16])
             })
             .collect()
     }
@@ -245,7 +244,7 @@ impl Records {
                 origin: wf_evidence::log::ORIGIN.to_owned(),
                 size: checkpoint.size,
                 root: checkpoint.note.lines().nth(2).unwrap_or_default().to_owned(),
-                key: fingerprint(&log.public_key()),
+                key: log.public_key().fingerprint(),
             },
             blocks: Vec::new(),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use wf_api::views::*;
 use wf_api::{ApiError, ErrorCode};
-use wf_evidence::report::pack::hex;
+use wf_evidence::tree::hex;
 use wf_model::Actor;
 use wf_privacy::Refused;
 use wf_privacy::request::{self, Act, Receipt, Request, RequestKind};

@@ -3,6 +3,7 @@
 //! [`Instance`] starts and stops everything and is the only place that knows what needs what. [`Console`] forwards a
 //! request to the desk it is for. [`control`] lets the CLI act through an engine that runs, [`offline`] where none does.
 
+mod audit;
 mod console;
 pub mod control;
 mod instance;

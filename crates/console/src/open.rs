@@ -7,11 +7,12 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use wf_config::{Config, ConfigError};
 use wf_engine::{Context, Ledger, RecentEvents, State};
-use wf_evidence::AuditLog;
 use wf_model::Notice;
 use wf_platform::{Clock, DataDirLock, KeyError, Keychain, Keys, Paths, Secrets, keys};
 use wf_response::{IncidentRegistry, Settings};
 use wf_store::{Store, StoreError};
+
+use crate::audit::{self, TakenUp};
 
 /// Why the engine does not run. Each is a sentence for the officer.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +74,12 @@ async fn open_all(paths: &Paths, outside: Outside) -> Result<Opened, StartError>
     let Outside { keychain, clock, notices } = outside;
     let (lock, config, keys) = hold(paths, &keychain).await?;
     let store = Store::open(&paths.database(), &keys.database).await?;
-    let hashes = store.audit_hashes().await?;
-    store.add_audit_key(&keys.audit.public().to_bytes(), hashes.len() as u64).await?;
-    let log = AuditLog::new(keys.audit.clone(), hashes);
+    let TakenUp { log, signs_since, problems } = audit::take_up(&store, &keys.audit, clock.now()).await?;
+    if keys.audit.since() != signs_since
+        && let Some(since) = signs_since
+    {
+        keys::remember_since(&config.store.key, keychain.clone(), paths, since).await?;
+    }
     let settings = Settings { window: config.incidents.fold_window, recurrence: config.incidents.recurrence };
     let incidents = store.incidents_for_folding(clock.now() - settings.recurrence).await?;
     let silences = store.silences(10_000).await?.into_iter().filter(|s| !s.closed).collect();
@@ -96,5 +100,6 @@ async fn open_all(paths: &Paths, outside: Outside) -> Result<Opened, StartError>
         editing: tokio::sync::Mutex::default(),
         standings: tokio::sync::Mutex::default(),
     };
+    context.state.set_problems("audit", problems);
     Ok(Opened { context, keys, lock })
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use wf_model::{Leaf, SignedCheckpoint};
 
 use crate::log::{AuditLog, PublicKey, checkpoint_text, leaf_data};
+use crate::signers::Signers;
 use crate::tree::{Hash, Tree, leaf_hash, root_from_proof};
-use crate::verify::open_note;
 
 /// One JSON document. `checkpoint_text` and `signature` (base64) are what `openssl pkeyutl -verify -rawin` takes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl Export {
     /// # Errors
     /// Something is not readable, or a proof does not lead to the signed root.
     pub fn open(&self, key: &PublicKey) -> Result<(Vec<Leaf>, SignedCheckpoint), String> {
-        let (size, root) = open_note(std::slice::from_ref(key), &self.checkpoint)?;
+        let (size, root) = Signers::from(key).open(&self.checkpoint)?;
         if self.checkpoint_text != checkpoint_text(size, &root) {
             return Err("the checkpoint and its text differ".into());
         }

@@ -2,6 +2,7 @@
 //!
 //! - [`tree`] is the Merkle tree of RFC 6962 (hashes, frontier, inclusion proofs).
 //! - [`log`] turns actions into leaves and signs checkpoints (C2SP `tlog-checkpoint`, Ed25519).
+//! - [`signers`] says whose signature counts where.
 //! - [`verify`] gives the two verdicts, integrity and completeness.
 //! - [`export`] is the file an auditor checks with public tools alone.
 //!
@@ -12,9 +13,11 @@
 pub mod export;
 pub mod log;
 pub mod report;
+pub mod signers;
 pub mod tree;
 pub mod verify;
 
 pub use export::Export;
 pub use log::{AuditKey, AuditLog};
+pub use signers::Signers;
 pub use verify::{Completeness, Integrity, Verdicts};

@@ -9,14 +9,17 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use wf_model::{Actor, AuditAction, Leaf, SignedCheckpoint, Timestamp};
 
-use crate::tree::{Frontier, Hash, leaf_hash};
+use crate::tree::{Frontier, Hash, hex, leaf_hash};
 
 /// The name of the log and of the key that signs it, on the first line of each checkpoint.
 pub const ORIGIN: &str = "watchfloor.audit";
 
 /// The key that signs checkpoints. It lives in the OS keychain, apart from the database key.
 #[derive(Clone)]
-pub struct AuditKey(SigningKey);
+pub struct AuditKey {
+    signing: SigningKey,
+    since: Option<u64>,
+}
 
 impl std::fmt::Debug for AuditKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -26,11 +29,21 @@ impl std::fmt::Debug for AuditKey {
 
 impl AuditKey {
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+        Self { signing: SigningKey::from_bytes(seed), since: None }
+    }
+
+    /// With the first entry it signs, as it is kept beside the key.
+    pub fn signing_since(self, since: Option<u64>) -> Self {
+        Self { since, ..self }
+    }
+
+    /// The first entry it signs, where that is kept beside the key.
+    pub fn since(&self) -> Option<u64> {
+        self.since
     }
 
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key())
+        PublicKey(self.signing.verifying_key())
     }
 }
 
@@ -50,6 +63,12 @@ impl PublicKey {
     /// PEM, as `openssl` reads it.
     pub fn to_pem(&self) -> String {
         self.0.to_public_key_pem(LineEnding::LF).unwrap_or_default()
+    }
+
+    /// How the key is told over the telephone: the first 16 bytes of its SHA-256, in groups.
+    pub fn fingerprint(&self) -> String {
+        let hash = hex(&Sha256::digest(self.to_bytes()));
+        hash.as_bytes()[..32].chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
     }
 
     /// The key's short name in a signed note: `SHA-256(name || "\n" || 0x01 || key)[..4]`.
@@ -85,9 +104,14 @@ impl AuditLog {
         self.key.public()
     }
 
+    /// The first entry its key signs, where that is kept beside the key.
+    pub fn key_since(&self) -> Option<u64> {
+        self.key.since
+    }
+
     /// Signs something that goes with the log: a manifest, a pack.
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.0.sign(message).to_bytes()
+        self.key.signing.sign(message).to_bytes()
     }
 
     /// The leaves of `actions`, the checkpoint over them, and the log that holds them. `salts` gives 32 random bytes an
@@ -116,7 +140,7 @@ impl AuditLog {
         let (size, root) = (self.frontier.size(), self.frontier.root());
         let text = checkpoint_text(size, &root);
         let mut signed = self.key.public().id().to_vec();
-        signed.extend(self.key.0.sign(text.as_bytes()).to_bytes());
+        signed.extend(self.key.signing.sign(text.as_bytes()).to_bytes());
         let note = format!("{text}\n\u{2014} {ORIGIN} {}\n", BASE64.encode(signed));
         SignedCheckpoint { size, root, at, note }
     }

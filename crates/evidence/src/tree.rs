@@ -4,6 +4,10 @@ use sha2::{Digest, Sha256};
 
 pub type Hash = [u8; 32];
 
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// `SHA-256(0x00 || data)`
 pub fn leaf_hash(data: &[u8]) -> Hash {
     Sha256::new().chain_update([0]).chain_update(data).finalize().into()

@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ed25519_dalek::Signature;
 use wf_model::text::sentence;
 use wf_model::{Leaf, SignedCheckpoint};
 
-use crate::log::{ORIGIN, PublicKey, checkpoint_text, leaf_data, payload_hash};
+use crate::log::{leaf_data, payload_hash};
+use crate::signers::{Signers, damage};
 use crate::tree::{Frontier, Hash, leaf_hash};
 
 /// Whether every leaf is what the signed checkpoints say it was.
@@ -53,32 +53,36 @@ impl Verdicts {
     }
 }
 
-/// Checks a log signed with `keys`. `leaves` in order of index, `checkpoints` in order of size; `anchor` is the note of
+/// Checks a log. `leaves` in order of index, `checkpoints` in order of size; `anchor` is the note of
 /// a checkpoint that was kept somewhere else.
-pub fn verify(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Verdicts {
-    let integrity = match integrity(keys, leaves, checkpoints) {
+pub fn verify(signers: &Signers, leaves: &[Leaf], checkpoints: &[SignedCheckpoint], anchor: Option<&str>) -> Verdicts {
+    let integrity = match integrity(signers, leaves, checkpoints) {
         Ok(intact) => intact,
         Err(reason) => Integrity::Broken { reason: sentence(&reason) },
     };
-    let completeness = match completeness(keys, leaves, checkpoints, anchor) {
+    let completeness = match completeness(signers, leaves, checkpoints, anchor) {
         Ok(complete) => complete,
         Err(reason) => Completeness::Incomplete { reason: sentence(&reason) },
     };
     Verdicts { integrity, completeness }
 }
 
-fn integrity(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoint]) -> Result<Integrity, String> {
+fn integrity(signers: &Signers, leaves: &[Leaf], checkpoints: &[SignedCheckpoint]) -> Result<Integrity, String> {
+    signers.are_ours()?;
     let mut frontier = Frontier::default();
     let mut erased = 0;
     let mut pending = checkpoints.iter().peekable();
-    check_due(keys, &frontier, &mut pending)?;
+    check_due(signers, &frontier, &mut pending)?;
     for (i, leaf) in leaves.iter().enumerate() {
         if leaf.index != i as u64 {
             return Err(format!("leaf {i} is missing: leaf {} stands in its place", leaf.index));
         }
         erased += u64::from(check_leaf(leaf)?);
+        if let Some(reason) = damage(leaf) {
+            return Err(reason);
+        }
         frontier.push(leaf.hash);
-        check_due(keys, &frontier, &mut pending)?;
+        check_due(signers, &frontier, &mut pending)?;
     }
     if let Some(next) = pending.next() {
         return Err(format!("a checkpoint covers {} leaves, but only {} are here", next.size, leaves.len()));
@@ -87,12 +91,12 @@ fn integrity(keys: &[PublicKey], leaves: &[Leaf], checkpoints: &[SignedCheckpoin
 }
 
 fn check_due<'a>(
-    keys: &[PublicKey],
+    signers: &Signers,
     frontier: &Frontier,
     pending: &mut std::iter::Peekable<impl Iterator<Item = &'a SignedCheckpoint>>,
 ) -> Result<(), String> {
     while let Some(checkpoint) = pending.next_if(|c| c.size <= frontier.size()) {
-        let (size, root) = open_note(keys, &checkpoint.note)?;
+        let (size, root) = signers.open(&checkpoint.note)?;
         if size != checkpoint.size || root != checkpoint.root {
             return Err(format!("the checkpoint of size {} does not say what is stored beside it", checkpoint.size));
         }
@@ -134,7 +138,7 @@ fn check_leaf(leaf: &Leaf) -> Result<bool, String> {
 }
 
 fn completeness(
-    keys: &[PublicKey],
+    signers: &Signers,
     leaves: &[Leaf],
     checkpoints: &[SignedCheckpoint],
     anchor: Option<&str>,
@@ -147,7 +151,7 @@ fn completeness(
     let Some(note) = anchor else { return Ok(Completeness::OwnWordOnly { size: have }) };
     let (size, root) = match on_paper(note) {
         Some(known) => known,
-        None => open_note(keys, note).map_err(|e| format!("the anchor: {e}"))?,
+        None => signers.open(note).map_err(|e| format!("the anchor: {e}"))?,
     };
     if size > have {
         return Err(format!("the anchor covers {size} leaves, only {have} are here"));
@@ -165,41 +169,10 @@ fn on_paper(text: &str) -> Option<(u64, Hash)> {
     Some((size.parse().ok()?, BASE64.decode(root.trim()).ok()?.try_into().ok()?))
 }
 
-/// Size and root of a checkpoint whose signature holds.
-pub fn open_note(keys: &[PublicKey], note: &str) -> Result<(u64, Hash), String> {
-    let (text, signature) = note.split_once("\n\n").ok_or("a checkpoint has no signature")?;
-    let text = format!("{text}\n");
-    let mut lines = text.lines();
-    let (origin, size, root) = (lines.next(), lines.next(), lines.next());
-    if origin != Some(ORIGIN) {
-        return Err(format!("the checkpoint is of another log ({})", sentence(origin.unwrap_or_default())));
-    }
-    let size: u64 = size.and_then(|s| s.parse().ok()).ok_or("a checkpoint has no size")?;
-    let root: Hash =
-        root.and_then(|r| BASE64.decode(r).ok()).and_then(|r| r.try_into().ok()).ok_or("a checkpoint has no root")?;
-    if checkpoint_text(size, &root) != text {
-        return Err("a checkpoint is not in canonical form".into());
-    }
-    let signed = signature
-        .strip_prefix(&format!("\u{2014} {ORIGIN} "))
-        .and_then(|s| s.strip_suffix('\n'))
-        .and_then(|s| BASE64.decode(s).ok())
-        .ok_or("a checkpoint's signature is not readable")?;
-    let key = keys
-        .iter()
-        .find(|k| signed.len() == 68 && signed[..4] == k.id())
-        .ok_or("a checkpoint is signed with another key")?;
-    let signature = Signature::from_slice(&signed[4..]).map_err(|e| e.to_string())?;
-    key.0
-        .verify_strict(text.as_bytes(), &signature)
-        .map_err(|_| "a checkpoint's signature does not hold".to_owned())?;
-    Ok((size, root))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{AuditKey, AuditLog};
+    use crate::log::{AuditKey, AuditLog, PublicKey};
     use wf_model::{Actor, AuditAction, Timestamp};
 
     fn log_of(n: u64) -> (PublicKey, Vec<Leaf>, Vec<SignedCheckpoint>) {
@@ -224,18 +197,18 @@ mod tests {
     #[test]
     fn an_untouched_log_is_intact_and_complete_as_far_as_can_be_known() {
         let (key, leaves, checkpoints) = log_of(5);
-        let v = verify(std::slice::from_ref(&key), &leaves, &checkpoints, None);
+        let v = verify(&Signers::from(&key), &leaves, &checkpoints, None);
         assert_eq!(v.integrity, Integrity::Intact { leaves: 5, checkpoints: 5, erased: 0 });
         assert_eq!(v.completeness, Completeness::OwnWordOnly { size: 5 });
-        let v = verify(std::slice::from_ref(&key), &leaves, &checkpoints, Some(&checkpoints[2].note));
+        let v = verify(&Signers::from(&key), &leaves, &checkpoints, Some(&checkpoints[2].note));
         assert_eq!(v.completeness, Completeness::Anchored { size: 3 });
         // As a report prints it.
         let paper = |n: usize| format!("{} {}\n", checkpoints[n].size, BASE64.encode(checkpoints[n].root));
-        let v = verify(std::slice::from_ref(&key), &leaves, &checkpoints, Some(&paper(2)));
+        let v = verify(&Signers::from(&key), &leaves, &checkpoints, Some(&paper(2)));
         assert_eq!(v.completeness, Completeness::Anchored { size: 3 });
         let other = paper(2).replacen('3', "2", 1);
         assert!(matches!(
-            verify(std::slice::from_ref(&key), &leaves, &checkpoints, Some(&other)).completeness,
+            verify(&Signers::from(&key), &leaves, &checkpoints, Some(&other)).completeness,
             Completeness::Incomplete { .. }
         ));
     }
@@ -246,7 +219,7 @@ mod tests {
         let mut flips = 0;
         let mut check = |leaves: &[Leaf], checkpoints: &[SignedCheckpoint], what: &str| {
             flips += 1;
-            assert!(!verify(std::slice::from_ref(&key), leaves, checkpoints, None).good(), "{what}");
+            assert!(!verify(&Signers::from(&key), leaves, checkpoints, None).good(), "{what}");
         };
         for i in 0..leaves.len() {
             let flip_text = |s: &str, at: usize| {
@@ -301,27 +274,24 @@ mod tests {
         let (swallowed, rest) = payload.split_at(payload.find(',').unwrap());
         leaves[1].salt.as_mut().unwrap().extend(swallowed.bytes());
         leaves[1].payload = Some(rest.to_owned());
-        assert!(!verify(std::slice::from_ref(&key), &leaves, &checkpoints, None).good());
+        assert!(!verify(&Signers::from(&key), &leaves, &checkpoints, None).good());
     }
 
     #[test]
     fn t16_truncated_reordered_and_forked_logs_are_found() {
         let (key, leaves, checkpoints) = log_of(6);
-        assert!(!verify(std::slice::from_ref(&key), &leaves[..5], &checkpoints, None).good(), "a leaf cut off");
-        assert!(!verify(std::slice::from_ref(&key), &leaves[1..], &checkpoints, None).good(), "the first leaf gone");
+        assert!(!verify(&Signers::from(&key), &leaves[..5], &checkpoints, None).good(), "a leaf cut off");
+        assert!(!verify(&Signers::from(&key), &leaves[1..], &checkpoints, None).good(), "the first leaf gone");
         let mut swapped = leaves.clone();
         swapped.swap(2, 3);
-        assert!(!verify(std::slice::from_ref(&key), &swapped, &checkpoints, None).good(), "two leaves swapped");
+        assert!(!verify(&Signers::from(&key), &swapped, &checkpoints, None).good(), "two leaves swapped");
         let mut swapped = checkpoints.clone();
         swapped.swap(2, 3);
-        assert!(!verify(std::slice::from_ref(&key), &leaves, &swapped, None).good(), "two checkpoints swapped");
+        assert!(!verify(&Signers::from(&key), &leaves, &swapped, None).good(), "two checkpoints swapped");
         // Leaves and checkpoints cut together look whole from inside; only the anchor tells.
         let (short, fewer) = (&leaves[..4], &checkpoints[..4]);
-        assert!(verify(std::slice::from_ref(&key), short, fewer, None).good());
-        assert!(
-            !verify(std::slice::from_ref(&key), short, fewer, Some(&checkpoints[5].note)).good(),
-            "cut below the anchor"
-        );
+        assert!(verify(&Signers::from(&key), short, fewer, None).good());
+        assert!(!verify(&Signers::from(&key), short, fewer, Some(&checkpoints[5].note)).good(), "cut below the anchor");
         // A second history, signed with the stolen key.
         let mut fork = AuditLog::new(AuditKey::from_seed(&[7; 32]), leaves[..3].iter().map(|l| l.hash));
         let action = AuditAction {
@@ -338,13 +308,10 @@ mod tests {
             signed.push(c);
             fork = next;
         }
-        assert!(verify(std::slice::from_ref(&key), &forked, &signed, None).good(), "inside it is consistent");
-        assert!(
-            !verify(std::slice::from_ref(&key), &forked, &signed, Some(&checkpoints[5].note)).good(),
-            "the anchor tells"
-        );
+        assert!(verify(&Signers::from(&key), &forked, &signed, None).good(), "inside it is consistent");
+        assert!(!verify(&Signers::from(&key), &forked, &signed, Some(&checkpoints[5].note)).good(), "the anchor tells");
         let other = AuditKey::from_seed(&[8; 32]).public();
-        assert!(!verify(std::slice::from_ref(&other), &leaves, &checkpoints, None).good(), "another key");
+        assert!(!verify(&Signers::from(&other), &leaves, &checkpoints, None).good(), "another key");
     }
 
     #[test]
@@ -353,7 +320,7 @@ mod tests {
         leaves[1].payload = None;
         leaves[1].salt = None;
         assert_eq!(
-            verify(std::slice::from_ref(&key), &leaves, &checkpoints, None).integrity,
+            verify(&Signers::from(&key), &leaves, &checkpoints, None).integrity,
             Integrity::Intact { leaves: 3, checkpoints: 3, erased: 1 }
         );
     }

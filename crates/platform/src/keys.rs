@@ -144,25 +144,63 @@ fn from_keychain(keychain: &dyn Keychain, database_exists: bool, account: &str) 
             }
         }
     };
-    let audit = match keychain.get(&name(AUDIT))?.and_then(|t| unhex(t.expose_secret())) {
-        Some(seed) => seed,
-        None => {
-            let seed = random();
-            keychain.set(&name(AUDIT), &hex(&seed).into())?;
-            seed
-        }
+    let audit = match keychain.get(&name(AUDIT))?.and_then(|t| audit_entry(t.expose_secret())) {
+        Some((seed, since)) => AuditKey::from_seed(&seed).signing_since(since),
+        None => AuditKey::from_seed(&new_audit_key(keychain, account)?),
     };
     let database = DatabaseKey::from_hex(database.expose_secret())
         .map_err(|_| KeyError::Failed("the key in it is damaged".into()))?;
-    Ok(Keys { database, audit: AuditKey::from_seed(&audit), fresh })
+    Ok(Keys { database, audit, fresh })
 }
 
-/// Puts the database key that a recovery key stands for back into the keychain.
+fn new_audit_key(keychain: &dyn Keychain, account: &str) -> Result<[u8; 32], KeyError> {
+    let seed = random();
+    keychain.set(&format!("{AUDIT}:{account}"), &hex(&seed).into())?;
+    Ok(seed)
+}
+
+/// The signing key as the keychain holds it: 64 hex digits and, once it signs a log, the number of the first entry.
+fn audit_entry(text: &str) -> Option<([u8; 32], Option<u64>)> {
+    let mut words = text.split(' ');
+    let seed = unhex(words.next()?)?;
+    Some((seed, words.next().and_then(|since| since.parse().ok())))
+}
+
+/// Keeps beside the signing key from which entry of the log on it signs. Whoever writes that log anew with a key of
+/// their own cannot reach this.
+pub async fn remember_since(
+    source: &KeySource,
+    keychain: Arc<dyn Keychain>,
+    paths: &Paths,
+    since: u64,
+) -> Result<(), KeyError> {
+    if matches!(source, KeySource::Env(_)) {
+        return Ok(());
+    }
+    let name = format!("{AUDIT}:{}", paths.keychain_account());
+    patient(move || {
+        let held = keychain.get(&name)?.ok_or(KeyError::NoKeyForDatabase)?;
+        let seed = held.expose_secret().split(' ').next().unwrap_or_default();
+        Ok(keychain.set(&name, &format!("{seed} {since}").into())?)
+    })
+    .await
+}
+
+/// Puts the database key that a recovery key stands for back into the keychain. If it held the key of another database,
+/// the log of this one is signed with a new key: the one that is there never signed it.
 pub async fn recover(text: &str, keychain: Arc<dyn Keychain>, paths: &Paths) -> Result<DatabaseKey, KeyError> {
     let key = read_recovery_key(text)?;
     let (account, stored) = (paths.keychain_account(), key.clone());
-    patient(move || Ok(keychain.set(&format!("{DATABASE}:{account}"), &stored.expose_hex().to_owned().into())?))
-        .await?;
+    patient(move || {
+        let name = format!("{DATABASE}:{account}");
+        let held = keychain.get(&name)?;
+        keychain.set(&name, &stored.expose_hex().to_owned().into())?;
+        if held.is_some_and(|h| h.expose_secret() != stored.expose_hex()) {
+            new_audit_key(&*keychain, &account)?;
+        }
+        Ok(())
+    })
+    .await?;
     Ok(key)
 }
 

@@ -46,24 +46,49 @@ pub(crate) fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
 }
 
 impl Store {
-    /// Every public key that ever signed, the oldest first.
-    pub async fn audit_keys(&self) -> Result<Vec<[u8; 32]>, StoreError> {
-        let rows = sqlx::query_scalar!("SELECT public_key FROM audit_key ORDER BY since_size")
-            .fetch_all(&self.readers)
+    /// The public key that the log began with.
+    pub async fn first_audit_key(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        let row = sqlx::query_scalar!("SELECT public_key FROM audit_key ORDER BY since_size LIMIT 1")
+            .fetch_optional(&self.readers)
             .await?;
-        rows.iter().map(|k| hash(k)).collect()
+        row.map(|k| hash(&k)).transpose()
     }
 
-    /// Notes that this key signs from now on.
-    pub async fn add_audit_key(&self, public_key: &[u8; 32], since_size: u64) -> Result<(), StoreError> {
-        let (key, since) = (public_key.as_slice(), since_size as i64);
+    /// Notes the key that a log without entries begins with.
+    pub async fn set_first_audit_key(&self, public_key: &[u8; 32]) -> Result<(), StoreError> {
+        let key = public_key.as_slice();
         let mut writer = self.writer.lock().await;
-        let connection = writer.connection().await.map_err(|e| self.failed(e))?;
-        sqlx::query!("INSERT INTO audit_key (public_key, since_size) VALUES (?, ?) ON CONFLICT DO NOTHING", key, since)
-            .execute(connection)
+        let mut tx = writer.begin().await.map_err(|e| self.failed(e))?;
+        sqlx::query!("DELETE FROM audit_key").execute(&mut *tx).await.map_err(|e| self.failed(e))?;
+        sqlx::query!("INSERT INTO audit_key (public_key, since_size) VALUES (?, 0)", key)
+            .execute(&mut *tx)
             .await
             .map_err(|e| self.failed(e))?;
+        tx.commit().await.map_err(|e| self.failed(e))?;
+        writer.done();
         Ok(())
+    }
+
+    /// The entries about the log itself, in order: other keys that sign it, and damage.
+    pub async fn audit_of_the_audit(&self) -> Result<Vec<Leaf>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf
+               WHERE header LIKE '%"action":"audit.key"%' OR header LIKE '%"action":"audit.damaged"%' ORDER BY idx"#
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter()
+            .map(|r| {
+                Ok(Leaf {
+                    index: r.idx as u64,
+                    header: r.header,
+                    payload: r.payload,
+                    salt: r.salt,
+                    payload_hash: hash(&r.payload_hash)?,
+                    hash: hash(&r.hash)?,
+                })
+            })
+            .collect()
     }
 
     /// The hashes of all leaves, in order.
@@ -123,6 +148,23 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// The checkpoint over the most leaves.
+    pub async fn last_audit_checkpoint(&self) -> Result<Option<SignedCheckpoint>, StoreError> {
+        let row =
+            sqlx::query!(r#"SELECT size AS "size!", root, at, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1"#)
+                .fetch_optional(&self.readers)
+                .await?;
+        row.map(|r| {
+            Ok(SignedCheckpoint {
+                size: r.size as u64,
+                root: hash(&r.root)?,
+                at: Timestamp::from_millis(r.at),
+                note: r.note,
+            })
+        })
+        .transpose()
     }
 
     /// All checkpoints, by size.

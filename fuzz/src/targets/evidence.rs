@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use wf_evidence::export::Export;
 use wf_evidence::log::PublicKey;
 use wf_evidence::report::pack;
-use wf_evidence::verify::{Completeness, Integrity, open_note, verify};
-use wf_evidence::{AuditKey, AuditLog};
+use wf_evidence::verify::{Completeness, Integrity, verify};
+use wf_evidence::{AuditKey, AuditLog, Signers};
 use wf_model::{Actor, AuditAction, Leaf, SignedCheckpoint};
 
 use crate::Target;
@@ -77,12 +77,12 @@ static HONEST: LazyLock<Honest> = LazyLock::new(|| {
 
 fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let keys = std::slice::from_ref(&HONEST.key);
-    match open_note(keys, &text) {
+    let signers = Signers::from(&HONEST.key);
+    match signers.open(&text) {
         Ok(said) => assert!(HONEST.checkpoints.iter().any(|c| (c.size, c.root) == said), "nobody signed {said:?}"),
         Err(e) => is_sentence(&e),
     }
-    let verdicts = verify(keys, &HONEST.leaves, &HONEST.checkpoints, Some(&text));
+    let verdicts = verify(&signers, &HONEST.leaves, &HONEST.checkpoints, Some(&text));
     assert!(matches!(verdicts.integrity, Integrity::Intact { leaves: 4, erased: 0, .. }));
     match verdicts.completeness {
         Completeness::Anchored { size } => assert!(size <= 4),
@@ -90,19 +90,19 @@ fn check(input: &[u8]) {
         Completeness::Incomplete { reason } => is_sentence(&reason),
     }
     if let Ok(export) = serde_json::from_slice::<Export>(input) {
-        exported(&export, keys);
+        exported(&export, &signers);
     }
     let verdict = pack::verify(input, Some(&HONEST.pem));
     verdict.findings.iter().for_each(|f| is_sentence(f));
     assert!(!verdict.good || input == HONEST.pack, "a pack that nobody signed");
 }
 
-fn exported(export: &Export, keys: &[PublicKey]) {
+fn exported(export: &Export, signers: &Signers) {
     let (leaves, checkpoint) = match export.open(&HONEST.key) {
         Ok(opened) => opened,
         Err(e) => return is_sentence(&e),
     };
-    let verdicts = verify(keys, &leaves, std::slice::from_ref(&checkpoint), None);
+    let verdicts = verify(signers, &leaves, std::slice::from_ref(&checkpoint), None);
     match (&verdicts.integrity, &verdicts.completeness) {
         (Integrity::Intact { .. }, Completeness::OwnWordOnly { .. }) => {
             for (leaf, honest) in leaves.iter().zip(&HONEST.leaves) {

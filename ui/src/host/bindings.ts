@@ -191,6 +191,8 @@ export type AuditVerdict = {
 	good: boolean,
 	integrity: string,
 	completeness: string,
+	/**  The keys that signed it, the oldest first. */
+	keys: SigningKeyView[],
 	leaves: number,
 	checkpoints: number,
 };
@@ -1843,6 +1845,15 @@ export type ShiftView_Serialize = {
 	person: string | null,
 	/**  As the rota's own clock says it: `Mon 03-30 08:00`. */
 	begins: string,
+};
+
+/**  A key that signs the audit log from one entry on, up to the next key's. */
+export type SigningKeyView = {
+	/**  The first 16 bytes of its SHA-256, in hex groups. */
+	fingerprint: string,
+	since: number,
+	/**  From where, and who says so. */
+	note: string,
 };
 
 export type SilenceView = SilenceView_Serialize | SilenceView_Deserialize;

@@ -8,8 +8,20 @@ pub struct AuditVerdict {
     pub good: bool,
     pub integrity: String,
     pub completeness: String,
+    /// The keys that signed it, the oldest first.
+    pub keys: Vec<SigningKeyView>,
     pub leaves: u64,
     pub checkpoints: u64,
+}
+
+/// A key that signs the audit log from one entry on, up to the next key's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct SigningKeyView {
+    /// The first 16 bytes of its SHA-256, in hex groups.
+    pub fingerprint: String,
+    pub since: u64,
+    /// From where, and who says so.
+    pub note: String,
 }
 
 /// An entry of the audit log.

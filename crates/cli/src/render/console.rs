@@ -93,7 +93,14 @@ pub fn events(v: &Value) -> String {
 }
 
 pub fn verdict(v: &Value) -> String {
-    format!("integrity     {}\ncompleteness  {}", text(&v["integrity"]), text(&v["completeness"]))
+    let keys =
+        list(&v["keys"]).iter().map(|k| format!("\nsigned by     {}, {}", text(&k["fingerprint"]), text(&k["note"])));
+    format!(
+        "integrity     {}\ncompleteness  {}{}",
+        text(&v["integrity"]),
+        text(&v["completeness"]),
+        keys.collect::<String>()
+    )
 }
 
 pub fn health(v: &Value) -> String {

@@ -19,6 +19,8 @@ use zip::write::SimpleFileOptions;
 
 use crate::Export;
 use crate::log::{AuditLog, PublicKey};
+use crate::signers::Signers;
+use crate::tree::hex;
 use crate::verify::{Integrity, verify as verify_log};
 
 const ORIGIN: &str = "watchfloor.evidence";
@@ -112,7 +114,7 @@ pub fn verify(bytes: &[u8], key: Option<&str>) -> Verdict {
     let mut findings = Vec::new();
     match check(bytes, key, &mut findings) {
         Ok((files, leaves, key_used)) => {
-            Verdict { good: true, findings, files, leaves, key: fingerprint(&key_used), key_given: key.is_some() }
+            Verdict { good: true, findings, files, leaves, key: key_used.fingerprint(), key_given: key.is_some() }
         }
         Err(reason) => {
             findings.push(reason);
@@ -151,8 +153,8 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
         Some(given) if given != own => {
             return Err(format!(
                 "it was signed with another key than the one given: {} instead of {}",
-                fingerprint(&own),
-                fingerprint(&given)
+                own.fingerprint(),
+                given.fingerprint()
             ));
         }
         Some(given) => given,
@@ -218,7 +220,7 @@ fn check(bytes: &[u8], key: Option<&str>, findings: &mut Vec<String>) -> Result<
     let export: Export = serde_json::from_slice(files.get(AUDIT).ok_or("the audit log is missing")?)
         .map_err(|e| format!("{AUDIT}: {e}"))?;
     let (leaves, checkpoint) = export.open(&public)?;
-    match verify_log(std::slice::from_ref(&public), &leaves, std::slice::from_ref(&checkpoint), None).integrity {
+    match verify_log(&Signers::from(&public), &leaves, std::slice::from_ref(&checkpoint), None).integrity {
         Integrity::Intact { leaves, erased, .. } => findings.push(format!(
             "the audit log of {leaves} entries leads to the signed root; {erased} of them have had their details erased"
         )),
@@ -247,16 +249,6 @@ pub fn any_line(bytes: &[u8], test: &dyn Fn(&str) -> bool) -> bool {
         }
         std::io::BufRead::lines(std::io::BufReader::new(file)).any(|line| line.is_ok_and(|l| test(&l)))
     })
-}
-
-/// How a key is told over the telephone: the first 16 bytes of its SHA-256, in groups.
-pub fn fingerprint(key: &PublicKey) -> String {
-    let hash = hex(&Sha256::digest(key.to_bytes()));
-    hash.as_bytes()[..32].chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn readme() -> String {

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use sha2::{Digest as _, Sha256};
 use wf_api::ApiError;
 use wf_engine::views::feeds_view;
-use wf_evidence::report::{Column, Document, pack};
+use wf_evidence::report::{Column, Document};
+use wf_evidence::tree::hex;
 use wf_model::Severity;
 use wf_response::metrics;
 
@@ -67,7 +68,7 @@ impl Reports {
                 n + 1,
                 base.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).collect::<String>()
             );
-            rows.push(vec![name.clone(), pack::hex(&Sha256::digest(s.text.as_bytes()))]);
+            rows.push(vec![name.clone(), hex(&Sha256::digest(s.text.as_bytes()))]);
             files.push((name, s.text.clone().into_bytes()));
         }
         d.table(
