@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use wf_config::Config;
 use wf_detect::{Detector, Limits, RuleSet};
 use wf_engine::feeds::{FeedManager, GRACE};
+use wf_engine::filters::GroupFilters;
 use wf_engine::outbox::Pulse;
 use wf_engine::pipeline::{DetectorHandle, MakeDetector, Pipeline, PipelineInputs, PipelineSinks};
 use wf_engine::reload::{self, Watcher};
@@ -295,12 +296,10 @@ fn spawn_tasks(
     });
     let (hearing, stop) = (context.clone(), supervisor.stopping());
     supervisor.spawn("replies", never.clone(), move || replies::run(hearing.clone(), stop.clone()));
-    let timers = Arc::new(Timers {
-        context: context.clone(),
-        commands: commands.clone(),
-        feeds: feeds.clone(),
-        chores: wf_compliance::chores(&console.compliance),
-    });
+    let mut chores = wf_compliance::chores(&console.compliance);
+    chores.push(Arc::new(GroupFilters::new(context.store().clone())));
+    let timers =
+        Arc::new(Timers { context: context.clone(), commands: commands.clone(), feeds: feeds.clone(), chores });
     let stop = supervisor.stopping();
     supervisor.spawn("timers", never.clone(), move || {
         let (timers, stop) = (timers.clone(), stop.clone());

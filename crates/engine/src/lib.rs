@@ -19,6 +19,7 @@ pub mod drill;
 mod escalation;
 mod feed_watch;
 pub mod feeds;
+pub mod filters;
 pub mod ledger;
 pub mod memory;
 pub mod outbox;

@@ -4,8 +4,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
@@ -53,6 +55,8 @@ pub struct Store {
     pub(crate) writer: Arc<Mutex<Writer>>,
     pub(crate) readers: SqlitePool,
     pub(crate) path: PathBuf,
+    /// Goes up with each block that is rewritten or deleted.
+    pub(crate) rewritten: Arc<AtomicU64>,
 }
 
 /// The only connection that writes, and what it must remember between commits.
@@ -148,6 +152,7 @@ impl Store {
             })),
             readers,
             path: path.to_owned(),
+            rewritten: Arc::default(),
         })
     }
 
@@ -164,6 +169,32 @@ impl Store {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// One transaction, whole or not at all, that changes nothing the writer remembers.
+    pub(crate) async fn change<T: Send>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut sqlx::Transaction<'_, sqlx::Sqlite>) -> BoxFuture<'a, Result<T, sqlx::Error>>
+        + Send,
+    ) -> Result<T, StoreError> {
+        let mut writer = self.writer.lock().await;
+        let result = async {
+            let mut tx = writer.begin().await?;
+            let done = work(&mut tx).await?;
+            tx.commit().await?;
+            Ok(done)
+        }
+        .await;
+        match result {
+            Ok(done) => {
+                writer.done();
+                Ok(done)
+            }
+            Err(e) => {
+                writer.give_up().await;
+                Err(self.failed(e))
+            }
+        }
     }
 
     /// Closes the readers of this handle.

@@ -47,6 +47,15 @@ async fn a_database_of_every_older_schema_is_copied_and_brought_up_to_date_with_
             .execute(&mut connection)
             .await
             .unwrap();
+        if upto >= 4 {
+            for sql in [
+                "INSERT INTO block_meta (first_seq, last_seq, first_at, last_at, newest_at, received_at, n, raw_gone)
+                 VALUES (1, 2, 5, 7, 7, NULL, 2, 0)",
+                "UPDATE event_total SET n = 3, last_seq = 3",
+            ] {
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
+            }
+        }
         for segment in 0..16 {
             // A filter that denies nothing.
             sqlx::query("INSERT INTO bloom (segment, first_seq, bits) VALUES (?, 1, x'ffffffffffffffff')")

@@ -172,6 +172,7 @@ impl Retention {
             self.records.work.says(&format!("Deleting what is over its time: {class}"), 0, 0);
             classes.push(self.class(*class, now, holds, false, cancel).await?);
         }
+        self.records.context.store().settle_filters().await?;
         // Numbers a minute are kept as long as what they count; minutes that no clock has reached yet are absurd.
         let counted = self.records.context.config().retention.period(Class::Events).cutoff(now);
         self.records.context.store().prune_rates(counted, now).await?;

@@ -11,6 +11,7 @@ mod block;
 mod damage;
 #[doc(hidden)]
 pub mod fuzzing;
+mod groups;
 mod line;
 mod query;
 mod recent;
@@ -18,6 +19,7 @@ mod rewrite;
 mod rows;
 mod search;
 mod tokens;
+mod walk;
 mod words;
 
 use std::sync::Arc;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use wf_model::{FeedName, Seq, Timestamp};
 
 use super::damage::{Damage, Span};
+use super::groups::Filtered;
 use super::rows::Body;
-use super::search::FILTERS;
 use super::tokens::Required;
+use super::walk::PAGE;
 use super::{StoredEvent, block, blocking, line, tokens};
 use crate::{Store, StoreError};
 
@@ -79,23 +80,23 @@ impl Store {
         while wanted.iter().any(|w| w.left > 0) {
             // Where the receipt was not kept, the events' own time is the nearest there is.
             let rows = sqlx::query!(
-                r#"SELECT first_seq AS "first_seq!: i64", last_seq,
+                r#"SELECT first_seq AS "first_seq!: i64", last_seq, filter_at,
                      coalesce(received_at, last_at) AS "received_at!: i64"
                    FROM block_meta WHERE first_seq < ? ORDER BY first_seq DESC LIMIT ?"#,
                 from,
-                FILTERS
+                PAGE
             )
             .fetch_all(&self.readers)
             .await?;
-            let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { break };
-            let (lowest, highest) = (oldest.first_seq, newest.first_seq);
-            from = lowest;
+            let Some(oldest) = rows.last() else { break };
+            from = oldest.first_seq;
+            let blocks: Vec<_> = rows.iter().map(|r| Filtered { first: r.first_seq, filter_at: r.filter_at }).collect();
             let mut denied = Vec::with_capacity(wanted.len());
             for w in &wanted {
                 let required = [Required::Field(w.hash)];
                 denied.push(match w.left {
                     0 => HashSet::new(),
-                    _ => self.denied(&required, lowest, highest).await?,
+                    _ => self.denied(&required, &blocks).await?,
                 });
             }
             for row in rows {

@@ -154,7 +154,7 @@ impl Store {
     }
 
     /// Decides about each event of every block and of the hot table. Each block is a transaction of its own: after a
-    /// crash the rest is simply done again.
+    /// crash the rest is simply done again. Filters of groups are settled at the end.
     pub async fn rewrite_events(&self, quick: &Quick, decide: &Decide) -> Result<Rewritten, StoreError> {
         let (mut after, mut done) = (Seq(0), Rewritten::default());
         loop {
@@ -170,6 +170,7 @@ impl Store {
         for b in self.blocks(after, EVERY, false).await? {
             done.add(self.rewrite_block(b.first, quick, decide, false).await?);
         }
+        self.settle_filters().await?;
         Ok(done)
     }
 
@@ -210,6 +211,7 @@ impl Store {
             Ok::<_, sqlx::Error>(there)
         }
         .await;
+        self.rewritten.fetch_add(1, Ordering::Relaxed);
         match result {
             Ok(true) => done.blocks = 1,
             // Retention was quicker.
@@ -276,21 +278,17 @@ impl Store {
 
     /// Deletes these blocks, all of them or none; at most [`DELETED_AT_ONCE`].
     pub async fn delete_blocks(&self, blocks: &[Seq]) -> Result<(), StoreError> {
-        let mut writer = self.writer.lock().await;
-        let result = async {
-            let mut tx = writer.begin().await?;
-            for first in blocks {
-                rows::remove(&mut tx, first.0 as i64).await?;
-            }
-            tx.commit().await
-        }
-        .await;
-        if let Err(e) = result {
-            writer.give_up().await;
-            return Err(self.failed(e));
-        }
-        writer.done();
-        Ok(())
+        let (blocks, rewritten) = (blocks.to_vec(), self.rewritten.clone());
+        self.change(move |tx| {
+            Box::pin(async move {
+                rewritten.fetch_add(1, Ordering::Relaxed);
+                for first in &blocks {
+                    rows::remove(tx, first.0 as i64).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
     }
 }
 

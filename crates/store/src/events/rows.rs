@@ -5,7 +5,7 @@ use wf_model::{Seq, Timestamp};
 
 use super::block::{Resealed, Sealed};
 use super::damage::Span;
-use super::tokens;
+use super::{groups, tokens};
 use crate::{Store, StoreError};
 
 /// A sealed block, as retention sees it.
@@ -165,6 +165,7 @@ pub(super) async fn replace(
     )
     .execute(&mut **tx)
     .await?;
+    groups::leave(tx, first).await?;
     sqlx::query!("DELETE FROM bloom WHERE first_seq = ?", first).execute(&mut **tx).await?;
     filter(tx, first, &new.bloom).await?;
     fewer(tx, gone).await?;
@@ -185,6 +186,7 @@ pub(super) async fn remove(tx: &mut Transaction<'_, Sqlite>, first: i64) -> Resu
     )
     .execute(&mut **tx)
     .await?;
+    groups::leave(tx, first).await?;
     sqlx::query!("DELETE FROM block WHERE first_seq = ?", first).execute(&mut **tx).await?;
     Ok(())
 }

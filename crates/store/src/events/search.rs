@@ -1,6 +1,5 @@
 //! Reading events: a search, the events with these numbers, the events after one.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wf_model::{Seq, Timestamp};
@@ -8,8 +7,7 @@ use wf_model::{Seq, Timestamp};
 use super::block::{self, Scanned};
 use super::damage::{Damage, Span};
 use super::rows::Body;
-use super::tokens::Required;
-use super::{Query, StoredEvent, blocking, line, tokens};
+use super::{Query, StoredEvent, blocking, line};
 use crate::{Store, StoreError};
 
 /// How far a search has come.
@@ -58,8 +56,7 @@ pub(super) struct HotLine {
     pub line: Vec<u8>,
 }
 
-/// Filters read at a time, and bodies unpacked at a time.
-pub(super) const FILTERS: i64 = 1024;
+/// Bodies unpacked between two looks at whether to go on.
 const BODIES: usize = 4;
 /// Lines of the hot table read at a time.
 const LINES: i64 = 128;
@@ -121,40 +118,18 @@ impl Store {
         let floor = self.last_block_before(since).await?;
         let required = query.required();
         // A block that `below` cuts through is looked at from its cut downwards.
-        let mut from = below;
-        loop {
-            let rows = sqlx::query!(
-                r#"SELECT first_seq AS "first_seq!: i64", last_seq, n FROM block_meta
-                   WHERE first_seq < ? AND first_seq > ? AND last_at >= ? AND first_at <= ?
-                   ORDER BY first_seq DESC LIMIT ?"#,
-                from,
-                floor,
-                since,
-                until,
-                FILTERS
-            )
-            .fetch_all(&self.readers)
-            .await?;
-            let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else { break };
-            from = oldest.first_seq;
-            let denied = self.denied(&required, oldest.first_seq, newest.first_seq).await?;
-            let mut rows = rows.into_iter().peekable();
-            while let Some(next) = rows.peek() {
+        let mut walk = self.walk(below, floor, (since, until), &required).await?;
+        while let Some(page) = self.next_blocks(&mut walk, &required).await? {
+            looked_at += page.passed_over;
+            let mut rows = page.blocks.into_iter().peekable();
+            while let Some((next, _)) = rows.peek() {
                 if cancel.load(Ordering::Relaxed) {
                     found.cancelled = true;
-                    found.next = Some(Seq(next.last_seq.saturating_add(1).min(below) as u64));
+                    found.next = Some(Seq(next.last.saturating_add(1).min(below) as u64));
                     return Ok(found);
                 }
-                let mut candidates = Vec::with_capacity(BODIES);
-                while candidates.len() < BODIES
-                    && let Some(row) = rows.next()
-                {
-                    looked_at += row.n as u64;
-                    if !denied.contains(&row.first_seq) {
-                        candidates.push(Span { first: row.first_seq, last: row.last_seq });
-                    }
-                }
-                for span in candidates {
+                for (span, n) in rows.by_ref().take(BODIES) {
+                    looked_at += n;
                     let wanted = most.events.saturating_sub(found.events.len());
                     let scanned = self.scan_block(span, query, below, wanted).await?;
                     found.damaged.extend(scanned.damaged);
@@ -170,6 +145,12 @@ impl Store {
                 }
                 progress(Progress { looked_at: looked_at.min(total), total, hits: found.events.len() });
             }
+            if cancel.load(Ordering::Relaxed) {
+                found.cancelled = true;
+                found.next = Some(Seq(walk.from.min(below) as u64));
+                return Ok(found);
+            }
+            progress(Progress { looked_at: looked_at.min(total), total, hits: found.events.len() });
         }
         Ok(found)
     }
@@ -196,38 +177,6 @@ impl Store {
         .fetch_optional(&self.readers)
         .await?;
         Ok(first.unwrap_or(i64::MIN))
-    }
-
-    /// Of the blocks that begin in `from..=to`, those whose filters deny one of `required`. A block whose filter cannot
-    /// know, or cannot be read, is not among them.
-    pub(super) async fn denied(&self, required: &[Required], from: i64, to: i64) -> Result<HashSet<i64>, StoreError> {
-        let mut denied = HashSet::new();
-        for r in required {
-            for segment in r.segments() {
-                let rows = sqlx::query!(
-                    "SELECT first_seq, bits FROM bloom WHERE segment = ? AND first_seq BETWEEN ? AND ?",
-                    segment,
-                    from,
-                    to
-                )
-                .fetch_all(&self.readers)
-                .await;
-                let rows = match rows {
-                    Ok(rows) => rows,
-                    Err(e) => {
-                        let reason = StoreError::from(e).of_one_row()?;
-                        tracing::warn!(
-                            reason,
-                            "the filters of some blocks cannot be read; the blocks are opened instead"
-                        );
-                        continue;
-                    }
-                };
-                let deny = rows.into_iter().filter(|row| !tokens::may_hold(&row.bits, r.hash()));
-                denied.extend(deny.map(|row| row.first_seq));
-            }
-        }
-        Ok(denied)
     }
 
     async fn scan_block(&self, span: Span, query: &Query, below: i64, limit: usize) -> Result<Scanned, StoreError> {

@@ -73,11 +73,14 @@ impl Hasher for Spread {
 
 pub type HashesOfWords = HashSet<u64, Secret>;
 
-const BITS_PER_WORD: usize = 10;
+/// At least; sizes double, so that filters of many blocks can be turned into slices of one size (`groups`).
+const BITS_PER_WORD: usize = 12;
+/// Of a segment, in bits.
+const SMALLEST: usize = 64;
 const PROBES: u64 = 6;
 
 /// A filter is kept in this many segments; a word lives in one of them.
-const SEGMENTS: usize = 16;
+pub const SEGMENTS: usize = 16;
 /// Segments are stored under numbers from here on. Those below hold the filters of blocks that were sealed when parts
 /// of words were not indexed and other characters made words: they know the same of fields, and of words too little to
 /// deny one.
@@ -106,6 +109,10 @@ impl Required {
         }
     }
 
+    pub fn segment(self) -> usize {
+        segment(self.hash())
+    }
+
     /// The stored segments that can deny it. A block has one of them, or none.
     pub fn segments(self) -> impl Iterator<Item = i64> {
         let n = segment(self.hash());
@@ -117,11 +124,11 @@ impl Required {
     }
 }
 
-/// 10 bits a distinct word, 6 probes: about one false alarm in a hundred.
+/// 12 to 24 bits a distinct word, 6 probes: between one false alarm in two hundred and one in five thousand. All
+/// segments are of one size.
 pub fn bloom(hashes: &HashesOfWords) -> Vec<Vec<u8>> {
-    let mut counts = [0usize; SEGMENTS];
-    hashes.iter().for_each(|h| counts[segment(*h)] += 1);
-    let mut filter: Vec<_> = counts.iter().map(|n| vec![0u8; (n * BITS_PER_WORD).div_ceil(8).max(8)]).collect();
+    let bits = (hashes.len().div_ceil(SEGMENTS) * BITS_PER_WORD).next_power_of_two().max(SMALLEST);
+    let mut filter = vec![vec![0u8; bits / 8]; SEGMENTS];
     for &h in hashes {
         let bytes = &mut filter[segment(h)];
         for bit in probes(h, bytes.len() as u64 * 8) {
@@ -137,7 +144,8 @@ pub fn may_hold(bits: &[u8], hash: u64) -> bool {
     n > 0 && probes(hash, n).all(|bit| bits[(bit / 8) as usize] & (1 << (bit % 8)) != 0)
 }
 
-fn probes(hash: u64, bits: u64) -> impl Iterator<Item = u64> {
+/// The bits of a word in a segment of so many. Of twice as many, they are one of the two that come of each.
+pub fn probes(hash: u64, bits: u64) -> impl Iterator<Item = u64> {
     let step = hash.rotate_left(32) | 1;
     // Multiply-shift instead of a remainder: six divisions an event word would show in the profile.
     (0..PROBES).map(move |i| {
