@@ -21,6 +21,7 @@ mod kill;
 mod mail;
 mod notify;
 mod officer;
+mod oracle;
 mod privacy;
 mod secrets;
 mod sshd;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use wf_config::{Config, ConfigError};
+use wf_engine::ledger::stored_incidents;
 use wf_engine::{Context, Ledger, RecentEvents, State};
 use wf_model::Notice;
 use wf_platform::{Clock, DataDirLock, KeyError, Keychain, Keys, Paths, Secrets, keys};
-use wf_response::{IncidentRegistry, Settings};
+use wf_response::Settings;
 use wf_store::{Store, StoreError};
 
 use crate::audit::{self, TakenUp};
@@ -81,11 +82,9 @@ async fn open_all(paths: &Paths, outside: Outside) -> Result<Opened, StartError>
         keys::remember_since(&config.store.key, keychain.clone(), paths, since).await?;
     }
     let settings = Settings { window: config.incidents.fold_window, recurrence: config.incidents.recurrence };
-    let incidents = store.incidents_for_folding(clock.now() - settings.recurrence).await?;
-    let silences = store.silences(10_000).await?.into_iter().filter(|s| !s.closed).collect();
     let code_key = keys::code_key(&keys.database);
     let plan = Arc::new(config.plan(code_key, &store.channels().await?));
-    let book = IncidentRegistry::new(settings, plan.clone(), store.last_incident_number().await?, incidents, silences);
+    let book = stored_incidents(&store, settings, plan.clone(), clock.now()).await?;
     let witness = keys::database_entry(&config.store.key, paths);
     let context = Context {
         ledger: Ledger::start(store, log, book, clock.clone()),

@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -18,7 +19,7 @@ use wf_evidence::AuditLog;
 use wf_model::channel::ChannelStanding;
 use wf_model::{AuditAction, Destination, Incident, IncidentId, Notification, NotificationState, Purpose, Timestamp};
 use wf_platform::{Clock, keys};
-use wf_response::{Changes, IncidentRegistry, Plan, Refusal};
+use wf_response::{Changes, IncidentRegistry, Plan, Refusal, Settings};
 use wf_store::{Commit, Store, StoreError};
 
 /// Changes that may wait for the task.
@@ -26,6 +27,9 @@ const QUEUE: usize = 64;
 
 /// Incidents changed in one commit, when many are.
 const AT_ONCE: usize = 200;
+
+/// Silences that are read at most.
+const SILENCES: u32 = 10_000;
 
 /// A change on its way to the task.
 type Job = Box<dyn for<'a> FnOnce(&'a mut Writer) -> BoxFuture<'a, ()> + Send>;
@@ -53,6 +57,8 @@ struct Writer {
     owed: Arc<Notify>,
     clock: Arc<dyn Clock>,
     closed: bool,
+    /// Nobody could say whether the last change is on the disk: what is remembered may not be what is stored.
+    in_doubt: AtomicBool,
 }
 
 /// Why an officer's action did not happen.
@@ -89,9 +95,12 @@ impl Ledger {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         // Searches may have every other reader in use.
         let own = store.with_own_reader();
-        let mut writer = Writer { store: own, committed: committed.clone(), owed: owed.clone(), clock, closed: false };
+        let (committed_by, owed_by) = (committed.clone(), owed.clone());
+        let in_doubt = AtomicBool::new(false);
+        let mut writer = Writer { store: own, committed: committed_by, owed: owed_by, clock, closed: false, in_doubt };
         tokio::spawn(async move {
             while let Some(job) = queue.recv().await {
+                writer.resolve_doubt().await;
                 // What a caller's code does wrong ends that change alone.
                 if AssertUnwindSafe(job(&mut writer)).catch_unwind().await.is_err() {
                     tracing::error!("a change panicked before it was written; nothing of it is kept");
@@ -371,7 +380,38 @@ impl Writer {
         Ok(Some(together))
     }
 
+    /// Reads again what is stored, if the last change left doubt about it.
+    async fn resolve_doubt(&mut self) {
+        if !*self.in_doubt.get_mut() {
+            return;
+        }
+        let (settings, plan) = {
+            let book = self.committed.book.read();
+            (*book.settings(), book.plan().clone())
+        };
+        let now = self.clock.now();
+        let read = async {
+            let hashes = self.store.audit_hashes().await?;
+            Ok::<_, StoreError>((hashes, stored_incidents(&self.store, settings, plan, now).await?))
+        };
+        match read.await {
+            Ok((hashes, book)) => {
+                let log = self.committed.log.read().of(hashes);
+                *self.committed.log.write() = log;
+                *self.committed.book.write() = book;
+                *self.in_doubt.get_mut() = false;
+                self.owed.notify_one();
+                tracing::warn!("a change failed and nobody could say how far it came: what is stored was read again");
+            }
+            Err(e) => tracing::error!(error = %e, "what is stored cannot be read again yet"),
+        }
+    }
+
     async fn write(&self, mut commit: Commit, changes: Changes) -> Result<Changes, StoreError> {
+        if self.in_doubt.load(Ordering::Relaxed) {
+            // Built on what may not be true.
+            return Err(StoreError::Busy);
+        }
         commit.incidents.clone_from(&changes.incidents);
         commit.timeline.clone_from(&changes.timeline);
         commit.folded.clone_from(&changes.folded);
@@ -386,7 +426,17 @@ impl Writer {
                 self.committed.log.read().append(self.clock.now(), &changes.audit, keys::salt);
             (commit.leaves, commit.checkpoint, next) = (leaves, Some(checkpoint), Some(log));
         }
-        self.store.commit(&commit).await?;
+        if let Err(e) = self.store.commit(&commit).await {
+            // A disk may refuse to say that it is done, and be done.
+            match self.store.holds(&commit).await {
+                Some(true) => tracing::warn!(error = %e, "a change that was said to have failed is on the disk"),
+                Some(false) => return Err(e),
+                None => {
+                    self.in_doubt.store(true, Ordering::Relaxed);
+                    return Err(e);
+                }
+            }
+        }
         if let Some(log) = next {
             *self.committed.log.write() = log;
         }
@@ -396,6 +446,18 @@ impl Writer {
         }
         Ok(changes)
     }
+}
+
+/// The incidents that a registry begins with: all live ones, and those resolved lately.
+pub async fn stored_incidents(
+    store: &Store,
+    settings: Settings,
+    plan: Arc<Plan>,
+    now: Timestamp,
+) -> Result<IncidentRegistry, StoreError> {
+    let incidents = store.incidents_for_folding(now - settings.recurrence).await?;
+    let silences = store.silences(SILENCES).await?.into_iter().filter(|s| !s.closed).collect();
+    Ok(IncidentRegistry::new(settings, plan, store.last_incident_number().await?, incidents, silences))
 }
 
 #[cfg(test)]

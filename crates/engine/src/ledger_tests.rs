@@ -65,3 +65,41 @@ async fn what_was_sent_before_the_end_is_carried_out() {
     });
     assert_eq!((sent.is_ok(), closed), (true, ()));
 }
+
+#[tokio::test]
+async fn a_change_that_landed_although_its_disk_said_it_failed_does_not_keep_the_next_from_being_written() {
+    let room = Room::new("").await;
+    let ledger = &room.context.ledger;
+    ledger.record(action(1)).await.unwrap();
+    // On the disk, and not in memory.
+    let (leaves, checkpoint, _) = ledger.log().append(Timestamp::now(), &action(2), keys::salt);
+    let landed = Commit { leaves, checkpoint: Some(checkpoint), ..Commit::default() };
+    ledger.store().commit(&landed).await.unwrap();
+    assert_eq!(ledger.store().holds(&landed).await, Some(true));
+
+    assert!(ledger.record(action(3)).await.is_err(), "it was built on what was not true");
+    ledger.record(action(3)).await.unwrap();
+    assert_eq!(ledger.log().size(), 3);
+    let (leaves, checkpoints) =
+        (ledger.store().audit_leaves().await.unwrap(), ledger.store().audit_checkpoints().await.unwrap());
+    let signers = wf_evidence::Signers::from(&ledger.log().public_key());
+    assert!(wf_evidence::verify::verify(&signers, &leaves, &checkpoints, None).good());
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn whether_a_commit_is_on_the_disk_is_told_by_its_events_and_its_entries() {
+    let room = Room::new("").await;
+    let ledger = &room.context.ledger;
+    let store = ledger.store();
+    let events = |from: u64| Arc::new((from..from + 3).map(|n| crate::testing::event(n, "x")).collect::<Vec<_>>());
+    let commit = Commit { events: events(1), ..Commit::default() };
+    assert_eq!(store.holds(&commit).await, Some(false));
+    store.commit(&commit).await.unwrap();
+    assert_eq!(store.holds(&commit).await, Some(true));
+    assert_eq!(store.holds(&Commit { events: events(4), ..Commit::default() }).await, Some(false));
+    let (leaves, ..) = ledger.log().append(Timestamp::now(), &action(1), keys::salt);
+    let both = Commit { events: events(1), leaves, ..Commit::default() };
+    assert_eq!(store.holds(&both).await, None, "another commit stands where this one belongs");
+    ledger.close().await;
+}

@@ -288,6 +288,10 @@ impl Pipeline {
             let result = committed.await;
             match result {
                 Ok(changes) => break changes,
+                // An attempt before this one came further than anybody could say.
+                Err(StoreError::Sequence { expected, .. }) if Seq(expected) > through && !commit.events.is_empty() => {
+                    break Changes::default();
+                }
                 Err(e) => {
                     self.blocked(Some(&e));
                     if self.sinks.shutting_down.load(Ordering::Relaxed) {

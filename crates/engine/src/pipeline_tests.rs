@@ -70,6 +70,22 @@ async fn what_an_erasure_names_is_forgotten_even_while_there_is_no_detector() {
     room.context.ledger.close().await;
 }
 
+#[tokio::test]
+async fn events_that_landed_although_their_disk_said_they_failed_are_not_stored_twice_and_the_next_are() {
+    let room = Room::new("").await;
+    let mut pipeline = pipeline(&room);
+    let store = room.context.store();
+    pipeline.commit(failures(0..3), false).await.unwrap();
+    // The next three are on the disk already, and nobody knows.
+    let landed = (4..7).map(|n| crate::testing::event(n, "x")).collect();
+    store.commit(&Commit { events: Arc::new(landed), ..Commit::default() }).await.unwrap();
+    pipeline.commit(failures(3..6), false).await.unwrap();
+    assert_eq!(store.count_events().await.unwrap(), 6);
+    pipeline.commit(failures(6..8), false).await.unwrap();
+    assert_eq!(store.count_events().await.unwrap(), 8);
+    room.context.ledger.close().await;
+}
+
 fn detector() -> Detector {
     Detector::new(RuleSet::load(&RuleSet::built_in()).0, Limits::default())
 }

@@ -96,6 +96,11 @@ impl AuditLog {
         Self { key, frontier: leaves.into_iter().collect() }
     }
 
+    /// The log of these leaves, signed with the same key.
+    pub fn of(&self, leaves: impl IntoIterator<Item = Hash>) -> Self {
+        Self::new(self.key.clone(), leaves)
+    }
+
     pub fn size(&self) -> u64 {
         self.frontier.size()
     }

@@ -60,6 +60,10 @@ impl IncidentRegistry {
         &self.plan
     }
 
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// What is decided from now on is decided by this. Ladders that run are not moved.
     pub fn set_plan(&mut self, plan: Arc<Plan>) {
         self.plan = plan;

@@ -113,6 +113,30 @@ impl Store {
         Ok(())
     }
 
+    /// Whether this commit is on the disk although it failed. `None`: that cannot be said, or another commit stands
+    /// where this one belongs. One with neither events nor audit entries can be tried again without harm, and is said
+    /// not to be there.
+    pub async fn holds(&self, commit: &Commit) -> Option<bool> {
+        let mut writer = self.writer.lock().await;
+        // Reads again what is on the disk.
+        writer.connection().await.ok()?;
+        let next = writer.tail.next;
+        drop(writer);
+        let events = commit.events.last().map(|e| next > e.seq);
+        let Some(leaf) = commit.leaves.last() else { return Some(events.unwrap_or(false)) };
+        let index = leaf.index as i64;
+        let stored = sqlx::query_scalar!("SELECT hash FROM audit_leaf WHERE idx = ?", index)
+            .fetch_optional(&self.readers)
+            .await
+            .ok()?;
+        let there = stored.as_ref().map(|h| *h == leaf.hash);
+        match (there, events) {
+            (None, None | Some(false)) => Some(false),
+            (Some(true), None | Some(true)) => Some(true),
+            _ => None,
+        }
+    }
+
     /// What detection remembered, compressed by nobody: as it was committed.
     pub async fn detector_state(&self) -> Result<Option<(Seq, Vec<u8>)>, StoreError> {
         let row =
