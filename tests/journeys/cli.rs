@@ -92,6 +92,35 @@ fn a_wrong_config_is_a_usage_error_with_its_line() {
 }
 
 #[test]
+fn a_rule_path_that_is_not_there_is_a_warning_of_the_config() {
+    let place = Place::new("[rules]\npaths = [\"not-yet.yml\"]\n");
+    let output = place.run(&["config", "check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(said.contains("not-yet.yml"), "{said}");
+}
+
+#[test]
+fn a_signal_while_it_starts_ends_the_engine_in_order() {
+    let place = Place::new("");
+    for _ in 0..4 {
+        let paths = (place.dir.path().join("data"), place.dir.path().join("watchfloor.toml"));
+        let _of_the_last_one = std::fs::remove_file(paths.0.join("watchfloor.lock"));
+        let mut child = ctl(&paths.0, &paths.1).arg("run").spawn().unwrap();
+        // From here on it listens for signals; it has opened nothing yet.
+        let began = std::time::Instant::now();
+        while !paths.0.join("watchfloor.lock").exists() && began.elapsed().as_secs() < 60 {
+            std::thread::yield_now();
+        }
+        let sent = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    let output = place.run(&["audit", "verify"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+}
+
+#[test]
 fn rules_are_checked_file_by_file() {
     let place = Place::new("");
     place.write(

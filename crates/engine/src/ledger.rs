@@ -194,8 +194,8 @@ impl Ledger {
         let (mut all, mut each) = (Changes::default(), Vec::with_capacity(ids.len()));
         for some in ids.chunks(AT_ONCE) {
             let (names, action, seen) = (some.to_vec(), action.clone(), seen.clone());
-            let done = self.ask(move |w| Box::pin(async move { w.act_on(&names, &*action, &seen).await })).await?;
-            match done {
+            let done = self.ask(move |w| Box::pin(async move { w.act_on(&names, &*action, &seen).await })).await;
+            match done.flatten() {
                 Ok((changes, outcomes)) => {
                     all.join(changes);
                     each.extend(outcomes);

@@ -103,3 +103,36 @@ async fn whether_a_commit_is_on_the_disk_is_told_by_its_events_and_its_entries()
     assert_eq!(store.holds(&both).await, None, "another commit stands where this one belongs");
     ledger.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_bulk_action_that_cannot_be_written_to_its_end_each_says_whether_it_was_done() {
+    let room = Room::new("").await;
+    let ledger = &room.context.ledger;
+    let now = Timestamp::now();
+    let opened = ledger
+        .change(move |book| {
+            let found: Vec<_> = (0..AT_ONCE * 2).map(|n| crate::testing::found(now, &format!("u{n}"))).collect();
+            Ok(book.fold(now, &found))
+        })
+        .await
+        .unwrap();
+    let ids: Vec<String> = opened.incidents.iter().map(|i| i.id.0.clone()).take(AT_ONCE * 2).collect();
+    let (closing, turns) = (ledger.clone(), Arc::new(std::sync::atomic::AtomicUsize::new(0)));
+    let counted = turns.clone();
+    let acted = ledger
+        .act_on_many(&ids, move |i, _| {
+            // Between two turns the store is closed: it has its turn, too.
+            if counted.fetch_add(1, Ordering::Relaxed) == 0 {
+                let closing = closing.clone();
+                tokio::spawn(async move { closing.close().await });
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            Ok(Changes { incidents: vec![Incident { version: i.version + 1, ..i.clone() }], ..Changes::default() })
+        })
+        .await;
+    let (changes, each) = acted.unwrap();
+    assert_eq!((changes.incidents.len(), each.len()), (AT_ONCE, AT_ONCE * 2));
+    assert!(each[..AT_ONCE].iter().all(Result::is_ok));
+    assert!(each[AT_ONCE..].iter().all(|e| matches!(e, Err(ActError::NotWritten(_)))));
+    assert_eq!(turns.load(Ordering::Relaxed), AT_ONCE);
+}

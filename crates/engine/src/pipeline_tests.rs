@@ -101,22 +101,7 @@ fn a_panic_on_a_whole_batch_gives_its_events_back_and_takes_the_detector() {
 #[test]
 fn events_that_were_tagged_with_a_number_that_went_to_something_else_are_tagged_anew() {
     let mut events = vec![crate::testing::event(1, "a"), crate::testing::event(2, "b")];
-    let found = Match {
-        rule: "r".into(),
-        title: "R".into(),
-        kind: "K".into(),
-        severity: Severity::P2,
-        entity: None,
-        at: Timestamp::EPOCH,
-        first_at: Timestamp::EPOCH,
-        count: 1,
-        value: 1,
-        contribution: wf_model::Contribution::Fired,
-        message: wf_model::Message(Vec::new()),
-        actions: Vec::new(),
-        events: vec![Seq(2)],
-        feeds: Vec::new(),
-    };
+    let found = Match { events: vec![Seq(2)], ..crate::testing::found(Timestamp::EPOCH, "ann") };
     tag(&mut events, Seq(1), std::slice::from_ref(&found), &[7]);
     tag_anew(&mut events, Seq(1), &[found], &[8]);
     assert_eq!(events[1].fields.get("watchfloor.incident"), Some(&Value::Int(8)));

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use wf_config::Config;
 use wf_evidence::{AuditKey, AuditLog};
-use wf_model::{Event, FeedName, Fields, Notice, Raw, Seq, Timestamp, Value};
+use wf_model::{
+    Contribution, Entity, Event, FeedName, Fields, Match, Message, Notice, Raw, Seq, Severity, Timestamp, Value,
+};
 use wf_platform::{Clock, MemoryKeychain, Secrets, SystemClock};
 use wf_response::{IncidentRegistry, Settings};
 use wf_store::{DatabaseKey, Store};
@@ -31,6 +33,26 @@ pub(crate) fn event(seq: u64, text: &str) -> Event {
         conflict: false,
         fields,
         raw: Raw::from(text),
+    }
+}
+
+/// What a rule found about a user, now.
+pub(crate) fn found(now: Timestamp, user: &str) -> Match {
+    Match {
+        rule: "r".into(),
+        title: "R".into(),
+        kind: "K".into(),
+        severity: Severity::P2,
+        entity: Some(Entity { field: "user.name".into(), value: user.into() }),
+        at: now,
+        first_at: now,
+        count: 1,
+        value: 1,
+        contribution: Contribution::Fired,
+        message: Message(Vec::new()),
+        actions: Vec::new(),
+        events: Vec::new(),
+        feeds: Vec::new(),
     }
 }
 
