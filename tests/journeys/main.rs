@@ -22,6 +22,7 @@ mod mail;
 mod notify;
 mod officer;
 mod oracle;
+mod pack;
 mod privacy;
 mod secrets;
 mod sshd;

@@ -13,6 +13,7 @@ mod correlate;
 mod message;
 pub mod rules;
 mod sigma;
+mod who;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +33,12 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("authorisation.yml", include_str!("../rules/authorisation.yml")),
     ("data.yml", include_str!("../rules/data.yml")),
     ("web.yml", include_str!("../rules/web.yml")),
+    ("application.yml", include_str!("../rules/application.yml")),
+    ("database.yml", include_str!("../rules/database.yml")),
+    ("infrastructure.yml", include_str!("../rules/infrastructure.yml")),
+    ("queue.yml", include_str!("../rules/queue.yml")),
+    ("panel.yml", include_str!("../rules/panel.yml")),
+    ("vendor.yml", include_str!("../rules/vendor.yml")),
 ];
 
 /// What detection remembers, with the stream position up to which it has seen.

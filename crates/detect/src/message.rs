@@ -2,6 +2,8 @@
 
 use wf_model::{Event, Message, Part};
 
+use crate::who;
+
 /// A parsed `message:` of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template(Vec<Piece>);
@@ -41,8 +43,8 @@ impl Template {
                 .map(|p| match p {
                     Piece::Text(t) => Part::Text(t.clone()),
                     Piece::Count => Part::Count,
-                    Piece::Field(name) => Part::Text(match event.fields.get(name) {
-                        Some(v) => v.to_string().chars().take(200).collect(),
+                    Piece::Field(name) => Part::Text(match who::stands_in(event, name) {
+                        Some((_, v)) => v.to_string().chars().take(200).collect(),
                         None => "unknown".to_owned(),
                     }),
                 })

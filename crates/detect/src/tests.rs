@@ -31,18 +31,42 @@ fn failure(seq: u64, at: i64, ip: &str) -> Event {
     event(seq, at, &[("event.action", Value::str("login_failed")), ("source.ip", Value::str(ip))])
 }
 
-fn built_in() -> Detector {
-    let (rules, problems) = RuleSet::load(&RuleSet::built_in());
+/// The rules that the tests of the correlator count by; what else the pack has to say is tested with its samples.
+const COUNTED: [&str; 6] = [
+    "BRUTE_FORCE_ATTACK",
+    "ACCOUNT_LOCKOUT",
+    "LOCKOUT_ATTEMPT_WHILE_LOCKED",
+    "COORDINATED_ATTACK",
+    "BULK_DATA_ACCESS",
+    "PRIVILEGE_ESCALATION_ATTEMPT",
+];
+
+fn counted(files: usize) -> RuleSet {
+    let mut sources = RuleSet::built_in();
+    sources.truncate(files);
+    for source in &mut sources {
+        let kept = source.text.split("\n---\n").filter(|rule| {
+            let building_block = rule.contains("level: informational");
+            building_block || COUNTED.iter().any(|kind| rule.contains(&format!("type: {kind}\n")))
+        });
+        source.text = kept.collect::<Vec<_>>().join("\n---\n");
+    }
+    let (rules, problems) = RuleSet::load(&sources);
     assert_eq!(problems, []);
-    Detector::new(rules, Limits::default())
+    rules
 }
 
-/// The authentication rules alone: properties build a detector per case, and the other rules' expressions are slow to
-/// compile.
+fn whole_pack() -> Detector {
+    Detector::new(RuleSet::load(&RuleSet::built_in()).0, Limits::default())
+}
+
+fn built_in() -> Detector {
+    Detector::new(counted(3), Limits::default())
+}
+
+/// The authentication rules alone: properties build a detector per case.
 fn authentication() -> Detector {
-    let (rules, problems) = RuleSet::load(&RuleSet::built_in()[..1]);
-    assert_eq!(problems, []);
-    Detector::new(rules, Limits::default())
+    Detector::new(counted(1), Limits::default())
 }
 
 fn load(text: &str) -> (RuleSet, Vec<RuleProblem>) {
@@ -171,7 +195,7 @@ fn injections_are_told_from_innocent_text() {
         ("/search?q=O'Brien and sons", None),
         ("/monitor?online=1", None),
     ] {
-        let kinds: Vec<_> = run(&mut built_in(), &[url(u)]).into_iter().map(|m| m.kind).collect();
+        let kinds: Vec<_> = run(&mut whole_pack(), &[url(u)]).into_iter().map(|m| m.kind).collect();
         assert_eq!(kinds, expected.map(str::to_owned).into_iter().collect::<Vec<_>>(), "{u}");
     }
 }
@@ -222,8 +246,7 @@ fn a_rule_of_the_users_own_replaces_the_built_in_one_with_its_id() {
 
 #[test]
 fn limits_are_kept_and_what_is_shed_is_counted() {
-    let (rules, _) = RuleSet::load(&RuleSet::built_in());
-    let mut d = Detector::new(rules, Limits { groups: 50, entries: 20, ..Limits::default() });
+    let mut d = Detector::new(counted(3), Limits { groups: 50, entries: 20, ..Limits::default() });
     let events: Vec<_> = (0..500).map(|i| failure(i, i as i64, &format!("10.0.{}.{}", i / 250, i % 250))).collect();
     run(&mut d, &events);
     let events: Vec<_> = (0..500).map(|i| failure(i, 1000 + i as i64, "10.9.9.9")).collect();
@@ -236,8 +259,7 @@ fn limits_are_kept_and_what_is_shed_is_counted() {
 
 #[test]
 fn a_correlation_that_is_full_still_finds_the_next_attack() {
-    let (rules, _) = RuleSet::load(&RuleSet::built_in());
-    let mut d = Detector::new(rules, Limits { total: 300, ..Limits::default() });
+    let mut d = Detector::new(counted(3), Limits { total: 300, ..Limits::default() });
     let noise: Vec<_> = (0..3000).map(|i| failure(i, i as i64, &format!("10.0.0.{}", i % 3))).collect();
     run(&mut d, &noise);
     let health = d.health();

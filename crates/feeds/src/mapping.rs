@@ -3,8 +3,8 @@
 //! A mapping says what it applies to (`when`), how the text is read (`input`), and for each ECS field where its value
 //! comes from, in order of preference. Built-in ones lie in `mappings/`; a user's own file has the same form.
 //!
-//! `file` reads that form, `lines` reads syslog and pipe lines, `values` makes fields of JSON values, `draft` keeps
-//! what one event may hold within bounds.
+//! `file` reads that form, `records` reads JSON and `lines` syslog and pipe lines, `values` makes fields of JSON values,
+//! `actions` knows what people call the same thing, `draft` keeps what one event may hold within bounds.
 
 use std::sync::Arc;
 
@@ -16,12 +16,13 @@ use wf_model::{FieldName, Fields, Timestamp, Value};
 
 use crate::config::{Condition, Limits};
 use crate::decode::{at, holds, parse};
-use draft::Draft;
-use values::{Field, flatten, line_text, time};
+use values::{Field, line_text, time};
 
+mod actions;
 mod draft;
 mod file;
 mod lines;
+mod records;
 mod values;
 
 /// The mappings that ship with the product.
@@ -32,6 +33,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("auth-event", include_str!("../mappings/auth-event.toml")),
     ("auth-log", include_str!("../mappings/auth-log.toml")),
     ("audit-line", include_str!("../mappings/audit-line.toml")),
+    ("laravel", include_str!("../mappings/laravel.toml")),
     ("sshd", include_str!("../mappings/sshd.toml")),
 ];
 
@@ -42,6 +44,7 @@ pub const SHAPES: &[(&[&str], &str)] = &[
         &["auth-event", "security-event", "activity-log", "auth-log"],
         "Web application: logins, security events, activity",
     ),
+    (&["laravel"], "Laravel log (JSON lines)"),
     (&["sshd"], "sshd lines (text or journald JSON)"),
     (&["audit-line"], "Lines of the form  time | LEVEL | event=…"),
 ];
@@ -112,6 +115,8 @@ pub struct Reading<'a> {
     pub now: Timestamp,
     /// The zone of stamps that name none.
     pub zone: Tz,
+    /// Keys of a record that are about its way here (its number, its identifier), and no fields.
+    pub plumbing: &'a [String],
 }
 
 impl Mapping {
@@ -139,58 +144,64 @@ impl Mapping {
     }
 }
 
-/// Applies the first of `mappings` that fits. A line that no pattern of a syslog mapping fits goes on to the next one;
-/// if none takes it, the last of those that could read it keeps it. `Err` says why none does.
+/// What `mappings` make of a record, in whatever order they are named: of a JSON record the mappings that fit it take
+/// what each knows, and what none knows is kept under its own name. Of a line, the first whose pattern fits; a line that
+/// no pattern fits is kept by the last mapping that could read it. `Err` says why none does.
 pub fn apply(mappings: &[Mapping], text: &str, json: Option<&Json>, reading: Reading) -> Result<Mapped, String> {
-    let (mut why, mut kept) = (String::new(), None);
-    for mapping in mappings {
-        match mapping.apply(text, json, reading) {
-            Ok((mapped, true)) => return Ok(mapped),
-            Ok((mapped, false)) => kept = Some(mapped),
-            Err(reason) => {
-                if !why.is_empty() {
-                    why.push_str("; ");
-                }
-                why.push_str(&format!("{}: {reason}", mapping.name));
-            }
+    let (mut why, mut kept) = (Vec::new(), None);
+    let around_lines = |m: &&Mapping| m.input == Input::Syslog && !m.patterns.is_empty();
+    if let Some(json) = json {
+        // A record around a line that somebody knows is that line.
+        let mut known = mappings.iter().filter(around_lines).filter_map(|m| m.line(text, Some(json), reading).ok());
+        if let Some((mapped, _)) = known.find(|(_, fits)| *fits) {
+            return Ok(mapped);
+        }
+        match records::read(mappings, json, reading) {
+            Ok(mapped) => return Ok(mapped),
+            Err(reasons) => why = reasons,
         }
     }
-    kept.ok_or(why)
+    for mapping in mappings {
+        match mapping.line(text, json, reading) {
+            Ok((mapped, true)) => return Ok(mapped),
+            Ok((mapped, false)) => kept = Some(mapped),
+            Err(Unfit::Other) => {}
+            Err(Unfit::Because(reason)) => why.push(format!("{}: {reason}", mapping.name)),
+        }
+    }
+    kept.ok_or_else(|| why.join("; "))
+}
+
+/// Why a mapping does not read a line.
+enum Unfit {
+    /// It is for records, and those were looked at.
+    Other,
+    Because(String),
 }
 
 impl Mapping {
-    /// `false`: it can read the record, but knows nothing of it.
-    fn apply(&self, text: &str, json: Option<&Json>, reading: Reading) -> Result<(Mapped, bool), String> {
-        match self.input {
-            Input::Json => {
-                let Some(json) = json else { return Err("this is a line of text, not JSON".into()) };
-                if !json.is_object() {
-                    return Err("this is JSON but no object".into());
-                }
-                self.needs(json)?;
-                Ok((self.take(json, reading), true))
+    /// `false`: it can read the line, but knows nothing of it.
+    fn line(&self, text: &str, json: Option<&Json>, reading: Reading) -> Result<(Mapped, bool), Unfit> {
+        match (self.input, json) {
+            (Input::Json, None) => Err(Unfit::Because("this is a line of text, not JSON".into())),
+            (Input::Json, Some(_)) => Err(Unfit::Other),
+            (Input::Pipe, _) => {
+                let document = lines::pipe(text).map_err(Unfit::Because)?;
+                let json: Json = parse(&document, reading.limits).map_err(|e| Unfit::Because(e.to_string()))?;
+                self.needs(&json).map_err(Unfit::Because)?;
+                Ok((records::of(&[self], &json, reading), true))
             }
-            Input::Pipe => {
-                let document = lines::pipe(text)?;
-                let json: Json = parse(&document, reading.limits).map_err(|e| e.to_string())?;
-                self.needs(&json)?;
-                Ok((self.take(&json, reading), true))
-            }
-            Input::Syslog => match json {
-                None => self.syslog(text, None, reading),
-                Some(json) => {
-                    let line = self
-                        .line
-                        .iter()
-                        .find_map(|p| line_text(at(json, p)?))
-                        .ok_or_else(|| format!("there is no line at {}", self.line.join(" or ")))?;
-                    let (mut mapped, fits) = self.syslog(&line, Some(json), reading)?;
-                    if let Some(t) = self.time_of(json, reading) {
-                        mapped.occurred_at = Some(t);
-                    }
-                    Ok((mapped, fits))
+            (Input::Syslog, None) => self.syslog(text, None, reading).map_err(Unfit::Because),
+            (Input::Syslog, Some(json)) => {
+                let line = self.line.iter().find_map(|p| line_text(at(json, p)?));
+                let line =
+                    line.ok_or_else(|| Unfit::Because(format!("there is no line at {}", self.line.join(" or "))))?;
+                let (mut mapped, fits) = self.syslog(&line, Some(json), reading).map_err(Unfit::Because)?;
+                if let Some(t) = self.time_of(json, reading) {
+                    mapped.occurred_at = Some(t);
                 }
-            },
+                Ok((mapped, fits))
+            }
         }
     }
 
@@ -201,33 +212,8 @@ impl Mapping {
         }
     }
 
-    fn take(&self, json: &Json, reading: Reading) -> Mapped {
-        let fields = self.draft(Some(json)).finish();
-        Mapped { fields, occurred_at: self.time_of(json, reading), times: 1, sign: None }
-    }
-
     fn time_of(&self, json: &Json, reading: Reading) -> Option<Timestamp> {
         self.time.iter().find_map(|p| time(at(json, p)?, reading.zone))
-    }
-
-    /// The fields that stand in the JSON, and those that are always the same.
-    fn draft(&self, json: Option<&Json>) -> Draft {
-        let mut draft = Draft::with_capacity(self.set.len() + self.fields.len() + self.patterns.len().min(8));
-        if let Some(json) = json {
-            for f in self.fields.iter() {
-                let found = f.from.iter().filter_map(|p| at(json, p)).find_map(|v| f.read(v, &mut draft.cut));
-                if let Some(v) = found.or_else(|| f.default.clone()) {
-                    draft.set_first(f.to.clone(), v);
-                }
-            }
-            if self.flatten {
-                flatten(json, &mut String::new(), &mut draft);
-            }
-        }
-        for (name, value) in &self.set {
-            draft.set_constant(name.clone(), value.clone());
-        }
-        draft
     }
 }
 

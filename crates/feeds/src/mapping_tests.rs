@@ -8,7 +8,7 @@ fn map(names: &[&str], text: &str) -> Result<Mapped, String> {
 
 fn apply_at(mappings: &[Mapping], text: &str, json: Option<&Json>, now: &str) -> Result<Mapped, String> {
     let now = Timestamp::parse(now).unwrap();
-    apply(mappings, text, json, Reading { limits: &Limits::default(), now, zone: Tz::UTC })
+    apply(mappings, text, json, Reading { limits: &Limits::default(), now, zone: Tz::UTC, plumbing: &[] })
 }
 
 fn get(m: &Mapped, field: &str) -> String {
@@ -372,4 +372,111 @@ fn a_mapping_of_ones_own_that_is_wrong_says_so() {
         let error = Mapping::parse(text).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+/// Every order of these.
+fn orders<'a>(names: &[&'a str]) -> Vec<Vec<&'a str>> {
+    match names {
+        [] => vec![Vec::new()],
+        _ => (0..names.len())
+            .flat_map(|i| {
+                let mut rest = names.to_vec();
+                let first = rest.remove(i);
+                orders(&rest).into_iter().map(move |mut o| {
+                    o.insert(0, first);
+                    o
+                })
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn whatever_order_mappings_are_named_in_a_record_is_read_the_same() {
+    let names = ["auth-event", "auth-log", "security-event", "activity-log", "ecs"];
+    for text in [
+        r#"{"user_id":104,"action":"POST /articles","ip_address":"103.1.2.3","created_at":"2026-02-22 22:00:00"}"#,
+        r#"{"type":"SQL Injection","ip":"103.1.2.3","url":"/search?q=1","user_id":null,"timestamp":"2026-02-22T22:00:00"}"#,
+        r#"{"event":"login_failed","action":"POST /login","created_at":"2026-02-22T22:00:00Z","ip":"10.0.0.1","username":"ann"}"#,
+        r#"{"event":"data_export","action":"GET /export","created_at":"2026-02-22T22:00:00Z","contains_pii":true,"records":4000,"user_id":7,"role":"clerk"}"#,
+        r#"{"event":"admin_action","type":"request","ip":"10.0.0.1","url":"/admin/users","status":403,"timestamp":"2026-02-22T22:00:00Z"}"#,
+        r#"{"id":"1","user_id":"9f","event_type":"login","ip_address":"10.0.0.1","success":false,"created_at":"2026-02-22T22:00:00Z"}"#,
+        r#"{"@timestamp":"2026-02-22T22:00:00Z","event":{"action":"login_failed","type":"x"},"source":{"ip":"10.0.0.1"},"user":{"email":"ann@shop.example"}}"#,
+        r#"{"event":"x","type":"y","event_type":"z","ip":"10.0.0.1","action":"a","created_at":"2026-02-22T22:00:00Z"}"#,
+        r#"{"nothing":"known","n":1}"#,
+    ] {
+        let first = map(&names, text).unwrap();
+        for order in orders(&names) {
+            let read = map(&order, text).unwrap();
+            assert_eq!((&read.fields, read.occurred_at), (&first.fields, first.occurred_at), "{order:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_no_mapping_knows_is_kept_under_its_own_name_and_what_numbers_a_record_is_not() {
+    let text = r#"{"event":"login_failed","ip":"10.0.0.1","device":{"os":"x","n":7},"tenant":"blue","seq":9,"watchfloor":{"incident":7}}"#;
+    let json = parse(text, &Limits::default()).unwrap();
+    let now = Timestamp::parse("2026-11-20T12:00:00Z").unwrap();
+    let plumbing = ["seq".to_owned()];
+    let reading = Reading { limits: &Limits::default(), now, zone: Tz::UTC, plumbing: &plumbing };
+    let m = apply(&[Mapping::built_in("auth-event").unwrap()], text, Some(&json), reading).unwrap();
+    let fields = ["device.os", "device.n", "tenant", "seq", "watchfloor.incident", "event", "ip"];
+    assert_eq!(fields.map(|f| get(&m, f)), ["x", "7", "blue", "", "", "", ""]);
+}
+
+#[test]
+fn whoever_acted_is_found_wherever_the_shape_has_them() {
+    for (text, user, address) in [
+        (r#"{"event":{"action":"account_locked"},"user":{"email":"ann@shop.example"}}"#, "ann@shop.example", ""),
+        (r#"{"event":{"action":"account_locked"},"user":{"id":7}}"#, "", ""),
+        (r#"{"event":{"action":"account_locked"},"user":{"id":"7"}}"#, "7", ""),
+        (r#"{"event.action":"x","client.ip":"10.0.0.1","user.name":"ann","user.email":"e"}"#, "ann", "10.0.0.1"),
+        (r#"{"event.action":"x","source.address":"10.0.0.2"}"#, "", "10.0.0.2"),
+    ] {
+        let m = map(&["ecs"], text).unwrap();
+        assert_eq!((get(&m, "user.name").as_str(), get(&m, "source.ip").as_str()), (user, address), "{text}");
+    }
+}
+
+#[test]
+fn the_target_of_a_request_is_read_out_of_an_activity() {
+    for (action, url, method) in [
+        ("GET /search?q=1' OR '1'='1", "/search?q=1' OR '1'='1", "GET"),
+        ("POST https://shop.example/admin", "https://shop.example/admin", "POST"),
+        ("renamed the article", "", ""),
+        ("GET it done", "", ""),
+    ] {
+        let text = serde_json::json!({ "user_id": 1, "action": action, "created_at": "2026-02-22 22:00:00" });
+        let m = map(&["activity-log"], &text.to_string()).unwrap();
+        assert_eq!((get(&m, "url.original").as_str(), get(&m, "http.request.method").as_str()), (url, method));
+    }
+}
+
+#[test]
+fn an_ecs_feed_can_say_what_the_rules_about_data_ask() {
+    let m = map(&["ecs"], r#"{"event":{"action":"data_export"},"watchfloor":{"records_accessed":"1200","contains_pii":true,"incident":1}}"#)
+        .unwrap();
+    assert_eq!(
+        ["watchfloor.records_accessed", "watchfloor.contains_pii", "watchfloor.incident"].map(|f| get(&m, f)),
+        ["1200", "true", ""]
+    );
+}
+
+#[test]
+fn a_log_of_laravel_is_read() {
+    check(
+        &["laravel"],
+        r#"{"message":"Login failed","context":{"action":"user_locked","user_id":7,"ip":"10.0.0.1","server":"eu-1"},"level":300,"level_name":"WARNING","channel":"security","datetime":"2026-02-22T22:00:00.000000+00:00","extra":{}}"#,
+        "2026-02-22T22:00:00Z",
+        &[
+            ("event.action", "account_locked"),
+            ("watchfloor.reported_as", "user_locked"),
+            ("user.name", "7"),
+            ("source.ip", "10.0.0.1"),
+            ("host.name", "eu-1"),
+            ("log.logger", "security"),
+            ("log.level", "warning"),
+        ],
+    );
 }

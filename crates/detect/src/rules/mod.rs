@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use rsigma_parser::SigmaRule;
 use serde::Deserialize;
-use wf_model::{Entity, Event, FieldName, Severity};
+use wf_model::{Entity, Event, FieldName, Severity, Value};
 
 use crate::message::Template;
+use crate::who;
 
 /// Where the files of the built-in pack say they are from.
 const BUILT_IN: &str = "built-in/";
@@ -66,20 +67,21 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// The rule's primary key in this event: its `dedup` fields, else source address, user, host, in that order.
+    /// The rule's primary key in this event: its `dedup` fields, or what stands in for them; without any, whoever it is
+    /// about.
     pub fn entity(&self, event: &Event) -> Option<Entity> {
-        if self.dedup.is_empty() {
-            return ["source.ip", "user.id", "user.email", "user.name", "host.name"]
-                .iter()
-                .find_map(|f| Some(Entity { field: (*f).to_owned(), value: short(event, f)? }));
-        }
-        let values: Option<Vec<_>> = self.dedup.iter().map(|f| short(event, f)).collect();
-        Some(Entity { field: self.dedup[0].clone(), value: values?.join(" · ") })
+        let fields: Vec<(&str, String)> =
+            self.dedup.iter().filter_map(|f| who::stands_in(event, f)).map(|(name, v)| (name, short(v))).collect();
+        let Some((first, _)) = fields.first() else {
+            return who::anybody(event).map(|(name, v)| Entity { field: name.to_owned(), value: short(v) });
+        };
+        let field = (*first).to_owned();
+        Some(Entity { field, value: fields.into_iter().map(|(_, v)| v).collect::<Vec<_>>().join(" · ") })
     }
 }
 
-fn short(event: &Event, field: &str) -> Option<String> {
-    Some(event.fields.get(field)?.to_string().chars().take(256).collect())
+fn short(value: &Value) -> String {
+    value.to_string().chars().take(256).collect()
 }
 
 #[derive(Clone, Debug)]

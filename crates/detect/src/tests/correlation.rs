@@ -77,8 +77,7 @@ fn a_host_an_hour_or_fifty_years_behind_the_others_of_its_feed_is_counted() {
 
 #[test]
 fn a_flood_of_new_addresses_hides_no_attack() {
-    let (rules, _) = RuleSet::load(&RuleSet::built_in()[..1]);
-    let mut d = Detector::new(rules, Limits { groups: 1000, ..Limits::default() });
+    let mut d = Detector::new(counted(1), Limits { groups: 1000, ..Limits::default() });
     let mut n = 0;
     let mut noise = |d: &mut Detector, many: u64| {
         let events: Vec<_> = (n..n + many).map(|i| failure(i, 1000 + i as i64, &format!("2001:db8::{i:x}"))).collect();
@@ -98,8 +97,7 @@ fn a_flood_of_new_addresses_hides_no_attack() {
 
 #[test]
 fn a_flood_of_half_made_attacks_leaves_room_for_another() {
-    let (rules, _) = RuleSet::load(&RuleSet::built_in()[..1]);
-    let mut d = Detector::new(rules, Limits { groups: 100, ..Limits::default() });
+    let mut d = Detector::new(counted(1), Limits { groups: 100, ..Limits::default() });
     for i in 0..2000 {
         run(&mut d, &[failure(i, 1000 + i as i64, &format!("10.0.{}.{}", i / 4 / 200, i / 4 % 200))]);
     }

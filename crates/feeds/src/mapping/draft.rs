@@ -53,6 +53,10 @@ impl Draft {
         }
     }
 
+    pub fn get_str(&self, name: &str) -> Option<&str> {
+        self.fields.get_str(name)
+    }
+
     /// Sets a field, replacing what it held.
     pub fn set(&mut self, name: FieldName, value: Value) {
         let Some(value) = self.within_bounds(&name, value) else { return };

@@ -22,6 +22,15 @@ const RESERVED: &[&str] = &[
     "watchfloor.repeat",
 ];
 
+/// Fields that several mappings read.
+const FRAGMENTS: &[(&str, &str)] = &[("web-application", include_str!("../../mappings/web-application.toml"))];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fragment {
+    field: Vec<FieldEntry>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -32,6 +41,8 @@ struct File {
     #[serde(default)]
     when: Vec<Condition>,
     logsource: Option<LogSource>,
+    /// More fields, after its own: [`FRAGMENTS`].
+    include: Option<String>,
     /// Pointers to the event's time, in order of preference.
     #[serde(default)]
     time: Vec<String>,
@@ -99,7 +110,8 @@ pub fn parse(text: &str) -> Result<Mapping, String> {
             }
         }
     }
-    let fields = file.field.into_iter().map(field).collect::<Result<_, String>>()?;
+    let included = file.include.as_deref().map(fragment).transpose()?.unwrap_or_default();
+    let fields = file.field.into_iter().chain(included).map(field).collect::<Result<_, String>>()?;
     let patterns = file.pattern.into_iter().map(pattern).collect::<Result<_, String>>()?;
     Ok(Mapping {
         name: file.name,
@@ -114,10 +126,19 @@ pub fn parse(text: &str) -> Result<Mapping, String> {
     })
 }
 
+fn fragment(name: &str) -> Result<Vec<FieldEntry>, String> {
+    let names = || FRAGMENTS.iter().map(|(n, _)| *n).collect::<Vec<_>>().join(", ");
+    let (_, text) = FRAGMENTS
+        .iter()
+        .find(|(n, _)| *n == name)
+        .ok_or_else(|| format!("there is nothing called '{name}' to include; there is {}", names()))?;
+    toml::from_str::<Fragment>(text).map(|f| f.field).map_err(|e| e.to_string())
+}
+
 /// A key that would be ignored, and why.
 fn without_effect(file: &File) -> Option<&'static str> {
     let lines = file.input == Input::Syslog;
-    let of_json = !file.time.is_empty() || !file.field.is_empty() || file.flatten;
+    let of_json = !file.time.is_empty() || !file.field.is_empty() || file.include.is_some() || file.flatten;
     if !lines && !file.pattern.is_empty() {
         Some("[[pattern]] is for input = \"syslog\"; use [[field]] here")
     } else if !lines && !file.line.is_empty() {

@@ -8,6 +8,7 @@ use syslog_loose::{IncompleteDate, Variant, parse_message_with_year_tz};
 use wf_model::{FieldName, Timestamp, Value};
 
 use super::draft::cut;
+use super::records::{self, complete};
 use super::{Mapped, Mapping, Reading, Sign};
 
 /// `message repeated N times` stands for at most this many.
@@ -44,7 +45,7 @@ impl Mapping {
             (line, None)
         };
         let (message, times) = repeated(message);
-        let mut draft = self.draft(json);
+        let mut draft = records::around(self, json);
         let mut mapped =
             Mapped { times, occurred_at: json.and_then(|j| self.time_of(j, reading)), ..Mapped::default() };
         if let Some(header) = header {
@@ -80,6 +81,7 @@ impl Mapping {
             fits = true;
             break;
         }
+        complete(&mut draft);
         mapped.fields = draft.finish();
         Ok((mapped, fits))
     }

@@ -33,6 +33,10 @@ pub enum Cast {
     Boolean,
     /// true: `success`, false: `failure`.
     Outcome,
+    /// `/articles` of `POST /articles`.
+    RequestPath,
+    /// `POST` of `POST /articles`.
+    RequestMethod,
 }
 
 impl Field {
@@ -59,13 +63,16 @@ impl Field {
                 other => value(other, cuts).filter(|v| matches!(v, Value::Int(_) | Value::Float(_))),
             },
             Cast::Boolean => boolean(v).map(Value::Bool),
+            Cast::RequestPath => request(v).map(|(_, path)| cut(&path, cuts)),
+            Cast::RequestMethod => request(v).map(|(method, _)| Value::str(&method)),
             Cast::Outcome => boolean(v).map(|b| Value::str(if b { "success" } else { "failure" })),
         }
     }
 }
 
-/// Every leaf under its dotted name. A branch whose name alone is too long is dropped as a whole.
-pub fn flatten(v: &Json, path: &mut String, out: &mut Draft) {
+/// Every leaf under its dotted name, without what stands under one of the keys of `read`. A branch whose name alone is
+/// too long is dropped as a whole.
+pub fn flatten(v: &Json, path: &mut String, out: &mut Draft, read: &[&str]) {
     let Json::Object(map) = v else { return };
     for (key, v) in map.iter() {
         if out.is_full() || path.len() + key.len() >= NAME_LIMIT {
@@ -73,7 +80,7 @@ pub fn flatten(v: &Json, path: &mut String, out: &mut Draft) {
             continue;
         }
         // `watchfloor.` is ours: a feed must not claim to be another source, or an incident.
-        if path.is_empty() && (key == "watchfloor" || key.starts_with("watchfloor.")) {
+        if path.is_empty() && (key == "watchfloor" || key.starts_with("watchfloor.") || read.contains(&key)) {
             continue;
         }
         let length = path.len();
@@ -83,7 +90,7 @@ pub fn flatten(v: &Json, path: &mut String, out: &mut Draft) {
         path.push_str(key);
         match value(v, &mut out.cut) {
             Some(leaf) => out.set_first(path.as_str().into(), leaf),
-            None => flatten(v, path, out),
+            None => flatten(v, path, out, &[]),
         }
         path.truncate(length);
     }
@@ -107,6 +114,14 @@ pub fn line_text(v: &Json) -> Option<String> {
         }
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => None,
     }
+}
+
+/// Method and target of `POST /articles`.
+fn request(v: &Json) -> Option<(String, String)> {
+    let text = v.as_str()?;
+    let (method, target) = text.split_once(' ')?;
+    let is_method = (3..=10).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
+    (is_method && target.starts_with(['/', 'h'])).then(|| (method.to_owned(), target.trim_end().to_owned()))
 }
 
 fn boolean(v: &Json) -> Option<bool> {
