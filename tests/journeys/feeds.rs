@@ -63,8 +63,11 @@ async fn check(console: &wf_testkit::RunningConsole, options: &Options) {
         ("BRUTE_FORCE_ATTACK", "198.51.100.77", 9),
         ("BRUTE_FORCE_ATTACK", "203.0.113.45", 47),
         ("BULK_DATA_ACCESS", "j.alvarez", 1840),
+        ("HIGH_FAILURE_RATE", "203.0.113.45", 47),
         ("PRIVILEGE_ESCALATION_ATTEMPT", "t.meyer", 3),
+        ("SENSITIVE_ROUTE_ACCESS", "j.alvarez", 8),
         ("SQL_INJECTION_ATTEMPT", "198.51.100.66", 6),
+        ("SUSPICIOUS_AUTHENTICATION", "a.novak", 27),
         ("UNAUTHORIZED_PII_EXPORT", "t.meyer", 1),
         ("XSS_ATTEMPT", "192.0.2.99", 4),
     ];

@@ -63,6 +63,9 @@ pub struct DemoEvent {
     pub body: String,
 }
 
+/// The machines that deploy.
+const RUNNERS: [&str; 2] = ["10.2.9.20", "10.2.9.21"];
+
 /// A deterministic day.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
@@ -140,10 +143,11 @@ impl Scenario {
         let home = format!("10.2.{}.{}", user % 8, user % 250);
         match n {
             0..6 => auth("login_success", who, user, &home, r.pick(&COUNTRIES), r, ",\"mfa_used\":true"),
-            // One in a few hundred mistypes: never five within five minutes from one address at this rate.
+            // One in a few hundred mistypes: never five within five minutes from one address, nor six an hour of one
+            // customer.
             6 if r.below(4) == 0 => auth(
                 "login_failed",
-                who,
+                &format!("customer{user}"),
                 user,
                 &format!("10.9.{}.{}", r.below(250), r.below(250)),
                 r.pick(&COUNTRIES),
@@ -151,7 +155,7 @@ impl Scenario {
                 ",\"reason\":\"bad password\"",
             ),
             7..18 => auth("token_refresh", who, user, &home, r.pick(&COUNTRIES), r, ""),
-            18..24 => auth("api_key_used", who, user, &home, r.pick(&COUNTRIES), r, ",\"api_key\":\"ci-deploy\""),
+            18..24 => auth("api_key_used", "svc-deploy", 9, r.pick(&RUNNERS), "NL", r, ",\"api_key\":\"ci-deploy\""),
             24..28 => activity(
                 &format!("GET {}{}", PATHS[4], r.below(9000)),
                 who,
@@ -181,7 +185,10 @@ impl Scenario {
             auth("login_failed", who, 2, ip, "NL", r, ",\"reason\":\"bad password\"")
         };
         match minute.rem_euclid(60) {
-            3..6 => spread(r, 15, &mut |r, i| failed(r, STAFF[(i % 9) as usize], "203.0.113.45")),
+            // A password tried on one account after another.
+            at @ 3..6 => spread(r, 15, &mut |r, i| {
+                failed(r, &format!("customer{}", 200 + (at as u64 - 3) * 15 + i), "203.0.113.45")
+            }),
             6 => {
                 spread(r, 2, &mut |r, _| failed(r, "s.lindqvist", "203.0.113.45"));
                 out.push((

@@ -188,7 +188,7 @@ fn condition(rule: &Correlation) -> Condition<'_> {
 
 /// Makes a match of what was newly reported, or adds it to the match that this batch has made of the group already.
 fn report(rule: &Correlation, group: &mut Group, added: Added, seen: Seen<'_>, out: &mut Vec<Match>) {
-    let Some(severity) = rule.severity else { return };
+    let Some(least) = rule.severity else { return };
     let Added { fresh, value, joined } = added;
     let event = seen.event;
     let (count, value) = match rule.measure {
@@ -201,6 +201,8 @@ fn report(rule: &Correlation, group: &mut Group, added: Added, seen: Seen<'_>, o
         }
         Measure::Events | Measure::Distinct(_) => (fresh.len() as u64, u64::try_from(value).unwrap_or(u64::MAX)),
     };
+    let risen = rule.about.rise.filter(|(above, _)| value > *above);
+    let severity = risen.map_or(least, |(_, graver)| least.max(graver));
     if let Some((batch, i)) = group.growing
         && batch == seen.batch
         && joined
@@ -214,6 +216,7 @@ fn report(rule: &Correlation, group: &mut Group, added: Added, seen: Seen<'_>, o
             .map_or(earlier.first_at, |at| at.min(earlier.first_at));
         earlier.count = earlier.count.saturating_add(count);
         earlier.value = value;
+        earlier.severity = earlier.severity.max(severity);
         earlier.at = earlier.at.max(event.occurred_at);
         earlier.events.extend(fresh.iter().map(|f| f.seq));
         sample(&mut earlier.events);

@@ -36,6 +36,10 @@ pub(super) fn about<V: serde::Serialize>(
         Some(v) => serde_json::to_value(v).and_then(serde_json::from_value).map_err(|e| format!("watchfloor: {e}"))?,
     };
     let dedup = if block.dedup.is_empty() { group_by.into_iter().cloned().collect() } else { block.dedup };
+    let rise = block.rise.map(|r| {
+        let level = r.level.parse::<Level>().ok().and_then(|level| severity(Some(level)));
+        level.map(|level| (r.above, level)).ok_or_else(|| format!("watchfloor: rise: there is no level '{}'", r.level))
+    });
     // References are part of the block's documented form; the rule file itself is where an officer reads them.
     drop(block.references);
     Ok(About {
@@ -48,6 +52,7 @@ pub(super) fn about<V: serde::Serialize>(
         message: Template::parse(block.message.as_deref().unwrap_or(title)),
         dedup,
         actions: block.actions,
+        rise: rise.transpose()?,
     })
 }
 
@@ -63,6 +68,9 @@ fn shout(title: &str) -> String {
 
 pub(super) fn detection(mut sigma: SigmaRule, budget: &mut Budget) -> Result<Detection, String> {
     let about = about(&sigma.title, &sigma.id, &sigma.name, &sigma.author, &sigma.custom_attributes, None)?;
+    if about.rise.is_some() {
+        return Err("watchfloor: rise is for correlations: one event measures nothing".into());
+    }
     sigma.id = Some(about.id.clone());
     // The engine hands these back, cloned, with each match; we keep what we need of them in `about`.
     sigma.custom_attributes.clear();

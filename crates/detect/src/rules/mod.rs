@@ -51,6 +51,15 @@ struct Block {
     message: Option<String>,
     actions: Vec<String>,
     references: Vec<String>,
+    rise: Option<Rise>,
+}
+
+/// A correlation is graver once its measure is above this.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rise {
+    above: u64,
+    level: String,
 }
 
 /// What a detection and a correlation have in common.
@@ -64,6 +73,8 @@ pub(crate) struct About {
     pub dedup: Vec<String>,
     pub message: Template,
     pub actions: Vec<String>,
+    /// Above this measure, a correlation's severity is this.
+    pub rise: Option<(u64, Severity)>,
 }
 
 impl About {

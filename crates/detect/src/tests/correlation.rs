@@ -252,3 +252,35 @@ fn a_rule_that_panics_on_an_event_loses_neither_the_event_nor_what_is_remembered
     let panics: Vec<_> = d.health().into_iter().filter(|h| h.panics > 0).map(|h| (h.id, h.panics)).collect();
     assert_eq!(panics, [(d.rules.detections[1].about.id.clone(), 2)]);
 }
+
+#[test]
+fn a_correlation_becomes_graver_above_a_measure_of_its_own_however_its_events_are_batched() {
+    let rules = |rise: &str| {
+        load(&format!(
+            "title: B\nname: b\nlogsource: {{product: watchfloor}}\ndetection:\n  a: {{event.action: login_failed}}\n  \
+             condition: a\n---\ntitle: C\ncorrelation:\n  type: event_count\n  rules: [b]\n  group-by: [source.ip]\n  \
+             timespan: 1h\n  condition: {{gt: 5}}\nlevel: high\nwatchfloor: {{rise: {rise}}}\n"
+        ))
+    };
+    let (set, problems) = rules("{above: 10, level: critical}");
+    assert_eq!(problems, []);
+    let events: Vec<_> = (1..=12).map(|n| failure(n, n as i64 * 1000, "10.0.0.1")).collect();
+    for batch in [1, 4, 12] {
+        let mut d = Detector::new(set.clone(), Limits::default());
+        let (mut least, mut most) = (None, None);
+        for some in events.chunks(batch) {
+            for m in d.on_batch(some[0].received_at, some) {
+                least = least.or(Some(m.severity));
+                most = most.max(Some(m.severity));
+            }
+        }
+        assert_eq!(most, Some(Severity::P1), "{batch}");
+        assert!(batch == 12 || least == Some(Severity::P2), "{batch}");
+    }
+    let mut d = Detector::new(set, Limits::default());
+    assert!(run(&mut d, &events[..10]).iter().all(|m| m.severity == Severity::P2));
+    for (rise, why) in [("{above: 10, level: grave}", "no level 'grave'"), ("{above: 10}", "level")] {
+        let problems = rules(rise).1;
+        assert!(problems.len() == 1 && problems[0].reason.contains(why), "{problems:?}");
+    }
+}

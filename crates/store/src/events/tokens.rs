@@ -66,9 +66,16 @@ impl Hasher for Spread {
         self.write_u64(xxh3_64(bytes));
     }
     fn write_u64(&mut self, n: u64) {
-        let product = u128::from(n ^ self.secret.xor) * u128::from(self.secret.multiply);
-        self.hash = product as u64 ^ (product >> 64) as u64;
+        // Twice: one secret in some hundreds would spread hashes that differ in their upper bits alone too little.
+        self.hash = folded(folded(n ^ self.secret.xor, self.secret.multiply), GOLDEN);
     }
+}
+
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+fn folded(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
 }
 
 pub type HashesOfWords = HashSet<u64, Secret>;
@@ -160,10 +167,15 @@ mod tests {
 
     #[test]
     fn words_chosen_to_fall_into_one_place_are_spread() {
-        let secret = Secret::default();
-        let places: HashSet<u64> = (0..4096u64).map(|i| secret.hash_one(i << 40) % 4096).collect();
-        assert!(places.len() > 2000, "{} places of 4096", places.len());
-        let other = Secret::default();
+        for shift in [0, 20, 40, 52] {
+            let places = (0..2000).map(|_| {
+                let secret = Secret::default();
+                (0..4096u64).map(|i| secret.hash_one(i << shift) % 4096).collect::<HashSet<_>>().len()
+            });
+            let least = places.min().unwrap();
+            assert!(least > 2000, "{least} places of 4096 for hashes that differ from bit {shift} on");
+        }
+        let (secret, other) = (Secret::default(), Secret::default());
         assert!((0..64u64).any(|i| secret.hash_one(i) != other.hash_one(i)), "each table has a secret of its own");
     }
 
