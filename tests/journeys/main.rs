@@ -11,6 +11,7 @@ mod audit;
 mod bombs;
 mod cli;
 mod control;
+mod corpus;
 mod direction;
 mod disk;
 mod evidence;

@@ -10,6 +10,7 @@
 //! named in [`BUILT_IN`]. Folding matches into incidents is `response`'s work, not ours.
 
 mod correlate;
+pub mod injection;
 mod message;
 pub mod rules;
 mod sigma;

@@ -10,6 +10,7 @@ use rsigma_eval::{Engine, MatchDetailLevel};
 use rsigma_parser::LogSource;
 use wf_model::{Event, Value};
 
+use crate::injection::{self, Found, Looker};
 use crate::rules::RuleSet;
 
 /// Says which detections an event satisfies.
@@ -33,7 +34,7 @@ pub fn engine(rules: &RuleSet) -> Box<dyn Stateless> {
     // Compiled when they were loaded: a regular expression is costly to compile and cheap to share.
     engine.extend_compiled_rules(rules.detections.iter().map(|d| d.compiled.clone()));
     let index = rules.detections.iter().enumerate().map(|(i, d)| (d.about.id.clone(), i)).collect();
-    Box::new(Sigma { engine, index, sources: HashMap::new(), single: Vec::new() })
+    Box::new(Sigma { engine, index, sources: HashMap::new(), single: Vec::new(), injections: Looker::default() })
 }
 
 struct Sigma {
@@ -43,6 +44,7 @@ struct Sigma {
     sources: HashMap<[CompactString; 3], LogSource>,
     /// An engine for each detection, made when it is first asked about one alone.
     single: Vec<Engine>,
+    injections: Looker,
 }
 
 /// Where the event is from; product, service and category.
@@ -53,6 +55,7 @@ fn origin(event: &Event) -> [&str; 3] {
 impl Stateless for Sigma {
     fn evaluate(&mut self, event: &Event, hits: &mut Vec<usize>) {
         let [product, service, category] = origin(event);
+        let view = View { event, injection: self.injections.look_at(event) };
         let sources = &mut self.sources;
         // A feed names a handful of sources; a hostile one must not grow the table.
         if sources.len() > 1024 {
@@ -61,7 +64,7 @@ impl Stateless for Sigma {
         let source = sources
             .entry([product, service, category].map(CompactString::new))
             .or_insert_with(|| log_source(product, service, category));
-        for result in self.engine.evaluate_pruned(&View(event), source) {
+        for result in self.engine.evaluate_pruned(&view, source) {
             if let Some(&i) = result.header.rule_id.as_ref().and_then(|id| self.index.get(id)) {
                 hits.push(i);
             }
@@ -79,7 +82,8 @@ impl Stateless for Sigma {
         }
         let [product, service, category] = origin(event);
         let source = log_source(product, service, category);
-        self.single.get(detection).is_some_and(|engine| !engine.evaluate_pruned(&View(event), &source).is_empty())
+        let view = View { event, injection: self.injections.look_at(event) };
+        self.single.get(detection).is_some_and(|engine| !engine.evaluate_pruned(&view, &source).is_empty())
     }
 }
 
@@ -96,7 +100,11 @@ fn log_source(product: &str, service: &str, category: &str) -> LogSource {
 }
 
 /// An [`Event`] as rsigma wants to see it.
-struct View<'a>(&'a Event);
+struct View<'a> {
+    event: &'a Event,
+    /// What its texts try to inject.
+    injection: Found,
+}
 
 fn value(v: &Value) -> EventValue<'_> {
     match v {
@@ -119,28 +127,32 @@ fn strings<'a>(v: &'a Value, visit: &mut dyn FnMut(&'a str)) {
 impl rsigma_eval::event::Event for View<'_> {
     fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
         if path == "watchfloor.feed" {
-            return Some(EventValue::Str(Cow::Borrowed(self.0.feed.as_str())));
+            return Some(EventValue::Str(Cow::Borrowed(self.event.feed.as_str())));
         }
-        self.0.fields.get(path).map(value)
+        if path == injection::FIELD {
+            let names = self.injection.names().map(|n| EventValue::Str(Cow::Borrowed(n)));
+            return (!self.injection.is_nothing()).then(|| EventValue::Array(names.collect()));
+        }
+        self.event.fields.get(path).map(value)
     }
 
     fn any_string_value(&self, pred: &dyn Fn(&str) -> bool) -> bool {
-        let mut found = pred(self.0.raw.as_str());
-        for (_, v) in self.0.fields.iter() {
+        let mut found = pred(self.event.raw.as_str());
+        for (_, v) in self.event.fields.iter() {
             strings(v, &mut |s| found = found || pred(s));
         }
         found
     }
 
     fn all_string_values(&self) -> Vec<Cow<'_, str>> {
-        let mut all = vec![Cow::Borrowed(self.0.raw.as_str())];
-        for (_, v) in self.0.fields.iter() {
+        let mut all = vec![Cow::Borrowed(self.event.raw.as_str())];
+        for (_, v) in self.event.fields.iter() {
             strings(v, &mut |s| all.push(Cow::Borrowed(s)));
         }
         all
     }
 
     fn to_json(&self) -> serde_json::Value {
-        serde_json::to_value(&self.0.fields).unwrap_or_default()
+        serde_json::to_value(&self.event.fields).unwrap_or_default()
     }
 }
