@@ -120,3 +120,18 @@ fn the_incidents_of_an_application_do_not_depend_on_the_order_in_which_its_mappi
         }
     }
 }
+
+#[test]
+fn a_quiet_day_of_the_demo_opens_no_incident_above_p4() {
+    let day = Timestamp::parse("2026-01-12T00:00:00Z").unwrap().millis() / 60_000;
+    let scenario = wf_demo::Scenario { quiet: true, ..wf_demo::Scenario::default() };
+    let lines = (day..day + 1440).flat_map(move |m| scenario.minute(m)).map(|e| format!("{{{}}}", e.body));
+    let mappings: Arc<[Mapping]> = WEB.iter().map(|m| Mapping::built_in(m).unwrap()).collect();
+    let mut fired = BTreeMap::new();
+    let bad = offline::rules_test(pack(), mappings, lines, |f| {
+        *fired.entry((f.severity, f.kind)).or_insert(0u32) += 1;
+    })
+    .unwrap();
+    assert_eq!(bad, [""; 0]);
+    assert!(fired.keys().all(|(severity, _)| severity == "P4"), "{fired:?}");
+}
