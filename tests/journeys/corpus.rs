@@ -1,16 +1,58 @@
 //! Public corpora, where they are: they are not ours to ship.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use wf_console::offline;
 use wf_detect::injection::{Family, Found, look};
+use wf_detect::{RuleSet, RuleSource};
+use wf_feeds::Mapping;
 use wf_tests::skipped;
 
 /// Beside the repository, or where `WATCHFLOOR_CORPUS` says.
-fn corpus(file: &str) -> Option<String> {
+fn place(file: &str) -> PathBuf {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
-    let dir = std::env::var_os("WATCHFLOOR_CORPUS").map_or(beside, PathBuf::from);
-    std::fs::read_to_string(dir.join(file)).ok()
+    std::env::var_os("WATCHFLOOR_CORPUS").map_or(beside, PathBuf::from).join(file)
+}
+
+fn corpus(file: &str) -> Option<String> {
+    std::fs::read_to_string(place(file)).ok()
+}
+
+#[test]
+fn community_rules_load_and_the_events_they_were_written_for_fire_them() {
+    let Ok(files) = offline::rule_files(&place("sigma/rules")) else { return skipped("the corpus sigma/rules") };
+    let sources: Vec<RuleSource> = files
+        .iter()
+        .map(|f| RuleSource { path: f.display().to_string(), text: std::fs::read_to_string(f).unwrap() })
+        .collect();
+    let (rules, problems) = RuleSet::load(&sources);
+    assert_eq!(problems, []);
+    assert!(rules.len() > 500, "{}", rules.len());
+    let windows: Arc<[Mapping]> = Arc::from([Mapping::built_in("windows").unwrap()]);
+    let (mut cases, mut missed) = (0, Vec::new());
+    for case in std::fs::read_dir(place("sigma/regression")).unwrap().flatten() {
+        let id = case.file_name().to_string_lossy().into_owned();
+        for file in std::fs::read_dir(case.path()).unwrap().flatten() {
+            // One event, or several, one after the other.
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            let events = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>();
+            let lines: Vec<String> = events.map(|e| e.unwrap().to_string()).collect();
+            let mut fired = BTreeSet::new();
+            let bad = offline::rules_test(rules.clone(), windows.clone(), lines.into_iter(), |f| {
+                fired.insert(f.rule);
+            })
+            .unwrap();
+            assert_eq!(bad, [""; 0], "{id}");
+            cases += 1;
+            if !fired.contains(&id) {
+                missed.push(id.clone());
+            }
+        }
+    }
+    assert!(cases >= 40, "{cases}");
+    assert!(missed.is_empty(), "{missed:#?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod injection;
 mod message;
 pub mod rules;
 mod sigma;
+mod unread;
 mod who;
 
 use std::collections::HashMap;

@@ -8,10 +8,12 @@ use compact_str::CompactString;
 use rsigma_eval::event::EventValue;
 use rsigma_eval::{Engine, MatchDetailLevel};
 use rsigma_parser::LogSource;
+use serde_json_borrow::Value as Json;
 use wf_model::{Event, Value};
 
 use crate::injection::{self, Found, Looker};
 use crate::rules::RuleSet;
+use crate::unread::Record;
 
 /// Says which detections an event satisfies.
 pub trait Stateless: Send + Sync {
@@ -27,6 +29,8 @@ pub trait Stateless: Send + Sync {
 pub const PRODUCT: &str = "watchfloor.logsource.product";
 pub const SERVICE: &str = "watchfloor.logsource.service";
 pub const CATEGORY: &str = "watchfloor.logsource.category";
+/// The product of our own rules.
+const OURS: &str = "watchfloor";
 
 pub fn engine(rules: &RuleSet) -> Box<dyn Stateless> {
     let mut engine = Engine::new();
@@ -47,26 +51,40 @@ struct Sigma {
     injections: Looker,
 }
 
-/// Where the event is from; product, service and category.
-fn origin(event: &Event) -> [&str; 3] {
-    [PRODUCT, SERVICE, CATEGORY].map(|name| event.fields.get_str(name).unwrap_or_default())
+/// Where the event is from; product, service and category. A source may belong to several categories of Sigma's, and
+/// every event is one of ours as well: rules over ECS fields see it wherever it is from.
+fn origins(event: &Event) -> Vec<[&str; 3]> {
+    let texts = |name: &str| match event.fields.get(name) {
+        Some(Value::Str(s)) => vec![s.as_str()],
+        Some(Value::List(items)) => items.iter().filter_map(Value::as_str).collect(),
+        _ => vec![""],
+    };
+    let product = event.fields.get_str(PRODUCT).unwrap_or(OURS);
+    let service = event.fields.get_str(SERVICE).unwrap_or_default();
+    let mut origins: Vec<_> = texts(CATEGORY).into_iter().map(|category| [product, service, category]).collect();
+    if !product.is_empty() && product != OURS {
+        origins.push([OURS, "", ""]);
+    }
+    origins
 }
 
 impl Stateless for Sigma {
     fn evaluate(&mut self, event: &Event, hits: &mut Vec<usize>) {
-        let [product, service, category] = origin(event);
-        let view = View { event, injection: self.injections.look_at(event) };
+        let view = View { event, injection: self.injections.look_at(event), record: Record::of(event) };
         let sources = &mut self.sources;
         // A feed names a handful of sources; a hostile one must not grow the table.
         if sources.len() > 1024 {
             sources.clear();
         }
-        let source = sources
-            .entry([product, service, category].map(CompactString::new))
-            .or_insert_with(|| log_source(product, service, category));
-        for result in self.engine.evaluate_pruned(&view, source) {
-            if let Some(&i) = result.header.rule_id.as_ref().and_then(|id| self.index.get(id)) {
-                hits.push(i);
+        let origins = origins(event);
+        let several = origins.len() > 1;
+        for [product, service, category] in origins {
+            let source = sources
+                .entry([product, service, category].map(CompactString::new))
+                .or_insert_with(|| log_source(product, service, category));
+            for result in self.engine.evaluate_pruned(&view, source) {
+                let hit = result.header.rule_id.as_ref().and_then(|id| self.index.get(id)).copied();
+                hits.extend(hit.filter(|i| !several || !hits.contains(i)));
             }
         }
     }
@@ -80,10 +98,11 @@ impl Stateless for Sigma {
                 engine
             }));
         }
-        let [product, service, category] = origin(event);
-        let source = log_source(product, service, category);
-        let view = View { event, injection: self.injections.look_at(event) };
-        self.single.get(detection).is_some_and(|engine| !engine.evaluate_pruned(&view, &source).is_empty())
+        let view = View { event, injection: self.injections.look_at(event), record: Record::of(event) };
+        origins(event).into_iter().any(|[product, service, category]| {
+            let source = log_source(product, service, category);
+            self.single.get(detection).is_some_and(|engine| !engine.evaluate_pruned(&view, &source).is_empty())
+        })
     }
 }
 
@@ -92,7 +111,7 @@ fn log_source(product: &str, service: &str, category: &str) -> LogSource {
     LogSource {
         // An event of unknown origin is ours: rules for Windows or AWS must not see it (some of them fire on all they
         // see).
-        product: some(product).or_else(|| Some("watchfloor".to_owned())),
+        product: some(product).or_else(|| Some(OURS.to_owned())),
         service: some(service),
         category: some(category),
         ..LogSource::default()
@@ -104,6 +123,7 @@ struct View<'a> {
     event: &'a Event,
     /// What its texts try to inject.
     injection: Found,
+    record: Record<'a>,
 }
 
 fn value(v: &Value) -> EventValue<'_> {
@@ -114,6 +134,19 @@ fn value(v: &Value) -> EventValue<'_> {
         Value::Bool(b) => EventValue::Bool(*b),
         Value::List(items) => EventValue::Array(items.iter().map(value).collect()),
     }
+}
+
+fn json<'v>(v: &'v Json<'_>) -> Option<EventValue<'v>> {
+    Some(match v {
+        Json::Str(s) => EventValue::Str(Cow::Borrowed(s)),
+        Json::Bool(b) => EventValue::Bool(*b),
+        Json::Number(_) => match v.as_i64() {
+            Some(n) => EventValue::Int(n),
+            None => EventValue::Float(v.as_f64()?),
+        },
+        Json::Array(items) => EventValue::Array(items.iter().filter_map(json).collect()),
+        Json::Null | Json::Object(_) => return None,
+    })
 }
 
 fn strings<'a>(v: &'a Value, visit: &mut dyn FnMut(&'a str)) {
@@ -133,7 +166,7 @@ impl rsigma_eval::event::Event for View<'_> {
             let names = self.injection.names().map(|n| EventValue::Str(Cow::Borrowed(n)));
             return (!self.injection.is_nothing()).then(|| EventValue::Array(names.collect()));
         }
-        self.event.fields.get(path).map(value)
+        self.event.fields.get(path).map(value).or_else(|| json(self.record.get(path)?))
     }
 
     fn any_string_value(&self, pred: &dyn Fn(&str) -> bool) -> bool {

@@ -53,8 +53,6 @@ pub struct Ingest {
     /// Whether any of them reads text, so that what does not parse as JSON may still be a line.
     reads_text: bool,
     zone: Tz,
-    /// Keys of a record that say where it stands in the stream.
-    plumbing: Vec<String>,
     /// How far back stamps are believed.
     oldest: Option<Duration>,
     position: Position,
@@ -67,13 +65,6 @@ pub struct Ingest {
     shed: Option<(Timestamp, u64)>,
     /// The last cursor was not believed, and a gap says so.
     doubted: bool,
-}
-
-/// The keys that number and name a record: no rule asks for them.
-fn plumbing(config: &FeedConfig) -> Vec<String> {
-    let pointers = [&config.dedup.id, &config.resume.cursor, &config.resume.epoch, &config.resume.recovered];
-    let keys = pointers.into_iter().flatten().filter_map(|p| p.strip_prefix('/')).filter(|key| !key.contains('/'));
-    keys.map(str::to_owned).collect()
 }
 
 /// What a record is.
@@ -94,7 +85,6 @@ impl Ingest {
             pending: Delivery::new(&feed, &seed.tally),
             tally: seed.tally,
             feed,
-            plumbing: plumbing(&config),
             config,
             reads_text: mappings.iter().any(Mapping::reads_text),
             mappings,
@@ -325,7 +315,7 @@ impl Ingest {
         if pressure == Pressure::Full {
             return self.shed(now, 1);
         }
-        let reading = Reading { limits: &self.config.limits, now, zone: self.zone, plumbing: &self.plumbing };
+        let reading = Reading { limits: &self.config.limits, now, zone: self.zone };
         let mut mapped = match mapping::apply(&self.mappings, utf8(raw), json, reading) {
             Ok(mapped) => mapped,
             Err(why) => {

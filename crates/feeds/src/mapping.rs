@@ -34,6 +34,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("auth-log", include_str!("../mappings/auth-log.toml")),
     ("audit-line", include_str!("../mappings/audit-line.toml")),
     ("laravel", include_str!("../mappings/laravel.toml")),
+    ("windows", include_str!("../mappings/windows.toml")),
     ("sshd", include_str!("../mappings/sshd.toml")),
 ];
 
@@ -45,6 +46,7 @@ pub const SHAPES: &[(&[&str], &str)] = &[
         "Web application: logins, security events, activity",
     ),
     (&["laravel"], "Laravel log (JSON lines)"),
+    (&["windows"], "Windows events (EVTX as JSON, Winlogbeat)"),
     (&["sshd"], "sshd lines (text or journald JSON)"),
     (&["audit-line"], "Lines of the form  time | LEVEL | event=…"),
 ];
@@ -66,12 +68,23 @@ pub struct Mapping {
     name: String,
     input: Input,
     when: Vec<Condition>,
+    any: Vec<Condition>,
+    sources: Arc<Vec<Source>>,
+    lift: Vec<String>,
     time: Vec<String>,
     flatten: bool,
     line: Vec<String>,
     set: Vec<(FieldName, Value)>,
     fields: Arc<Vec<Field>>,
+    keys: Arc<records::Keys>,
     patterns: Arc<Vec<lines::Pattern>>,
+}
+
+/// Where events with these values come from, in Sigma's words.
+#[derive(Debug)]
+struct Source {
+    when: Vec<(FieldName, Value)>,
+    set: Vec<(FieldName, Value)>,
 }
 
 /// What a mapping made of a record.
@@ -115,8 +128,6 @@ pub struct Reading<'a> {
     pub now: Timestamp,
     /// The zone of stamps that name none.
     pub zone: Tz,
-    /// Keys of a record that are about its way here (its number, its identifier), and no fields.
-    pub plumbing: &'a [String],
 }
 
 impl Mapping {
@@ -145,7 +156,7 @@ impl Mapping {
 }
 
 /// What `mappings` make of a record, in whatever order they are named: of a JSON record the mappings that fit it take
-/// what each knows, and what none knows is kept under its own name. Of a line, the first whose pattern fits; a line that
+/// what each knows; what none knows stays in the text, where rules find it. Of a line, the first whose pattern fits; a line that
 /// no pattern fits is kept by the last mapping that could read it. `Err` says why none does.
 pub fn apply(mappings: &[Mapping], text: &str, json: Option<&Json>, reading: Reading) -> Result<Mapped, String> {
     let (mut why, mut kept) = (Vec::new(), None);
@@ -206,10 +217,14 @@ impl Mapping {
     }
 
     fn needs(&self, json: &Json) -> Result<(), String> {
-        match self.when.iter().find(|c| !holds(c, json)) {
-            Some(c) => Err(format!("it needs {}", c.pointer)),
-            None => Ok(()),
+        if let Some(c) = self.when.iter().find(|c| !holds(c, json)) {
+            return Err(format!("it needs {}", c.pointer));
         }
+        if self.any.is_empty() || self.any.iter().any(|c| holds(c, json)) {
+            return Ok(());
+        }
+        let pointers: Vec<_> = self.any.iter().map(|c| c.pointer.as_str()).collect();
+        Err(format!("it needs {}", pointers.join(" or ")))
     }
 
     fn time_of(&self, json: &Json, reading: Reading) -> Option<Timestamp> {

@@ -8,7 +8,7 @@ fn map(names: &[&str], text: &str) -> Result<Mapped, String> {
 
 fn apply_at(mappings: &[Mapping], text: &str, json: Option<&Json>, now: &str) -> Result<Mapped, String> {
     let now = Timestamp::parse(now).unwrap();
-    apply(mappings, text, json, Reading { limits: &Limits::default(), now, zone: Tz::UTC, plumbing: &[] })
+    apply(mappings, text, json, Reading { limits: &Limits::default(), now, zone: Tz::UTC })
 }
 
 fn get(m: &Mapped, field: &str) -> String {
@@ -411,18 +411,6 @@ fn whatever_order_mappings_are_named_in_a_record_is_read_the_same() {
             assert_eq!((&read.fields, read.occurred_at), (&first.fields, first.occurred_at), "{order:?}: {text}");
         }
     }
-}
-
-#[test]
-fn what_no_mapping_knows_is_kept_under_its_own_name_and_what_numbers_a_record_is_not() {
-    let text = r#"{"event":"login_failed","ip":"10.0.0.1","device":{"os":"x","n":7},"tenant":"blue","seq":9,"watchfloor":{"incident":7}}"#;
-    let json = parse(text, &Limits::default()).unwrap();
-    let now = Timestamp::parse("2026-11-20T12:00:00Z").unwrap();
-    let plumbing = ["seq".to_owned()];
-    let reading = Reading { limits: &Limits::default(), now, zone: Tz::UTC, plumbing: &plumbing };
-    let m = apply(&[Mapping::built_in("auth-event").unwrap()], text, Some(&json), reading).unwrap();
-    let fields = ["device.os", "device.n", "tenant", "seq", "watchfloor.incident", "event", "ip"];
-    assert_eq!(fields.map(|f| get(&m, f)), ["x", "7", "blue", "", "", "", ""]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::table::{Key, Table};
 use super::watermark::Mark;
 use super::{CorrelationHealth, Limits, millis};
 use crate::rules::{Correlation, Measure};
+use crate::unread;
 
 /// A match takes what follows it in its batch within this time. What comes later is a match of its own, so that whoever
 /// folds matches sees how far apart they are, however events were batched.
@@ -258,14 +259,14 @@ fn read(rule: &Correlation, event: &Event, detection: usize) -> Option<Read> {
     let mut key = Key::with_capacity(rule.group_by.len());
     for field in &rule.group_by {
         let name = field.by_detection.get(&detection).unwrap_or(&field.name);
-        key.push(text(event.fields.get(name)?));
+        key.push(text(&*unread::value(event, name)?));
     }
     let mut read = Read { key, amount: 0, value: None, clamped: false };
     match &rule.measure {
         Measure::Events => {}
-        Measure::Distinct(field) => read.value = Some(text(event.fields.get(field)?)),
+        Measure::Distinct(field) => read.value = Some(text(&*unread::value(event, field)?)),
         Measure::Sum(field) => {
-            let addend = addend(event.fields.get(field)?)?;
+            let addend = addend(&*unread::value(event, field)?)?;
             (read.amount, read.clamped) = (addend.micros, addend.clamped);
         }
     }

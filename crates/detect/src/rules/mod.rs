@@ -82,9 +82,9 @@ impl About {
     /// about.
     pub fn entity(&self, event: &Event) -> Option<Entity> {
         let fields: Vec<(&str, String)> =
-            self.dedup.iter().filter_map(|f| who::stands_in(event, f)).map(|(name, v)| (name, short(v))).collect();
+            self.dedup.iter().filter_map(|f| who::stands_in(event, f)).map(|(name, v)| (name, short(&v))).collect();
         let Some((first, _)) = fields.first() else {
-            return who::anybody(event).map(|(name, v)| Entity { field: name.to_owned(), value: short(v) });
+            return who::anybody(event).map(|(name, v)| Entity { field: name.to_owned(), value: short(&v) });
         };
         let field = (*first).to_owned();
         Some(Entity { field, value: fields.into_iter().map(|(_, v)| v).collect::<Vec<_>>().join(" · ") })

@@ -128,3 +128,26 @@ fn what_was_counted_under_another_meaning_does_not_count_on() {
         assert_eq!(run(&mut d, &[seen(2)]).len(), fires, "{after}");
     }
 }
+
+#[test]
+fn a_rule_finds_what_no_mapping_took_out_of_the_record() {
+    let rule = |selection: &str| {
+        let (rules, problems) = load(&format!(
+            "title: T\nlogsource: {{product: watchfloor}}\ndetection:\n  a: {{{selection}}}\n  condition: a\nlevel: high\n\
+             watchfloor: {{dedup: [tenant], message: 'of {{tenant}}'}}\n"
+        ));
+        assert_eq!(problems, []);
+        let mut e = event(1, 1, &[("event.action", Value::str("x"))]);
+        e.raw = Raw::from(r#"{"tenant":"blue","device":{"os":"x"},"disk":{"usage":91}}"#);
+        run(&mut Detector::new(rules, Limits::default()), &[e])
+    };
+    for selection in ["device.os: x", "disk.usage|gt: 90", "tenant|startswith: bl"] {
+        let matches = rule(selection);
+        assert_eq!(matches.len(), 1, "{selection}");
+        assert_eq!(matches[0].entity.as_ref().map(|e| e.value.as_str()), Some("blue"), "{selection}");
+        assert_eq!(matches[0].message.render(1), "of blue");
+    }
+    for selection in ["device.os: y", "disk.usage|gt: 91", "usage: 91", "watchfloor.tenant: blue"] {
+        assert_eq!(rule(selection).len(), 0, "{selection}");
+    }
+}

@@ -53,6 +53,10 @@ impl Draft {
         }
     }
 
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
     pub fn get_str(&self, name: &str) -> Option<&str> {
         self.fields.get_str(name)
     }

@@ -9,7 +9,7 @@ use wf_model::{FieldName, Value};
 use super::draft::NAME_LIMIT;
 use super::lines::Pattern;
 use super::values::{Cast, Field};
-use super::{Input, Mapping, Sign};
+use super::{Input, Mapping, Sign, Source};
 use crate::config::Condition;
 
 /// What is said of an event beside what its record holds. A mapping that could say it as well would be believed.
@@ -40,7 +40,16 @@ struct File {
     /// All must hold. Not for syslog lines: what is in those is what their patterns find.
     #[serde(default)]
     when: Vec<Condition>,
+    /// One must hold. Not for syslog lines.
+    #[serde(default)]
+    any: Vec<Condition>,
     logsource: Option<LogSource>,
+    /// Other log sources, by what is in the event; the first that fits.
+    #[serde(default)]
+    source: Vec<SourceEntry>,
+    /// Pointers to objects whose leaves are taken under their own names.
+    #[serde(default)]
+    lift: Vec<String>,
     /// More fields, after its own: [`FRAGMENTS`].
     include: Option<String>,
     /// Pointers to the event's time, in order of preference.
@@ -66,6 +75,22 @@ struct LogSource {
     product: Option<String>,
     service: Option<String>,
     category: Option<String>,
+}
+
+/// `logsource` of events whose fields have these values.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceEntry {
+    fields: BTreeMap<String, toml::Value>,
+    service: Option<String>,
+    category: Option<OneOrMany>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,16 +136,21 @@ pub fn parse(text: &str) -> Result<Mapping, String> {
         }
     }
     let included = file.include.as_deref().map(fragment).transpose()?.unwrap_or_default();
-    let fields = file.field.into_iter().chain(included).map(field).collect::<Result<_, String>>()?;
+    let fields = file.field.into_iter().chain(included).map(field).collect::<Result<Vec<_>, String>>()?;
     let patterns = file.pattern.into_iter().map(pattern).collect::<Result<_, String>>()?;
+    let sources = file.source.into_iter().map(source).collect::<Result<_, String>>()?;
     Ok(Mapping {
         name: file.name,
         input: file.input,
         when: file.when,
+        any: file.any,
+        sources: Arc::new(sources),
+        lift: file.lift,
         time: file.time,
         flatten: file.flatten,
         line: file.line,
         set,
+        keys: Arc::new(super::records::Keys::of(&fields)),
         fields: Arc::new(fields),
         patterns: Arc::new(patterns),
     })
@@ -143,6 +173,8 @@ fn without_effect(file: &File) -> Option<&'static str> {
         Some("[[pattern]] is for input = \"syslog\"; use [[field]] here")
     } else if !lines && !file.line.is_empty() {
         Some("line is for input = \"syslog\"")
+    } else if lines && !(file.any.is_empty() && file.lift.is_empty()) {
+        Some("any and lift are not for input = \"syslog\"")
     } else if lines && !file.when.is_empty() {
         Some("when is not for input = \"syslog\": a line that no [[pattern]] fits goes on to the next mapping")
     } else if lines && file.line.is_empty() && of_json {
@@ -150,6 +182,22 @@ fn without_effect(file: &File) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+fn source(entry: SourceEntry) -> Result<Source, String> {
+    let mut set = Vec::new();
+    if let Some(service) = &entry.service {
+        set.push(("watchfloor.logsource.service".into(), Value::str(service)));
+    }
+    match entry.category {
+        None => {}
+        Some(OneOrMany::One(one)) => set.push(("watchfloor.logsource.category".into(), Value::str(&one))),
+        Some(OneOrMany::Many(many)) => {
+            let many = many.iter().map(|c| Value::str(c)).collect();
+            set.push(("watchfloor.logsource.category".into(), Value::List(many)));
+        }
+    }
+    Ok(Source { when: constants(&entry.fields)?, set })
 }
 
 fn field(entry: FieldEntry) -> Result<Field, String> {

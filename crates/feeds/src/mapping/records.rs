@@ -1,12 +1,14 @@
 //! JSON records: which mappings read one, and what becomes of its keys.
 
+use std::collections::HashMap;
+
 use serde_json_borrow::Value as Json;
 use wf_model::{FieldName, Value};
 
 use super::actions;
 use super::draft::Draft;
-use super::values::flatten;
-use super::{Input, Mapped, Mapping, Reading};
+use super::values::{Field, flatten};
+use super::{Input, Mapped, Mapping, Reading, Source};
 use crate::decode::at;
 
 /// The first words of names in the Elastic Common Schema: what a record says under them is ECS already.
@@ -81,18 +83,19 @@ pub fn read(mappings: &[Mapping], json: &Json, reading: Reading) -> Result<Mappe
 /// What these mappings make of a record; the first says what kind of event it is.
 pub fn of(mappings: &[&Mapping], json: &Json, reading: Reading) -> Mapped {
     let room = mappings.iter().map(|m| m.set.len() + m.fields.len()).sum();
-    let (mut draft, mut read) = (Draft::with_capacity(room), Vec::with_capacity(16));
+    let (mut draft, mut read) = (Draft::with_capacity(room), Vec::new());
     for mapping in mappings {
         mapping.take(json, &mut draft, &mut read);
     }
-    let occurred_at = mappings.iter().find_map(|m| m.time_of(json, reading));
-    let whole = mappings.iter().any(|m| m.flatten);
-    if !whole {
-        read.extend(mappings.iter().flat_map(|m| &m.time).map(|p| first_key(p)));
+    for pointer in mappings.iter().flat_map(|m| &m.lift) {
+        if let Some(object) = at(json, pointer) {
+            flatten(object, &mut String::new(), &mut draft, &[]);
+        }
     }
-    read.extend(reading.plumbing.iter().map(String::as_str));
-    // What nobody knows is kept: a rule may know it.
-    flatten(json, &mut String::new(), &mut draft, &read);
+    let occurred_at = mappings.iter().find_map(|m| m.time_of(json, reading));
+    if mappings.iter().any(|m| m.flatten) {
+        flatten(json, &mut String::new(), &mut draft, &read);
+    }
     for mapping in mappings {
         for field in mapping.fields.iter() {
             if let Some(value) = &field.default {
@@ -100,8 +103,16 @@ pub fn of(mappings: &[&Mapping], json: &Json, reading: Reading) -> Mapped {
             }
         }
     }
-    for (name, value) in mappings.first().into_iter().flat_map(|m| &m.set) {
-        draft.set_constant(name.clone(), value.clone());
+    if let Some(first) = mappings.first() {
+        let fits = |s: &&Source| s.when.iter().all(|(name, value)| draft.get(name).is_some_and(|v| same(v, value)));
+        if let Some(source) = first.sources.iter().find(fits) {
+            for (name, value) in &source.set {
+                draft.set_constant(name.clone(), value.clone());
+            }
+        }
+        for (name, value) in &first.set {
+            draft.set_constant(name.clone(), value.clone());
+        }
     }
     complete(&mut draft);
     Mapped { fields: draft.finish(), occurred_at, times: 1, sign: None }
@@ -148,20 +159,65 @@ pub fn complete(draft: &mut Draft) {
     }
 }
 
-fn first_key(pointer: &str) -> &str {
-    pointer.split('/').nth(1).unwrap_or_default()
+fn same(one: &Value, other: &Value) -> bool {
+    one == other || one.to_string().eq_ignore_ascii_case(&other.to_string())
+}
+
+/// Where the fields of a mapping stand: by the key of the record, where that is all of the pointer.
+#[derive(Debug, Default)]
+pub struct Keys {
+    by_key: HashMap<String, Vec<(usize, usize)>>,
+    /// Pointers of more than one token.
+    deep: Vec<(usize, usize, String)>,
+}
+
+impl Keys {
+    pub fn of(fields: &[Field]) -> Self {
+        let mut keys = Self::default();
+        for (n, field) in fields.iter().enumerate() {
+            for (rank, pointer) in field.from.iter().enumerate() {
+                match pointer.strip_prefix('/').filter(|key| !key.contains(['/', '~'])) {
+                    Some(key) => keys.by_key.entry(key.to_owned()).or_default().push((n, rank)),
+                    None => keys.deep.push((n, rank, pointer.clone())),
+                }
+            }
+        }
+        keys
+    }
 }
 
 impl Mapping {
+    /// What stands where its fields are read from: the field, how much that place is preferred, and the value.
+    fn found<'j>(&self, json: &'j Json<'j>) -> Vec<(usize, usize, &'j str, &'j Json<'j>)> {
+        let mut found = Vec::with_capacity(16);
+        let Json::Object(map) = json else { return found };
+        for (key, value) in map.iter() {
+            if let Some(places) = self.keys.by_key.get(key) {
+                found.extend(places.iter().map(|(field, rank)| (*field, *rank, key, value)));
+            }
+        }
+        for (field, rank, pointer) in &self.keys.deep {
+            if let Some(value) = at(json, pointer) {
+                found.push((*field, *rank, "", value));
+            }
+        }
+        found.sort_unstable_by_key(|(field, rank, ..)| (*field, *rank));
+        found
+    }
+
     /// Takes the fields it knows; `read` gets the keys they stood under.
-    fn take<'m>(&'m self, json: &Json, draft: &mut Draft, read: &mut Vec<&'m str>) {
-        for field in self.fields.iter() {
-            let found = field.from.iter().find_map(|p| Some((p, field.read(at(json, p)?, &mut draft.cut)?)));
-            if let Some((pointer, value)) = found {
+    fn take<'j>(&self, json: &'j Json<'j>, draft: &mut Draft, read: &mut Vec<&'j str>) {
+        let mut done = None;
+        for (n, _, key, value) in self.found(json) {
+            if done == Some(n) {
+                continue;
+            }
+            let field = &self.fields[n];
+            if let Some(value) = field.read(value, &mut draft.cut) {
                 draft.set_first(field.to.clone(), value);
-                // A part of an object: the rest of it is not read by that.
-                if pointer.matches('/').count() == 1 && !pointer.contains('~') {
-                    read.push(first_key(pointer));
+                done = Some(n);
+                if !key.is_empty() {
+                    read.push(key);
                 }
             }
         }
@@ -170,14 +226,19 @@ impl Mapping {
     /// How much of a record it knows.
     fn knows(&self, json: &Json) -> usize {
         let mut cut = 0;
-        let fields = self.fields.iter();
-        let known = fields.filter(|f| f.from.iter().any(|p| at(json, p).and_then(|v| f.read(v, &mut cut)).is_some()));
+        let mut known: Vec<usize> = self
+            .found(json)
+            .into_iter()
+            .filter(|(n, _, _, v)| self.fields[*n].read(v, &mut cut).is_some())
+            .map(|f| f.0)
+            .collect();
+        known.dedup();
         let ecs = |key: &str| ECS.contains(&key.split('.').next().unwrap_or_default());
         let plain = |(key, value): (&str, &Json)| ecs(key) && (value.is_object() || key.contains('.'));
         let of_ecs = match json {
             Json::Object(map) if self.flatten => map.iter().filter(|(k, v)| plain((k, v))).count(),
             _ => 0,
         };
-        known.count() + of_ecs
+        known.len() + of_ecs
     }
 }

@@ -33,6 +33,8 @@ pub enum Cast {
     Boolean,
     /// true: `success`, false: `failure`.
     Outcome,
+    /// Only what `values` names.
+    Known,
     /// `/articles` of `POST /articles`.
     RequestPath,
     /// `POST` of `POST /articles`.
@@ -63,6 +65,7 @@ impl Field {
                 other => value(other, cuts).filter(|v| matches!(v, Value::Int(_) | Value::Float(_))),
             },
             Cast::Boolean => boolean(v).map(Value::Bool),
+            Cast::Known => None,
             Cast::RequestPath => request(v).map(|(_, path)| cut(&path, cuts)),
             Cast::RequestMethod => request(v).map(|(method, _)| Value::str(&method)),
             Cast::Outcome => boolean(v).map(|b| Value::str(if b { "success" } else { "failure" })),
