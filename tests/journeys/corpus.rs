@@ -89,3 +89,32 @@ fn the_payloads_of_the_core_rule_set_are_seen() {
         );
     }
 }
+
+#[test]
+fn the_logs_of_crowdsecs_own_tests_name_the_same_attackers() {
+    if corpus("crowdsec-hub/LICENSE").is_none() {
+        return skipped("the corpus crowdsec-hub");
+    }
+    let (rules, _) = RuleSet::load(&RuleSet::built_in());
+    // Two of them are a single agreed word, by which somebody tests whether CrowdSec listens.
+    for (name, mapping, kinds, attackers) in [
+        ("nginx-http-sqli-probing", "access-log", ["SQL_INJECTION_ATTEMPT", "INJECTION_PROBING"], vec!["127.0.0.1"]),
+        ("nginx-http-xss-probing", "access-log", ["XSS_ATTEMPT", "INJECTION_PROBING"], vec!["127.0.0.1"]),
+        ("sshd-success-logs", "sshd", ["BRUTE_FORCE_ATTACK", "HIGH_FAILURE_RATE"], vec![]),
+        ("http-generic-test", "access-log", ["WEB_SCANNING", "INJECTION_PROBING"], vec![]),
+        ("ssh-generic-test", "sshd", ["BRUTE_FORCE_ATTACK", "HIGH_FAILURE_RATE"], vec![]),
+    ] {
+        let lines = corpus(&format!("crowdsec-hub/{name}/{name}.log")).unwrap();
+        let mappings: Arc<[Mapping]> = Arc::from([Mapping::built_in(mapping).unwrap()]);
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let lines: Vec<String> = lines.lines().map(str::to_owned).collect();
+        let bad = offline::rules_test(rules.clone(), mappings, lines.into_iter(), |f| {
+            found.entry(f.kind).or_default().insert(f.entity.unwrap_or_default());
+        })
+        .unwrap();
+        assert_eq!(bad, [""; 0], "{name}");
+        let named: BTreeSet<&str> =
+            kinds.iter().filter_map(|kind| found.get(*kind)).flatten().map(String::as_str).collect();
+        assert_eq!(named.into_iter().collect::<Vec<_>>(), attackers, "{name}: {found:?}");
+    }
+}

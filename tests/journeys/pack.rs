@@ -48,7 +48,9 @@ impl Case {
                 let text = record["line"].as_str().map_or_else(|| record.to_string(), str::to_owned);
                 let stamp = at.rfc3339();
                 let stamp = if record["line"].is_string() { stamp[..19].replace('T', " ") } else { stamp };
-                lines.push(text.replace("{time}", &stamp).replace("{n}", &n.to_string()));
+                // As access logs write it; all samples lie in January.
+                let clf = format!("{}/Jan/{}:{} +0000", &stamp[8..10], &stamp[..4], &stamp[11..19]);
+                lines.push(text.replace("{clf}", &clf).replace("{time}", &stamp).replace("{n}", &n.to_string()));
                 at = at + Duration::from_secs(every);
             }
         }

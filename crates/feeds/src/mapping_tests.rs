@@ -468,3 +468,39 @@ fn a_log_of_laravel_is_read() {
         ],
     );
 }
+
+#[test]
+fn access_logs_of_nginx_and_apache_are_read_with_their_own_time() {
+    let at = "2026-06-12T14:08:52Z";
+    check(
+        &["access-log"],
+        r#"203.0.113.9 - - [12/Jun/2026:16:08:52 +0200] "GET /search?q=%27%20or%201=1 HTTP/1.1" 404 146 "-" "curl/8.14.1""#,
+        at,
+        &[
+            ("source.ip", "203.0.113.9"),
+            ("url.original", "/search?q=%27%20or%201=1"),
+            ("http.request.method", "GET"),
+            ("http.response.status_code", "404"),
+            ("user_agent.original", "curl/8.14.1"),
+            ("user.name", ""),
+            ("http.request.referrer", ""),
+        ],
+    );
+    check(
+        &["access-log"],
+        r#"shop.example:443 2001:db8::9 - ann [12/Jun/2026:16:08:52 +0200] "POST /login HTTP/2.0" 200 -"#,
+        at,
+        &[("source.ip", "2001:db8::9"), ("user.name", "ann"), ("http.response.bytes", "")],
+    );
+    let line = r#"203.0.113.9 - - [12/Jun/2026:16:08:52 +0200] "\x16\x03\x01" 400 150 "-" "-""#;
+    check(&["access-log"], line, at, &[("event.action", "bad_request"), ("http.response.status_code", "400")]);
+    let m = map(&["access-log"], line).unwrap();
+    assert_eq!(m.fields.get("http.response.status_code"), Some(&Value::Int(400)), "a number");
+}
+
+#[test]
+fn t4_a_request_cannot_forge_the_rest_of_its_line() {
+    let line = r#"203.0.113.9 - - [12/Jun/2026:16:08:52 +0200] "GET /x\" 200 1 \"-\" \"y HTTP/1.1" 403 146 "-" "a\" 10.0.0.1""#;
+    let m = map(&["access-log"], line).unwrap();
+    assert_eq!((get(&m, "http.response.status_code").as_str(), get(&m, "source.ip").as_str()), ("403", "203.0.113.9"));
+}

@@ -114,11 +114,27 @@ struct PatternEntry {
     regex: String,
     #[serde(default)]
     set: BTreeMap<String, toml::Value>,
-    /// Named groups and the fields they fill.
+    /// Named groups and the fields they fill: a name, or `{ to, cast }`.
     #[serde(default)]
-    fields: BTreeMap<String, String>,
+    fields: BTreeMap<String, GroupEntry>,
+    /// The group that holds the event's time, and its form (`%d/%b/%Y:%H:%M:%S %z`).
+    time: Option<TimeEntry>,
     /// Where several lines tell of one attempt to log in.
     attempt: Option<Sign>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum GroupEntry {
+    Name(String),
+    Cast { to: String, cast: Cast },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimeEntry {
+    group: String,
+    format: String,
 }
 
 pub fn parse(text: &str) -> Result<Mapping, String> {
@@ -210,13 +226,23 @@ fn pattern(entry: PatternEntry) -> Result<Pattern, String> {
         .size_limit(1 << 20)
         .build()
         .map_err(|e| format!("pattern '{}': {e}", entry.regex))?;
-    for group in entry.fields.keys() {
+    let groups = entry.fields.keys().chain(entry.time.iter().map(|t| &t.group));
+    for group in groups {
         if !regex.capture_names().flatten().any(|n| n == group) {
             return Err(format!("pattern '{}' has no group '{group}'", entry.regex));
         }
     }
-    let fields = entry.fields.into_iter().map(|(g, f)| Ok((g, name(&f)?))).collect::<Result<_, String>>()?;
-    Ok(Pattern { regex, set: constants(&entry.set)?, fields, attempt: entry.attempt })
+    let fields = entry.fields.into_iter().map(|(group, entry)| {
+        let (to, cast) = match entry {
+            GroupEntry::Name(to) => (to, Cast::Keep),
+            GroupEntry::Cast { to, cast } => (to, cast),
+        };
+        let to = name(&to)?;
+        Ok((group, Field { from: Vec::new(), to, cast, values: BTreeMap::new(), default: None }))
+    });
+    let fields = fields.collect::<Result<_, String>>()?;
+    let time = entry.time.map(|t| (t.group, t.format));
+    Ok(Pattern { regex, set: constants(&entry.set)?, fields, time, attempt: entry.attempt })
 }
 
 fn constants(set: &BTreeMap<String, toml::Value>) -> Result<Vec<(FieldName, Value)>, String> {

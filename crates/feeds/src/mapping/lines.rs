@@ -9,6 +9,7 @@ use wf_model::{FieldName, Timestamp, Value};
 
 use super::draft::cut;
 use super::records::{self, complete};
+use super::values::Field;
 use super::{Mapped, Mapping, Reading, Sign};
 
 /// `message repeated N times` stands for at most this many.
@@ -20,7 +21,9 @@ const AHEAD_HOURS: u64 = 24;
 pub struct Pattern {
     pub regex: Regex,
     pub set: Vec<(FieldName, Value)>,
-    pub fields: Vec<(String, FieldName)>,
+    pub fields: Vec<(String, Field)>,
+    /// The group that holds the time, and its form.
+    pub time: Option<(String, String)>,
     pub attempt: Option<Sign>,
 }
 
@@ -69,15 +72,19 @@ impl Mapping {
         for pattern in self.patterns.iter() {
             let Some(found) = pattern.regex.captures(message) else { continue };
             for (group, field) in &pattern.fields {
-                if let Some(m) = found.name(group) {
-                    let value = cut(m.as_str(), &mut draft.cut);
-                    draft.set(field.clone(), value);
+                let text = found.name(group).map(|m| Json::Str(m.as_str().into()));
+                if let Some(value) = text.and_then(|t| field.read(&t, &mut draft.cut)) {
+                    draft.set(field.to.clone(), value);
                 }
             }
             for (name, value) in &pattern.set {
                 draft.set(name.clone(), value.clone());
             }
             mapped.sign = pattern.attempt.clone();
+            if let Some((group, format)) = &pattern.time {
+                let at = found.name(group).and_then(|m| stamp(m.as_str(), format, reading.zone));
+                mapped.occurred_at = at.or(mapped.occurred_at);
+            }
             fits = true;
             break;
         }
@@ -85,6 +92,14 @@ impl Mapping {
         mapped.fields = draft.finish();
         Ok((mapped, fits))
     }
+}
+
+/// The time of a text of this form; in this zone, where it names none.
+fn stamp(text: &str, format: &str, zone: Tz) -> Option<Timestamp> {
+    if let Ok(at) = chrono::DateTime::parse_from_str(text, format) {
+        return Some(Timestamp::from_millis(at.timestamp_millis()));
+    }
+    chrono::NaiveDateTime::parse_from_str(text, format).ok().map(|at| Timestamp::from_local(at, &zone))
 }
 
 /// `message repeated 3 times: [ Failed password …]`, as rsyslog folds them.

@@ -35,6 +35,8 @@ pub enum Cast {
     Outcome,
     /// Only what `values` names.
     Known,
+    /// A text that is not `-` or empty: what logs write where there is nothing.
+    Named,
     /// `/articles` of `POST /articles`.
     RequestPath,
     /// `POST` of `POST /articles`.
@@ -66,6 +68,7 @@ impl Field {
             },
             Cast::Boolean => boolean(v).map(Value::Bool),
             Cast::Known => None,
+            Cast::Named => scalar(v).filter(|s| !s.is_empty() && s != "-").map(|s| cut(&s, cuts)),
             Cast::RequestPath => request(v).map(|(_, path)| cut(&path, cuts)),
             Cast::RequestMethod => request(v).map(|(method, _)| Value::str(&method)),
             Cast::Outcome => boolean(v).map(|b| Value::str(if b { "success" } else { "failure" })),
