@@ -45,6 +45,28 @@ pub(crate) fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
     bytes.try_into().map_err(|_| StoreError::damaged("audit hash", "it is not 32 bytes long"))
 }
 
+struct LeafRow {
+    idx: i64,
+    header: String,
+    payload: Option<String>,
+    salt: Option<Vec<u8>>,
+    payload_hash: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl LeafRow {
+    fn leaf(self) -> Result<Leaf, StoreError> {
+        Ok(Leaf {
+            index: self.idx as u64,
+            header: self.header,
+            payload: self.payload,
+            salt: self.salt,
+            payload_hash: hash(&self.payload_hash)?,
+            hash: hash(&self.hash)?,
+        })
+    }
+}
+
 impl Store {
     /// The public key that the log began with.
     pub async fn first_audit_key(&self) -> Result<Option<[u8; 32]>, StoreError> {
@@ -71,24 +93,14 @@ impl Store {
 
     /// The entries about the log itself, in order: other keys that sign it, and damage.
     pub async fn audit_of_the_audit(&self) -> Result<Vec<Leaf>, StoreError> {
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            LeafRow,
             r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf
                WHERE header LIKE '%"action":"audit.key"%' OR header LIKE '%"action":"audit.damaged"%' ORDER BY idx"#
         )
         .fetch_all(&self.readers)
         .await?;
-        rows.into_iter()
-            .map(|r| {
-                Ok(Leaf {
-                    index: r.idx as u64,
-                    header: r.header,
-                    payload: r.payload,
-                    salt: r.salt,
-                    payload_hash: hash(&r.payload_hash)?,
-                    hash: hash(&r.hash)?,
-                })
-            })
-            .collect()
+        rows.into_iter().map(LeafRow::leaf).collect()
     }
 
     /// The hashes of all leaves, in order.
@@ -99,23 +111,13 @@ impl Store {
 
     /// All leaves, in order.
     pub async fn audit_leaves(&self) -> Result<Vec<Leaf>, StoreError> {
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            LeafRow,
             r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf ORDER BY idx"#
         )
         .fetch_all(&self.readers)
         .await?;
-        rows.into_iter()
-            .map(|r| {
-                Ok(Leaf {
-                    index: r.idx as u64,
-                    header: r.header,
-                    payload: r.payload,
-                    salt: r.salt,
-                    payload_hash: hash(&r.payload_hash)?,
-                    hash: hash(&r.hash)?,
-                })
-            })
-            .collect()
+        rows.into_iter().map(LeafRow::leaf).collect()
     }
 
     /// Leaves below `before` whose header or details hold every one of `words` (in lower case), the newest first; at
@@ -128,20 +130,13 @@ impl Store {
     ) -> Result<Vec<Leaf>, StoreError> {
         let (mut out, mut below) = (Vec::new(), before.map_or(i64::MAX, |b| b as i64));
         loop {
-            let rows = sqlx::query!(r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf WHERE idx < ? ORDER BY idx DESC LIMIT 1000"#, below).fetch_all(&self.readers).await?;
+            let rows = sqlx::query_as!(LeafRow, r#"SELECT idx AS "idx!", header, payload, salt, payload_hash, hash FROM audit_leaf WHERE idx < ? ORDER BY idx DESC LIMIT 1000"#, below).fetch_all(&self.readers).await?;
             let Some(last) = rows.last() else { return Ok(out) };
             below = last.idx;
             for r in rows {
                 let text = format!("{} {}", r.header, r.payload.as_deref().unwrap_or_default()).to_lowercase();
                 if words.iter().all(|w| text.contains(w)) {
-                    out.push(Leaf {
-                        index: r.idx as u64,
-                        header: r.header,
-                        payload: r.payload,
-                        salt: r.salt,
-                        payload_hash: hash(&r.payload_hash)?,
-                        hash: hash(&r.hash)?,
-                    });
+                    out.push(r.leaf()?);
                     if out.len() == limit {
                         return Ok(out);
                     }

@@ -141,14 +141,7 @@ impl Store {
         )
         .fetch_all(&self.readers)
         .await;
-        let rows: HashMap<i64, Vec<u8>> = match rows {
-            Ok(rows) => rows.into_iter().map(|r| (r.id, r.bits)).collect(),
-            Err(e) => {
-                let reason = StoreError::from(e).of_one_row()?;
-                tracing::warn!(reason, "the filters of some blocks cannot be read; the blocks are opened instead");
-                HashMap::new()
-            }
-        };
+        let rows: HashMap<i64, Vec<u8>> = readable(rows)?.into_iter().map(|r| (r.id, r.bits)).collect();
         let mut left: Vec<(i64, Blocks)> = groups.iter().map(|g| (g.id, [u64::MAX; BLOCKS / 64])).collect();
         for (id, group, slice) in wanted {
             let from = slice as usize * SLICE;
@@ -368,6 +361,18 @@ impl Store {
         })
         .await
     }
+}
+
+/// Filters that cannot be read deny nothing: then there are none.
+///
+/// # Errors
+/// What every other row would meet as well.
+pub(super) fn readable<T>(rows: Result<Vec<T>, sqlx::Error>) -> Result<Vec<T>, StoreError> {
+    rows.or_else(|e| {
+        let reason = StoreError::from(e).of_one_row()?;
+        tracing::warn!(reason, "the filters of some blocks cannot be read; the blocks are opened instead");
+        Ok(Vec::new())
+    })
 }
 
 async fn delete_slices(tx: &mut Transaction<'_, Sqlite>, group: i64) -> Result<(), sqlx::Error> {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::damage::Span;
-use super::groups::{Filtered, Group};
+use super::groups::{Filtered, Group, readable};
 use super::tokens::{self, Required};
 use crate::{Store, StoreError};
 
@@ -149,18 +149,7 @@ impl Store {
                 )
                 .fetch_all(&self.readers)
                 .await;
-                let rows = match rows {
-                    Ok(rows) => rows,
-                    Err(e) => {
-                        let reason = StoreError::from(e).of_one_row()?;
-                        tracing::warn!(
-                            reason,
-                            "the filters of some blocks cannot be read; the blocks are opened instead"
-                        );
-                        continue;
-                    }
-                };
-                let deny = rows.into_iter().filter(|row| !tokens::may_hold(&row.bits, r.hash()));
+                let deny = readable(rows)?.into_iter().filter(|row| !tokens::may_hold(&row.bits, r.hash()));
                 denied.extend(deny.map(|row| row.first_seq));
             }
         }
