@@ -10,40 +10,69 @@ use wf_model::{Event, Value};
 /// The record of one event, opened when that is needed for the first time.
 pub struct Record<'e> {
     raw: &'e str,
+    keys: OnceCell<Keys>,
     json: OnceCell<Option<Json<'e>>>,
 }
 
 impl<'e> Record<'e> {
     pub fn of(event: &'e Event) -> Self {
-        Self { raw: event.raw.as_str(), json: OnceCell::new() }
+        Self { raw: event.raw.as_str(), keys: OnceCell::new(), json: OnceCell::new() }
     }
 
     /// What stands under a name, nested or with dots.
     pub fn get(&self, name: &str) -> Option<&Json<'e>> {
         // `watchfloor.` is ours: a feed must not claim to be another source, or an incident.
-        if !self.may_hold(name) || name.starts_with("watchfloor.") {
+        if !self.keys.get_or_init(|| Keys::of(self.raw)).may_hold(name) || name.starts_with("watchfloor.") {
             return None;
         }
         let json = self.json.get_or_init(|| serde_json::from_str(self.raw).ok()).as_ref()?;
         find(json, name)
     }
-
-    /// Most records hold most names nowhere; then nothing is opened.
-    fn may_hold(&self, name: &str) -> bool {
-        let first = name.split('.').next().unwrap_or(name);
-        let last = name.rsplit('.').next().unwrap_or(name);
-        self.raw.starts_with('{')
-            && quoted(self.raw, last, false)
-            && (first.len() == name.len() || quoted(self.raw, first, true))
-    }
 }
 
-/// Whether `word` stands before a closing quote, or behind an opening one.
-fn quoted(text: &str, word: &str, opening: bool) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let bytes = text.as_bytes();
-        if opening { at > 0 && bytes[at - 1] == b'"' } else { bytes.get(at + word.len()) == Some(&b'"') }
-    })
+/// Which words a record's keys may be made of: rules ask every event for fields that hardly any has, and then nothing is
+/// opened.
+struct Keys([u64; 16]);
+
+impl Keys {
+    fn of(raw: &str) -> Self {
+        let mut keys = Self([0; 16]);
+        if !raw.starts_with('{') {
+            return keys;
+        }
+        let bytes = raw.as_bytes();
+        let mut from = 0;
+        for at in memchr::memchr_iter(b'"', bytes) {
+            // What ends here is a key if a colon follows. What began before it may be too long by an escaped quote, and
+            // then its last word is still right.
+            if bytes[at + 1..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':') {
+                for word in raw.get(from..at).unwrap_or_default().split('.') {
+                    let (word, bit) = Self::bit(word.as_bytes());
+                    keys.0[word] |= bit;
+                }
+            }
+            from = at + 1;
+        }
+        keys
+    }
+
+    fn bit(word: &[u8]) -> (usize, u64) {
+        let (first, last) = (word.first().copied().unwrap_or(0), word.last().copied().unwrap_or(0));
+        let middle = word.get(word.len() / 2).copied().unwrap_or(0);
+        let n = word.len() * 131 + usize::from(first) * 31 + usize::from(last) * 17 + usize::from(middle) * 7;
+        (n / 64 % 16, 1 << (n % 64))
+    }
+
+    fn may_hold(&self, name: &str) -> bool {
+        let holds = |word: &str| {
+            let (word, bit) = Self::bit(word.as_bytes());
+            self.0[word] & bit != 0
+        };
+        match name.rsplit_once('.') {
+            None => holds(name),
+            Some((before, last)) => holds(last) && holds(before.split('.').next().unwrap_or(before)),
+        }
+    }
 }
 
 fn find<'j, 'e>(json: &'j Json<'e>, name: &str) -> Option<&'j Json<'e>> {

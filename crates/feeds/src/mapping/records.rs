@@ -72,21 +72,22 @@ pub fn read(mappings: &[Mapping], json: &Json, reading: Reading) -> Result<Mappe
     if fitting.is_empty() {
         return Err(why);
     }
-    if fitting.len() > 1 {
-        // The one that knows most of it says what kind of event this is. By name where that is a tie: never by the order
-        // in which a config names them.
-        fitting.sort_by_cached_key(|m| (std::cmp::Reverse(m.knows(json)), m.name.clone()));
-    }
     Ok(of(&fitting, json, reading))
 }
 
-/// What these mappings make of a record; the first says what kind of event it is.
+/// What these mappings make of a record. The one that knows most of it says what kind of event it is; by name where that
+/// is a tie, and never by the order in which a config names them.
 pub fn of(mappings: &[&Mapping], json: &Json, reading: Reading) -> Mapped {
-    let room = mappings.iter().map(|m| m.set.len() + m.fields.len()).sum();
-    let (mut draft, mut read) = (Draft::with_capacity(room), Vec::new());
-    for mapping in mappings {
-        mapping.take(json, &mut draft, &mut read);
+    let mut found: Vec<_> = mappings.iter().map(|m| (*m, m.found(json))).collect();
+    if found.len() > 1 {
+        found.sort_by_cached_key(|(m, found)| (std::cmp::Reverse(m.knows(json, found)), m.name.clone()));
     }
+    let (mut draft, mut read) = (Draft::with_capacity(24), Vec::new());
+    for (mapping, found) in &found {
+        mapping.take(found, &mut draft, &mut read);
+    }
+    let mappings: Vec<&Mapping> = found.into_iter().map(|(mapping, _)| mapping).collect();
+    let mappings = mappings.as_slice();
     for pointer in mappings.iter().flat_map(|m| &m.lift) {
         if let Some(object) = at(json, pointer) {
             flatten(object, &mut String::new(), &mut draft, &[]);
@@ -123,7 +124,7 @@ pub fn around(mapping: &Mapping, json: Option<&Json>) -> Draft {
     let mut draft = Draft::with_capacity(mapping.set.len() + mapping.fields.len() + mapping.patterns.len().min(8));
     if let Some(json) = json {
         let mut read = Vec::new();
-        mapping.take(json, &mut draft, &mut read);
+        mapping.take(&mapping.found(json), &mut draft, &mut read);
         if mapping.flatten {
             flatten(json, &mut String::new(), &mut draft, &[]);
         }
@@ -187,51 +188,45 @@ impl Keys {
 }
 
 impl Mapping {
-    /// What stands where its fields are read from: the field, how much that place is preferred, and the value.
-    fn found<'j>(&self, json: &'j Json<'j>) -> Vec<(usize, usize, &'j str, &'j Json<'j>)> {
-        let mut found = Vec::with_capacity(16);
+    /// What stands where its fields are read from, in order of the fields and of preference.
+    fn found<'j>(&self, json: &'j Json<'j>) -> Vec<Found<'j>> {
+        let mut found = Vec::with_capacity(24);
         let Json::Object(map) = json else { return found };
-        for (key, value) in map.iter() {
+        for (key, value) in map.iter().filter(|(_, v)| !v.is_null()) {
             if let Some(places) = self.keys.by_key.get(key) {
-                found.extend(places.iter().map(|(field, rank)| (*field, *rank, key, value)));
+                found.extend(places.iter().map(|(field, rank)| Found { field: *field, rank: *rank, key, value }));
             }
         }
         for (field, rank, pointer) in &self.keys.deep {
             if let Some(value) = at(json, pointer) {
-                found.push((*field, *rank, "", value));
+                found.push(Found { field: *field, rank: *rank, key: "", value });
             }
         }
-        found.sort_unstable_by_key(|(field, rank, ..)| (*field, *rank));
+        found.sort_unstable_by_key(|f| (f.field, f.rank));
         found
     }
 
     /// Takes the fields it knows; `read` gets the keys they stood under.
-    fn take<'j>(&self, json: &'j Json<'j>, draft: &mut Draft, read: &mut Vec<&'j str>) {
+    fn take<'j>(&self, found: &[Found<'j>], draft: &mut Draft, read: &mut Vec<&'j str>) {
         let mut done = None;
-        for (n, _, key, value) in self.found(json) {
-            if done == Some(n) {
+        for Found { field: n, key, value, .. } in found {
+            let field = &self.fields[*n];
+            if done == Some(n) || draft.get(&field.to).is_some() {
                 continue;
             }
-            let field = &self.fields[n];
             if let Some(value) = field.read(value, &mut draft.cut) {
                 draft.set_first(field.to.clone(), value);
                 done = Some(n);
                 if !key.is_empty() {
-                    read.push(key);
+                    read.push(*key);
                 }
             }
         }
     }
 
-    /// How much of a record it knows.
-    fn knows(&self, json: &Json) -> usize {
-        let mut cut = 0;
-        let mut known: Vec<usize> = self
-            .found(json)
-            .into_iter()
-            .filter(|(n, _, _, v)| self.fields[*n].read(v, &mut cut).is_some())
-            .map(|f| f.0)
-            .collect();
+    /// How much of a record it knows: its fields that have something to read.
+    fn knows(&self, json: &Json, found: &[Found]) -> usize {
+        let mut known: Vec<usize> = found.iter().filter(|f| !f.value.is_object()).map(|f| f.field).collect();
         known.dedup();
         let ecs = |key: &str| ECS.contains(&key.split('.').next().unwrap_or_default());
         let plain = |(key, value): (&str, &Json)| ecs(key) && (value.is_object() || key.contains('.'));
@@ -241,4 +236,14 @@ impl Mapping {
         };
         known.len() + of_ecs
     }
+}
+
+/// What stands where a field is read from.
+struct Found<'j> {
+    field: usize,
+    /// The lower, the more it is preferred.
+    rank: usize,
+    /// Of the record; empty for what lies deeper.
+    key: &'j str,
+    value: &'j Json<'j>,
 }
