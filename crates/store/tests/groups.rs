@@ -202,7 +202,7 @@ async fn blocks_that_are_rewritten_while_their_filters_are_turned_are_found_by_w
         for first in blocks.iter().take(400).step_by(8) {
             let at = *first;
             let mut new = StoredEvent::from(&named(at));
-            new.raw = format!(r#"{{"msg":"line pseudonym{at} from host-1"}}"#).into();
+            new.raw = format!(r#"{{"msg":"line pseudonym{at} from host-1"}}"#);
             let decide: Decide =
                 Arc::new(
                     move |e: &StoredEvent| {
