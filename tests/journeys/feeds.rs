@@ -1,5 +1,6 @@
 //! A feed misbehaves in every way it can; nothing is lost, nothing is counted twice.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use wf_api::Request;
@@ -367,6 +368,61 @@ async fn a_disk_that_became_read_only_is_said_at_the_start_and_nothing_on_it_is_
     check(&console, &options).await;
     console.stop().await;
     assert!(std::process::Command::new("umount").arg(dir.path()).status().unwrap().success());
+}
+
+/// A file system in a file, which becomes read-only when it meets an error, and how to have it meet one; `None` where
+/// there cannot be one.
+fn failing_disk(image: &std::path::Path, dir: &std::path::Path) -> Option<PathBuf> {
+    let ran = |program: &str, args: &[&str]| {
+        std::process::Command::new(program).args(args).output().is_ok_and(|o| o.status.success())
+    };
+    std::fs::File::create(image).and_then(|f| f.set_len(64 << 20)).unwrap();
+    let file = image.to_str().unwrap();
+    let mounted = ran("mkfs.ext4", &["-q", "-F", file]) && mount(&["-o", "loop,errors=remount-ro", file], dir);
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let device = mounts.lines().find(|l| l.split(' ').nth(1) == dir.to_str()).and_then(|l| l.split(' ').next());
+    let trigger = device.map(|d| PathBuf::from(d.replace("/dev/", "/sys/fs/ext4/")).join("trigger_fs_error"));
+    let there = trigger.filter(|t| mounted && t.exists());
+    if there.is_none() {
+        wf_tests::skipped("root, loop devices, and an ext4 that can be made to fail");
+        let _unmounted = ran("umount", &[dir.to_str().unwrap()]);
+    }
+    there
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_becomes_read_only_while_it_runs_is_said_and_what_was_not_stored_comes_again() {
+    let outside = tempfile::tempdir().unwrap();
+    let (image, disk) = (outside.path().join("image"), outside.path().join("disk"));
+    std::fs::create_dir(&disk).unwrap();
+    let Some(trigger) = failing_disk(&image, &disk) else { return };
+    // Half an hour at once, and half an hour within seconds.
+    let half = Duration::from_secs(1800);
+    let options = Options { start: hour().start - half, backlog: half, speed: 200.0, ..hour() };
+    let server = serve(&options, Faults::default()).await;
+    let home = TestConsole::at(&disk, &demo_feed("demo", &server.url()));
+    let console = home.start().await;
+    console.until_stored(100).await;
+    // The config was written an instant ago and by nobody who waits for the disk.
+    assert!(std::process::Command::new("sync").status().unwrap().success());
+    std::fs::write(&trigger, "a test").unwrap();
+    let said = until("the store says that it cannot write", || async {
+        console.console.desk.overview.health().await.ok()?.store.blocked
+    })
+    .await;
+    assert!(!said.is_empty() && !said.contains("full"), "{said}");
+    assert!(console.try_stop().await.is_err(), "its end cannot be recorded");
+
+    // Repaired and mounted again, it goes on from what is on it.
+    let image = image.to_str().unwrap();
+    let done = |program: &str, args: &[&str]| std::process::Command::new(program).args(args).output().unwrap().status;
+    assert!(done("umount", &[disk.to_str().unwrap()]).success());
+    assert!(done("e2fsck", &["-f", "-y", image]).code().is_some_and(|c| c <= 1));
+    assert!(mount(&["-o", "loop", image], &disk));
+    let console = home.start().await;
+    check(&console, &options).await;
+    console.stop().await;
+    assert!(done("umount", &[disk.to_str().unwrap()]).success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

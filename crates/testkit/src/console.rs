@@ -101,7 +101,12 @@ impl Held {
 
 impl RunningConsole {
     pub async fn stop(self) {
-        self.instance.stop().await.expect("the console stops");
+        self.try_stop().await.expect("the console stops");
+    }
+
+    /// On a disk that takes nothing its end cannot be recorded.
+    pub async fn try_stop(self) -> Result<(), wf_console::StoreError> {
+        self.instance.stop().await
     }
 
     /// As if the disk took nothing, for this reason.
