@@ -221,8 +221,8 @@ async fn t2_every_command_of_the_page_takes_garbage_and_nothing_comes_of_it() {
     let window = Window::open(&home, "").await;
     window.see("1 feed live").await;
     window.press("2").await;
-    let queue = "return document.querySelectorAll('[data-incident]').length === 3";
-    window.until("three incidents", queue).await;
+    let queue = "return document.querySelectorAll('[data-incident]').length === 5";
+    window.until("five incidents", queue).await;
     for command in COMMANDS.iter().filter(|c| !NOT_CALLED.contains(c)) {
         let names = arguments(command);
         let script = format!(
@@ -254,7 +254,7 @@ async fn t2_every_command_of_the_page_takes_garbage_and_nothing_comes_of_it() {
     }
     assert_eq!(home.config().matches("[feed.").count(), 1, "{}", home.config());
     assert!(!window.log().contains("panicked"), "{}", window.log());
-    window.until("and three incidents still", queue).await;
+    window.until("and five incidents still", queue).await;
     window.press("1").await;
     window.see("1 feed live").await;
     window.close().await;
