@@ -96,7 +96,7 @@ const CALLED: &[(&str, &[&str])] = &[
         &["cmd_injection", "os_command_injection", "shell_injection", "rce", "remote_code_execution"],
     ),
     ("path_traversal", &["directory_traversal", "lfi", "local_file_inclusion", "dot_dot_slash"]),
-    ("file_upload_violation", &["file_upload", "file_uploads", "malicious_upload", "upload", "bad_upload"]),
+    ("file_upload_violation", &["file_upload_violations", "malicious_upload", "forbidden_upload"]),
     ("idor", &["idor_access", "insecure_direct_object_reference"]),
     (
         "session_hijack",
@@ -240,6 +240,8 @@ mod tests {
             ("Login_Failed", None, Some("login_failed")),
             ("lockout_attempt_while_locked", None, None),
             ("order_created", Some("failure"), None),
+            // An upload is no violation where nobody says so.
+            ("file_upload", None, None),
             ("", None, None),
             ("___", None, None),
         ] {
