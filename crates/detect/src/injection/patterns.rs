@@ -126,7 +126,9 @@ pub const PATH: &[&str] = &[
     r#"\b(boot|win|system)\.ini\b|/proc/self/|/windows/system32|c:\\(windows|boot)|web-inf/web\.xml"#,
     r#"0x5c0x2e|%c0%ae|%252e|\.\.%5c|\.\.%2f|\.\.\\"#,
     r#"(file|php|zip|phar|expect|gopher|dict|jar)://.{0,60}(/etc/|filter|input|\.\.)"#,
-    r#"(^|/)\.(env|git/|svn/|hg/|ssh/|aws/|htpasswd|htaccess|docker/|kube/|npmrc|netrc|pgpass|bash_history|claude/|codex/|cline/|cursor/|continue/|kiro/|opencode/|rovodev/|a0proj/|aiignore|vscode/settings)"#,
+    r#"(^|/)\.(env|git/|svn/|hg/|ssh/|aws/|htpasswd|htaccess|docker/|kube/|npmrc|netrc|pgpass|bash_history|\w{2,12}ignore$)"#,
+    // Settings in a directory that hides.
+    r#"(^|/)\.[a-z][\w-]{2,20}/[\w./-]*\.(json|toml|ya?ml|env|md|sh)$"#,
 ];
 
 pub const PATH_POSSIBLE: &[&str] = &[
