@@ -416,7 +416,8 @@ async fn a_disk_that_becomes_read_only_while_it_runs_is_said_and_what_was_not_st
     // Repaired and mounted again, it goes on from what is on it.
     let image = image.to_str().unwrap();
     let done = |program: &str, args: &[&str]| std::process::Command::new(program).args(args).output().unwrap().status;
-    assert!(done("umount", &[disk.to_str().unwrap()]).success());
+    // What read the database ends in its own time.
+    until("the disk is let go", || async { done("umount", &[disk.to_str().unwrap()]).success().then_some(()) }).await;
     assert!(done("e2fsck", &["-f", "-y", image]).code().is_some_and(|c| c <= 1));
     assert!(mount(&["-o", "loop", image], &disk));
     let console = home.start().await;
