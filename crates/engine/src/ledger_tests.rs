@@ -118,14 +118,18 @@ async fn of_a_bulk_action_that_cannot_be_written_to_its_end_each_says_whether_it
         .unwrap();
     let ids: Vec<String> = opened.incidents.iter().map(|i| i.id.0.clone()).take(AT_ONCE * 2).collect();
     let (closing, turns) = (ledger.clone(), Arc::new(std::sync::atomic::AtomicUsize::new(0)));
-    let counted = turns.clone();
+    let (counted, waiting) = (turns.clone(), ledger.jobs.clone());
     let acted = ledger
         .act_on_many(&ids, move |i, _| {
             // Between two turns the store is closed: it has its turn, too.
             if counted.fetch_add(1, Ordering::Relaxed) == 0 {
                 let closing = closing.clone();
-                tokio::spawn(async move { closing.close().await });
-                std::thread::sleep(std::time::Duration::from_millis(100));
+                // From outside the runtime: what this thread spawns would wait for this thread.
+                let runtime = tokio::runtime::Handle::current();
+                std::thread::spawn(move || runtime.spawn(async move { closing.close().await }));
+                while waiting.capacity() == waiting.max_capacity() {
+                    std::thread::yield_now();
+                }
             }
             Ok(Changes { incidents: vec![Incident { version: i.version + 1, ..i.clone() }], ..Changes::default() })
         })
