@@ -161,9 +161,13 @@ impl Store {
     pub async fn group_filters(&self) -> Result<bool, StoreError> {
         let rewritten = self.rewritten.load(Ordering::Relaxed);
         let Some(blocks) = self.ungrouped().await? else { return Ok(false) };
-        let id = sqlx::query_scalar!(r#"SELECT coalesce(max(id), 0) + 1 AS "id!: i64" FROM filter_group"#)
-            .fetch_one(&self.readers)
-            .await?;
+        // A number that something is still to be overwritten for is not given again.
+        let id = sqlx::query_scalar!(
+            r#"SELECT max(coalesce((SELECT max(id) FROM filter_group), 0),
+                 coalesce((SELECT max(filter_at) FROM filter_stale), 0) / 1024) + 1 AS "id!: i64""#
+        )
+        .fetch_one(&self.readers)
+        .await?;
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(false) };
         let (first, last) = (first.first_seq, last.first_seq);
         let n: i64 = blocks.iter().map(|b| b.n).sum();
@@ -349,6 +353,14 @@ impl Store {
         let stale = stale.to_vec();
         self.change(move |tx| {
             Box::pin(async move {
+                // Asked again: nobody else changes anything now.
+                let left = sqlx::query_scalar!(
+                    r#"SELECT count(*) AS "n!: i64" FROM block_meta WHERE filter_at BETWEEN ? AND ?"#,
+                    lowest,
+                    highest
+                )
+                .fetch_one(&mut **tx)
+                .await?;
                 if left == 0 {
                     delete_slices(tx, id).await?;
                     sqlx::query!("DELETE FROM filter_group WHERE id = ?", id).execute(&mut **tx).await?;
