@@ -46,7 +46,12 @@ impl Keys {
             // What ends here is a key if a colon follows. What began before it may be too long by an escaped quote, and
             // then its last word is still right.
             if bytes[at + 1..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':') {
-                for word in raw.get(from..at).unwrap_or_default().split('.') {
+                let key = raw.get(from..at).unwrap_or_default();
+                if key.contains('\\') {
+                    // Written otherwise than it reads: it may be anything.
+                    return Self([u64::MAX; 16]);
+                }
+                for word in key.split('.') {
                     let (word, bit) = Self::bit(word.as_bytes());
                     keys.0[word] |= bit;
                 }
@@ -138,6 +143,12 @@ mod tests {
         for raw in ["", "no JSON \"disk_usage\"", "{\"disk_usage\":", "[{\"disk_usage\":1}]"] {
             assert_eq!(value(&event(raw), "disk_usage"), None, "{raw}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_written_with_escapes_is_found_by_what_it_reads() {
+        let e = event(r#"{"gr\u00f6\u00dfe":7}"#);
+        assert_eq!(value(&e, "größe").map(|v| v.to_string()).as_deref(), Some("7"));
     }
 
     #[test]

@@ -99,13 +99,27 @@ fn unescape(text: &str, plus: bool) -> String {
             }
         }
     }
-    // Longer than UTF-8 allows, and read all the same by what should refuse it.
-    for (overlong, meant) in [([0xc0, 0xaf], b'/'), ([0xc0, 0xae], b'.'), ([0xc1, 0x9c], b'\\')] {
-        while let Some(at) = out.windows(2).position(|w| w == overlong) {
-            out.splice(at..at + 2, [meant]);
-        }
+    String::from_utf8_lossy(&without_overlong(out)).into_owned()
+}
+
+/// Longer than UTF-8 allows, and read all the same by what should refuse it.
+fn without_overlong(bytes: Vec<u8>) -> Vec<u8> {
+    if !bytes.iter().any(|b| matches!(b, 0xc0 | 0xc1)) {
+        return bytes;
     }
-    String::from_utf8_lossy(&out).into_owned()
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes.as_slice();
+    while let Some((first, after)) = rest.split_first() {
+        let (byte, left) = match rest {
+            [0xc0, 0xaf, left @ ..] => (b'/', left),
+            [0xc0, 0xae, left @ ..] => (b'.', left),
+            [0xc1, 0x9c, left @ ..] => (b'\\', left),
+            _ => (*first, after),
+        };
+        out.push(byte);
+        rest = left;
+    }
+    out
 }
 
 fn hex(bytes: &[u8], from: usize, digits: usize) -> Option<u32> {

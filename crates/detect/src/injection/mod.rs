@@ -120,6 +120,8 @@ impl Looker {
     }
 }
 
+/// So many values of a query are looked at one by one; those after them within the whole.
+const PAIRS: usize = 128;
 /// A longer text is looked at by its beginning and its end.
 const LOOKED_AT: usize = 8 << 10;
 
@@ -180,16 +182,17 @@ fn values(text: &str) -> impl Iterator<Item = &str> {
         Some((path, query)) if path.len() < 512 && !path.contains(['<', '\'', '"', ' ']) => (Some(path), query),
         _ => (None, text),
     };
-    let pairs = query.split('&').flat_map(|pair| match pair.split_once('=') {
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
         Some((name, value))
             if name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.[]".contains(&b)) =>
         {
-            [Some(value), None]
+            value
         }
-        _ => [Some(pair), None],
+        _ => pair,
     });
+    let pairs = pairs.filter(|value| !value.is_empty()).take(PAIRS);
     // And as a whole: what was cut at `&` may be one value.
-    path.into_iter().chain(pairs.flatten()).chain(std::iter::once(query))
+    path.into_iter().chain(pairs).chain(std::iter::once(query))
 }
 
 /// Names that no ordinary value is.
